@@ -1,0 +1,118 @@
+/** What the control API answers: the one shape that the CLI, `--json` and later the console read. */
+import type { FollowProgress } from '@replatform/core/connector'
+import type { CompareReport } from '@replatform/core/difference'
+import type { SerializedError } from '@replatform/core/errors'
+import type { Finding } from '@replatform/core/finding'
+import type { Direction, MoveState } from '@replatform/core/move'
+import type { GroupProgress } from '@replatform/engine/mover-protocol'
+
+export interface EstateStatus {
+  readonly estate: string
+  readonly worker: {
+    readonly pid: number
+    readonly version: string
+    readonly startedAt: string
+    readonly control: 'pglite' | 'postgresql'
+  }
+  readonly moves: readonly MoveStatus[]
+}
+
+export interface MoveStatus {
+  readonly name: string
+  /** `postgresql→postgresql`. */
+  readonly route: string
+  readonly state: MoveState
+  readonly direction: Direction | null
+  /** Set while nothing runs although the state says that something should. */
+  readonly paused: { readonly reason: string; readonly error: SerializedError | null } | null
+  /** What the move does just now inside its state, such as `index pgbench_accounts_pkey`. */
+  readonly step: string | null
+  readonly load: LoadStatus | null
+  readonly follow: FollowStatus | null
+  readonly lastCompare: (CompareReport & { readonly finishedAt: string }) | null
+  readonly lastCutover: CutoverStatus | null
+  readonly mover: { readonly pid: number; readonly rssBytes: number; readonly restarts: number } | null
+  /** The verb that a person would type next, or null. */
+  readonly next: string | null
+}
+
+export interface LoadStatus {
+  readonly groups: readonly GroupProgress[]
+  readonly rowsPerSecond: number
+  readonly bytesPerSecond: number
+  readonly etaSeconds: number | null
+}
+
+export interface FollowStatus extends FollowProgress {
+  readonly rowsPerSecond: number
+  readonly bytesPerSecond: number
+  /** Seconds until level at the present rates; null while not converging or already level. */
+  readonly etaSeconds: number | null
+}
+
+export type OperationVerb =
+  | 'assess'
+  | 'start'
+  | 'compare'
+  | 'cutover'
+  | 'rollback'
+  | 'finalize'
+  | 'pause'
+  | 'resume'
+  | 'cancel'
+
+/** One thing that somebody asked for. Answers at once with an id; the caller polls until it is not `running`. */
+export interface Operation {
+  readonly id: string
+  readonly verb: OperationVerb
+  readonly move: string
+  readonly state: 'running' | 'done' | 'failed'
+  readonly startedAt: string
+  readonly finishedAt: string | null
+  /** For a dry run: the very steps, none of them done. */
+  readonly steps: readonly StepStatus[]
+  readonly result: OperationResult | null
+  readonly error: SerializedError | null
+}
+
+export type OperationResult =
+  | { readonly kind: 'findings'; readonly findings: readonly Finding[] }
+  | { readonly kind: 'compare'; readonly report: CompareReport }
+  | { readonly kind: 'cutover'; readonly cutover: CutoverStatus }
+  | { readonly kind: 'none' }
+
+export interface StepStatus {
+  readonly name: string
+  /** What it does, in one sentence that a dry run prints. */
+  readonly description: string
+  readonly state: 'planned' | 'running' | 'done' | 'failed' | 'skipped'
+  readonly startedAt: string | null
+  readonly ms: number | null
+}
+
+export interface CutoverStatus {
+  readonly id: string
+  readonly direction: Direction
+  readonly outcome: 'committed' | 'aborted' | 'undecided'
+  /** From the first hold to the release; null until it has ended. */
+  readonly pauseMs: number | null
+  readonly budgetMs: number
+  readonly steps: readonly StepStatus[]
+}
+
+export interface OperationRequest {
+  readonly dryRun?: boolean
+  /** Who asked, for the audit log: `user@host`. */
+  readonly actor: string
+  readonly reason?: string
+}
+
+export interface AuditEntry {
+  readonly id: number
+  readonly at: string
+  readonly actor: string
+  readonly verb: string
+  readonly move: string | null
+  readonly outcome: 'asked' | 'done' | 'failed' | 'refused'
+  readonly detail: string
+}

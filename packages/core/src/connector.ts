@@ -1,0 +1,188 @@
+/**
+ * The connector contract: what a route declares, and the few verbs of a mover.
+ *
+ * A mover sees a *flow*: it reads its `source` and writes its `target`. For reverse replication the same route is
+ * opened with `direction: 'reverse'` and the two endpoints exchanged, so that a rollback is a cutover the other way
+ * and no verb has a second form.
+ */
+import type { CompareReport } from './difference.ts'
+import type { StoreKind } from './estate.ts'
+import type { Finding } from './finding.ts'
+import type { Direction, Side } from './move.ts'
+import type { Position } from './position.ts'
+
+export interface RouteDeclaration {
+  /** `chunks`: read in pieces at one snapshot. `stream`: the change stream itself carries the data. `none`: queues. */
+  readonly load: 'chunks' | 'stream' | 'none'
+  /** When `follow` may start. `polled`: the source has no change stream and is asked again and again. */
+  readonly follow: 'after-load' | 'with-load' | 'polled'
+  /** What refuses a superseded writer: the target's transaction, the batch, or credentials of the epoch. */
+  readonly epoch: 'transaction' | 'batch' | 'credentials'
+  readonly fence: { readonly source: boolean; readonly target: boolean }
+  readonly delivery: 'exactly-once' | 'at-least-once'
+  readonly reverse: 'stream' | 'resync' | 'drain' | 'none'
+  /** Whether the move joins the write pause of its wave, or trails it and reports when it is level. */
+  readonly pause: 'joins' | 'trails'
+}
+
+export interface Route {
+  readonly source: StoreKind
+  readonly target: StoreKind
+  readonly declares: RouteDeclaration
+  /** Connects to nothing yet: the verbs do, so that each can fail with its own error. */
+  open(options: OpenOptions): Mover
+}
+
+/** One side of a flow, its secrets resolved. Never logged, never serialized. */
+export interface Endpoint {
+  readonly kind: StoreKind
+  readonly url: string
+  /** Managed service behind the address (`rds` …), where there is one. */
+  readonly service?: string | undefined
+}
+
+export interface OpenOptions {
+  readonly move: string
+  readonly direction: Direction
+  readonly source: Endpoint
+  readonly target: Endpoint
+  /** Programs named in the estate, by name (`pg_dump`). */
+  readonly tools: Readonly<Record<string, string>>
+  /** How many chunks are loaded, and how many indexes are built, at once. */
+  readonly workers: number
+  readonly log: Log
+}
+
+/** The part of a pino logger that libraries use. */
+export interface Log {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/** A piece of the full load whose completion mark commits together with its data. */
+export interface Chunk {
+  /** Unique within the move and the same after a restart. */
+  readonly id: string
+  /** Table, keyspace or collection that progress is shown under. */
+  readonly group: string
+  /** Estimated size; exact only once loaded. */
+  readonly bytes: number
+}
+
+/** What a group of chunks holds, for rates and estimated times. Rows and bytes are estimates of the source. */
+export interface LoadGroup {
+  readonly name: string
+  readonly rows: number
+  readonly bytes: number
+  readonly chunks: number
+  /** Already on the target from an earlier run. */
+  readonly done: { readonly chunks: number; readonly rows: number; readonly bytes: number }
+}
+
+export interface Loaded {
+  readonly rows: number
+  readonly bytes: number
+}
+
+export interface FollowProgress {
+  /** Durable on the target, together with everything before it. */
+  readonly position: Position
+  /** Age of the oldest change that is not on the target yet; 0 when level. By the source's clock. */
+  readonly lagMs: number
+  /** What the source has written beyond `position`, in its own unit (bytes of log, operations, messages). */
+  readonly lagBytes: number
+  /** Sums since this mover began to follow. */
+  readonly transactions: number
+  readonly rows: number
+  readonly bytes: number
+}
+
+export interface FollowOptions {
+  /** Ends following at the next durable point; `follow` then resolves. */
+  readonly signal: AbortSignal
+  readonly report: (progress: FollowProgress) => void
+  /** Awaited before each batch: slows or stops applying without losing the stream. */
+  readonly throttle: () => Promise<void>
+}
+
+/** A mark on a fenced source, against which the target can be held. */
+export interface Barrier {
+  readonly position: Position
+  /** ISO 8601, by the source's clock. */
+  readonly at: string
+}
+
+/** What has not crossed yet. `exact: false` where the engine can only estimate. */
+export interface Remaining {
+  readonly count: number
+  readonly unit: 'bytes' | 'changes' | 'messages' | 'blocks'
+  readonly exact: boolean
+}
+
+export interface CompareOptions {
+  /** `changed`: only what was written since the last comparison that found both sides equal. */
+  readonly scope: 'all' | 'changed'
+  /** `live`: the mover aligns both snapshots itself. `fenced`: both sides stand still, take what is there. */
+  readonly at: 'live' | 'fenced'
+  readonly signal?: AbortSignal
+  readonly report?: (progress: { readonly name: string; readonly processed: number; readonly total: number }) => void
+}
+
+/** The outcome of a cutover, fixed once and for ever. */
+export interface Decision {
+  /** Unique to one attempt of one cutover or rollback. */
+  readonly id: string
+  readonly outcome: 'committed' | 'aborted'
+  /** ISO 8601. */
+  readonly at: string
+}
+
+/**
+ * Moves one store one way. Verbs are idempotent: after a crash any of them may be called again. Those that write on
+ * the target refuse with `epoch.superseded` once another mover has raised the epoch.
+ */
+export interface Mover extends AsyncDisposable {
+  /** Looks at both sides and changes nothing. */
+  assess(): Promise<Finding[]>
+  /**
+   * Opens the change stream first, then puts the schema or topology on the target, which is fenced from here on.
+   * A flow without `load` (reverse replication) opens its change stream only.
+   */
+  prepare(options: { readonly load: boolean }): Promise<void>
+  /** What is to be loaded, in all; call before `chunks`. */
+  groups(): Promise<LoadGroup[]>
+  /** The chunks that are not on the target yet, in a good order to load. */
+  chunks(): AsyncIterable<Chunk>
+  load(chunk: Chunk, signal: AbortSignal): Promise<Loaded>
+  /** Indexes, constraints, replicas, refresh: what waits until the data is there. */
+  finishLoad(report: (step: string) => void): Promise<void>
+  /** Applies changes until the signal; raises the epoch as it begins. What it reports is durable on the target. */
+  follow(options: FollowOptions): Promise<void>
+  /** From its return on, no earlier mover of this flow can write on the target. */
+  raiseEpoch(): Promise<void>
+  /**
+   * After its return nobody but the mover can write on that side, however they connect and whatever they had open;
+   * persistent across restarts. Fails, and leaves the side unfenced, when `withinMs` is not enough.
+   */
+  fence(side: Side, options: { readonly withinMs: number }): Promise<void>
+  unfence(side: Side): Promise<void>
+  /** Marks the fenced source: every write that anybody got acknowledged lies before it. */
+  barrier(): Promise<Barrier>
+  remaining(barrier: Barrier): Promise<Remaining>
+  compare(options: CompareOptions): Promise<CompareReport>
+  /** Carries what no change stream carries (sequences, statistics) and must be right when the target opens. */
+  settle(): Promise<void>
+  /**
+   * Called on the mover of the way *back* while both sides are fenced: fixes the point from which it will follow, so
+   * that it never returns what came over by this cutover.
+   */
+  markStart(): Promise<void>
+  /** Copies the decision into the target. Call before the target is unfenced. */
+  recordDecision(decision: Decision): Promise<void>
+  /**
+   * `stream`: gives up the change stream of this flow, so that the source keeps no log for it.
+   * `everything`: leaves nothing of the move behind on either side and lifts the fence of neither. Tolerates absence.
+   */
+  cleanUp(scope: 'stream' | 'everything'): Promise<void>
+}

@@ -1,0 +1,259 @@
+import type { Retry } from './errors.ts'
+
+/** What a code means; `docs/errors.md` is generated from this table and a test holds them together. */
+export interface CatalogueEntry {
+  readonly retry: Retry
+  /** What happened, in general. The error's own message says it in particular. */
+  readonly meaning: string
+  readonly untouched: string
+  readonly next: string
+}
+
+const nothingTouched = 'Nothing was changed on either side.'
+const progressKept = 'Everything that was committed on the target stays; the source is unchanged.'
+
+export const catalogue = {
+  'internal': {
+    retry: 'operator',
+    meaning: 'Something failed that the product has no name for yet.',
+    untouched: progressKept,
+    next: 'Run `replatform status`; resume the move if it is paused, and report the message with its cause.',
+  },
+  'internal.invariant': {
+    retry: 'terminal',
+    meaning: 'A condition that must always hold did not; the move stopped rather than go on wrong.',
+    untouched: progressKept,
+    next: 'Do not resume. Report the message; both sides are as they were at the last commit.',
+  },
+  'estate.not-found': {
+    retry: 'operator',
+    meaning: 'The estate file does not exist or cannot be read.',
+    untouched: nothingTouched,
+    next: 'Name the file with --estate, or create estate.yaml here.',
+  },
+  'estate.invalid': {
+    retry: 'operator',
+    meaning: 'The estate file does not follow its schema.',
+    untouched: nothingTouched,
+    next: 'Correct the lines that are named; editors check them with schema/estate.schema.json.',
+  },
+  'estate.unknown-move': {
+    retry: 'operator',
+    meaning: 'No store of that name stands in the estate file.',
+    untouched: nothingTouched,
+    next: 'Use one of the names that the message lists.',
+  },
+  'estate.no-route': {
+    retry: 'operator',
+    meaning: 'No route leads from that kind of source to that kind of target.',
+    untouched: nothingTouched,
+    next: 'See the table of routes in ARCHITECTURE.md.',
+  },
+  'secret.unresolved': {
+    retry: 'operator',
+    meaning: 'A secret reference points to nothing.',
+    untouched: nothingTouched,
+    next: 'Set the environment variable or create the file that the reference names.',
+  },
+  'connection.refused': {
+    retry: 'retry',
+    meaning: 'The server does not answer at its address.',
+    untouched: nothingTouched,
+    next: 'Check host, port, firewall and that the server runs; a running move tries again by itself.',
+  },
+  'connection.lost': {
+    retry: 'retry',
+    meaning: 'A connection broke in the middle of work.',
+    untouched: progressKept,
+    next: 'Nothing: the move goes on from its checkpoint when the server answers again.',
+  },
+  'connection.timeout': {
+    retry: 'retry',
+    meaning: 'The server did not answer in time.',
+    untouched: nothingTouched,
+    next: 'Check the network path; a running move tries again by itself.',
+  },
+  'auth.failed': {
+    retry: 'operator',
+    meaning: 'The server refused the user or the password.',
+    untouched: nothingTouched,
+    next: 'Correct the secret that the estate file refers to, then run the command again.',
+  },
+  'auth.missing-rights': {
+    retry: 'operator',
+    meaning: 'The account lacks a right that the move needs.',
+    untouched: nothingTouched,
+    next: 'Grant what the message names, then run the command again.',
+  },
+  'database.missing': {
+    retry: 'operator',
+    meaning: 'The server has no database of that name.',
+    untouched: nothingTouched,
+    next: 'Create the database or correct the address in the estate file.',
+  },
+  'tls.failed': {
+    retry: 'operator',
+    meaning: 'The server offers no TLS, or its certificate could not be verified.',
+    untouched: nothingTouched,
+    next: 'Give the right authority with sslrootcert in the address; there is no fallback to plain text.',
+  },
+  'target.full': {
+    retry: 'operator',
+    meaning: 'The target has no room left.',
+    untouched: progressKept,
+    next: 'Give the target more storage, then `replatform resume`.',
+  },
+  'target.not-empty': {
+    retry: 'operator',
+    meaning: 'The target already holds objects that this move did not create.',
+    untouched: nothingTouched,
+    next: 'Name an empty database, or empty this one yourself: Replatform never drops what it did not make.',
+  },
+  'tool.missing': {
+    retry: 'operator',
+    meaning: 'A program that the move calls is not on this machine, or is too old.',
+    untouched: nothingTouched,
+    next: 'Install it, or name it in the estate file under tools.',
+  },
+  'tool.failed': {
+    retry: 'operator',
+    meaning: 'A program that the move called ended with an error.',
+    untouched: progressKept,
+    next: 'Read its last lines in the message, correct the cause, then `replatform resume`.',
+  },
+  'assessment.blocked': {
+    retry: 'operator',
+    meaning: 'The assessment found a blocker, so the move was not started.',
+    untouched: nothingTouched,
+    next: 'Follow the remedies that `replatform assess` prints, then start again.',
+  },
+  'postgresql.slot-missing': {
+    retry: 'operator',
+    meaning:
+      'The replication slot of the move is gone or was invalidated: changes since the checkpoint may be lost to the stream.',
+    untouched: 'The target stays as of its checkpoint and is never opened; the source is unchanged.',
+    next: 'Find out who dropped it (or raise max_slot_wal_keep_size), then `replatform cancel` and start again with an empty target.',
+  },
+  'postgresql.schema-changed': {
+    retry: 'operator',
+    meaning: 'A table changed its shape on the source while changes were followed.',
+    untouched: progressKept,
+    next: 'Undo the change on the source, or cancel and start again.',
+  },
+  'postgresql.timeline-changed': {
+    retry: 'operator',
+    meaning: 'The source is not the server that the slot was made on: it was restored or failed over.',
+    untouched: progressKept,
+    next: 'Point the estate back to the original server, or cancel and start again.',
+  },
+  'postgresql.unidentifiable-row': {
+    retry: 'operator',
+    meaning: 'A change arrived whose row cannot be identified on the target.',
+    untouched: progressKept,
+    next: 'Give the table a primary key or REPLICA IDENTITY FULL, then cancel and start again.',
+  },
+  'postgresql.apply-diverged': {
+    retry: 'terminal',
+    meaning: 'A change did not meet exactly the one row that it must meet on the target: something else wrote there.',
+    untouched: 'The transaction was rolled back: the target stays as of its checkpoint and is never opened.',
+    next: 'Find who writes to the target (`replatform compare` names the rows), then cancel and start again.',
+  },
+  'postgresql.snapshot-lost': {
+    retry: 'retry',
+    meaning: 'The snapshot of the full load is gone, because the source or the process that kept it ended.',
+    untouched: progressKept,
+    next: 'Nothing: finished tables stay, unfinished ones are loaded again at a new snapshot.',
+  },
+  'epoch.superseded': {
+    retry: 'terminal',
+    meaning: 'Another process has taken over this move; this one may not write any more.',
+    untouched: 'The write was refused: the target holds only what the newer process wrote.',
+    next: 'Nothing here: look at the process that took over with `replatform status`.',
+  },
+  'fence.timeout': {
+    retry: 'operator',
+    meaning: 'A side could not be fenced in time, because transactions would not end.',
+    untouched: 'The fence was taken off again; applications go on as before.',
+    next: 'End the transactions that the message names, or raise pauseBudget, then cut over again.',
+  },
+  'fence.prepared-transaction': {
+    retry: 'operator',
+    meaning: 'A prepared transaction is open on the side that must be fenced.',
+    untouched: 'The fence was taken off again; applications go on as before.',
+    next: 'COMMIT PREPARED or ROLLBACK PREPARED it, then cut over again.',
+  },
+  'cutover.budget-exceeded': {
+    retry: 'operator',
+    meaning: 'The write pause reached its budget before the decision.',
+    untouched: 'The cutover was aborted: the source takes writes again and the target is still fenced.',
+    next: 'See which step took the time in `replatform status`, then cut over again or raise pauseBudget.',
+  },
+  'cutover.aborted': {
+    retry: 'operator',
+    meaning: 'The cutover failed before its decision and was aborted.',
+    untouched: 'The source takes writes again, the target is still fenced, replication goes on.',
+    next: 'Correct what the message names, then cut over again.',
+  },
+  'cutover.differences': {
+    retry: 'operator',
+    meaning: 'Source and target differ, so the cutover was not decided.',
+    untouched: 'The source takes writes; the target is still fenced.',
+    next: 'Read the differences with `replatform compare`; find out who wrote to the target.',
+  },
+  'cutover.not-ready': {
+    retry: 'operator',
+    meaning: 'The move is not in a state from which it can cut over, roll back or finalize.',
+    untouched: nothingTouched,
+    next: 'See `replatform status`: it names the state and the verb that comes next.',
+  },
+  'routing.failed': {
+    retry: 'operator',
+    meaning: 'The switchover point (PgBouncer …) did not do what it was told.',
+    untouched: 'Before the decision the cutover is aborted; after it, the step is tried again until it succeeds.',
+    next: 'Check the admin address and rights of the switchover point.',
+  },
+  'state.newer-version': {
+    retry: 'operator',
+    meaning: 'The state directory was written by a newer Replatform.',
+    untouched: 'The state directory was not opened.',
+    next: 'Use that version or a later one, or name another directory with --state.',
+  },
+  'state.locked': {
+    retry: 'operator',
+    meaning: 'Another worker owns this state directory.',
+    untouched: 'The other worker goes on undisturbed.',
+    next: 'Use the running worker (commands attach to it by themselves), or stop it first.',
+  },
+  'state.unusable': {
+    retry: 'operator',
+    meaning: 'The state directory cannot be read or written.',
+    untouched: nothingTouched,
+    next: 'Check owner, rights and free space of the directory that the message names.',
+  },
+  'state.transition-refused': {
+    retry: 'operator',
+    meaning: 'The move cannot go from its state to the one that was asked for.',
+    untouched: nothingTouched,
+    next: 'See `replatform status` for the state and the verb that comes next.',
+  },
+  'control.unreachable': {
+    retry: 'operator',
+    meaning: 'The control database or the worker does not answer.',
+    untouched: 'Moves that run elsewhere go on; this command did nothing.',
+    next: 'Check REPLATFORM_CONTROL_URL, or that the worker still runs.',
+  },
+  'mover.crashed': {
+    retry: 'retry',
+    meaning: 'The process that carries the data ended unexpectedly.',
+    untouched: progressKept,
+    next: 'Nothing: the worker starts it again and it goes on from its checkpoint.',
+  },
+  'usage': {
+    retry: 'operator',
+    meaning: 'The command line is not of the form that the verb takes.',
+    untouched: nothingTouched,
+    next: 'See --help of the verb.',
+  },
+} as const satisfies Record<string, CatalogueEntry>
+
+export type ErrorCode = keyof typeof catalogue

@@ -1,0 +1,80 @@
+import { type Static, Type } from 'typebox'
+
+const closed = { additionalProperties: false } as const
+const SecretReference = Type.String({
+  pattern: '^(env|file):.+$',
+  description: 'Where the secret stands, never the secret itself: env:NAME or file:/path.',
+})
+const Name = Type.String({ pattern: '^[a-z][a-z0-9-]{0,39}$', description: 'Lower-case letters, digits and hyphens.' })
+const Duration = Type.String({ pattern: '^[0-9]+(ms|s|m)$', description: 'A number with its unit: 500ms, 2s, 1m.' })
+
+/** Kinds that have a route today. */
+export const StoreKind = Type.Union([Type.Literal('postgresql')])
+export type StoreKind = Static<typeof StoreKind>
+
+const StoreSide = Type.Object(
+  {
+    kind: StoreKind,
+    url: SecretReference,
+    service: Type.Optional(Type.String({ description: 'The managed service behind the address, such as rds.' })),
+  },
+  closed,
+)
+
+const PgBouncerSwitch = Type.Object(
+  {
+    admin: SecretReference,
+    database: Type.String({ minLength: 1, description: 'The name that clients connect to.' }),
+    config: Type.String({ minLength: 1, description: 'The file that holds the line of this database.' }),
+  },
+  closed,
+)
+
+const Store = Type.Object(
+  {
+    source: StoreSide,
+    target: StoreSide,
+    switch: Type.Optional(Type.Object({ pgbouncer: Type.Optional(PgBouncerSwitch) }, closed)),
+    workers: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 32, default: 4, description: 'Chunks and indexes in work at once.' }),
+    ),
+  },
+  closed,
+)
+
+const Wave = Type.Object(
+  {
+    name: Name,
+    phase: Type.Union([Type.Literal('rehost'), Type.Literal('replatform')]),
+    moves: Type.Array(Name, { minItems: 1, uniqueItems: true }),
+    pauseBudget: Type.Optional(Duration),
+  },
+  closed,
+)
+
+export const Estate = Type.Object(
+  {
+    estate: Name,
+    tools: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Programs by name, where PATH does not find the right one.',
+      }),
+    ),
+    stores: Type.Record(Name, Store, { minProperties: 1 }),
+    waves: Type.Optional(Type.Array(Wave)),
+  },
+  { ...closed, $id: 'estate.schema.json', title: 'Replatform estate' },
+)
+export type Estate = Static<typeof Estate>
+export type EstateStore = Static<typeof Store>
+export type EstateWave = Static<typeof Wave>
+
+/** The write pause that a wave may take when it names none. */
+export const defaultPauseBudgetMs = 2_000
+
+/** `500ms`, `2s`, `1m` in milliseconds. The schema has checked the form. */
+export function durationMs(text: string): number {
+  const [, amount, unit] = /^([0-9]+)(ms|s|m)$/.exec(text) ?? []
+  const factor = unit === 'ms' ? 1 : unit === 's' ? 1_000 : 60_000
+  return Number(amount) * factor
+}
