@@ -1,0 +1,219 @@
+/**
+ * The cutover of a wave: every store switches at one point inside one bounded write pause, or none does.
+ *
+ * Before the decision any fault, overrun or crash leads back: the sources are unfenced and the estate goes on as it
+ * was. The decision is one compare-and-set in a flushed record. After it the only way is forward: each later step is
+ * idempotent and tried again until it succeeds, by this coordinator or by whoever takes over.
+ *
+ * What is forbidden is two sides taking writes. So a source is unfenced only after *aborted* stands in the record, and
+ * a target only after *committed* stands there and in the target itself. An abort asks nothing of the target: when the
+ * target is what failed, payments must not wait for it.
+ */
+import type { Barrier, Decision } from '@replatform/core/connector'
+import { ReplatformError, toReplatformError } from '@replatform/core/errors'
+import type { Direction } from '@replatform/core/move'
+import type { Clock } from './clock.ts'
+import type { CutoverParticipant } from './cutover-participant.ts'
+import { type CutoverStep, type StepName, stepsOf } from './cutover-steps.ts'
+import type { DecisionStore } from './decision-store.ts'
+
+export interface StepJournal {
+  started(step: CutoverStep): void | Promise<void>
+  finished(step: CutoverStep, ms: number): void | Promise<void>
+  failed(step: CutoverStep, error: ReplatformError): void | Promise<void>
+}
+
+export interface CutoverOptions {
+  /** Unique to this attempt; the key of its decision. */
+  readonly id: string
+  /** `forward` cuts over, `reverse` rolls back. */
+  readonly direction: Direction
+  /** From the first hold to the decision. */
+  readonly budgetMs: number
+  readonly participants: readonly CutoverParticipant[]
+  readonly decisions: DecisionStore
+  readonly journal: StepJournal
+  readonly clock: Clock
+}
+
+export interface CutoverOutcome {
+  readonly decision: Decision
+  /** From the first hold until writes were let through again; null where this coordinator did not see both ends. */
+  readonly pauseMs: number | null
+  /** Why it was aborted. */
+  readonly error: ReplatformError | null
+}
+
+/** Runs a cutover to its end. Does not throw for what leads to an abort: see the outcome. */
+export async function cutOver(options: CutoverOptions): Promise<CutoverOutcome> {
+  const run = new CutoverRun(options)
+  try {
+    await run.prepare()
+    await run.pause()
+  } catch (thrown) {
+    return run.abort(toReplatformError(thrown))
+  }
+  return run.commit()
+}
+
+/**
+ * Ends a cutover whose coordinator died. Undecided becomes *aborted*, unless the old coordinator still lives and
+ * decides first: the record tells which, and both then do the same.
+ */
+export async function recoverCutover(options: CutoverOptions): Promise<CutoverOutcome> {
+  const run = new CutoverRun(options)
+  const standing = await options.decisions.read(options.id)
+  if (standing?.outcome === 'committed') return run.goForward(standing)
+  return run.abort(new ReplatformError('cutover.aborted', { message: 'The coordinator died before it had decided.' }))
+}
+
+class CutoverRun {
+  readonly #options: CutoverOptions
+  readonly #steps: ReadonlyMap<StepName, CutoverStep>
+  readonly #barriers = new Map<string, Barrier>()
+  #heldAt: number | null = null
+  #releasedAt: number | null = null
+
+  constructor(options: CutoverOptions) {
+    this.#options = options
+    this.#steps = new Map(stepsOf(options.direction).map((step) => [step.name, step]))
+  }
+
+  /** What takes time and can be done while writes go on. */
+  async prepare(): Promise<void> {
+    await this.#eachDo('prepare-return', (p) => p.back.prepareFlow())
+    await this.#eachDo('compare-live', (p) => requireEqual(p, 'live'))
+  }
+
+  /** From the first hold to the last thing that can still fail. Returns with everything ready for the decision. */
+  async pause(): Promise<void> {
+    const { clock, budgetMs } = this.#options
+    this.#heldAt = clock.now()
+    await this.#eachDo('hold', (p) => eachRouting(p, (r) => r.hold({ withinMs: budgetMs / 2 })))
+    await this.#eachDo('fence', (p) => p.flow.fence('source', this.#remainingMs()))
+    await this.#eachDo('barrier', async (p) => void this.#barriers.set(p.name, await p.flow.barrier()))
+    await this.#eachDo('drain', (p) => this.#drain(p))
+    await this.#eachDo('stop-flow', (p) => p.stop())
+    await this.#eachDo('raise-epoch', (p) => p.flow.raiseEpoch())
+    await this.#eachDo('compare-changed', (p) => requireEqual(p, 'fenced'))
+    await this.#eachDo('settle', (p) => p.flow.settle())
+    await this.#eachDo('mark-return', (p) => p.back.markStart())
+    this.#requireBudget('decide')
+  }
+
+  async commit(): Promise<CutoverOutcome> {
+    const { decisions, id } = this.#options
+    const decision = await this.#do('decide', () => decisions.decide({ id, outcome: 'committed', at: this.#now() }))
+    if (decision.outcome === 'aborted') {
+      return this.abort(new ReplatformError('cutover.aborted', { message: 'Another process had aborted the cutover.' }))
+    }
+    return this.goForward(decision)
+  }
+
+  /** Legal only when *committed* stands. Every step repeats until it succeeds, or throws for a person to look. */
+  async goForward(decision: Decision): Promise<CutoverOutcome> {
+    await this.#eachDo('record-decision', (p) => p.flow.recordDecision(decision))
+    await this.#eachDo('unfence', (p) => p.flow.unfence('target'))
+    const place = this.#options.direction === 'forward' ? 'new' : 'old'
+    await this.#eachDo('point', (p) => eachRouting(p, (r) => r.point(place)))
+    await this.#eachDo('release', (p) => eachRouting(p, (r) => r.release()))
+    this.#releasedAt = this.#options.clock.now()
+    await this.#eachDo('end-flow', (p) => p.flow.cleanUp('stream'))
+    return { decision, pauseMs: this.#pauseMs(), error: null }
+  }
+
+  async abort(error: ReplatformError): Promise<CutoverOutcome> {
+    const { decisions, id } = this.#options
+    const decision = await this.#do('abort', () => decisions.decide({ id, outcome: 'aborted', at: this.#now() }))
+    if (decision.outcome === 'committed') return this.goForward(decision)
+    await this.#eachDo('unfence-source', (p) => p.flow.unfence('source'))
+    await this.#eachDo('let-through', (p) => eachRouting(p, (r) => r.release()))
+    this.#releasedAt = this.#options.clock.now()
+    await this.#eachDo('end-return', (p) => p.back.cleanUp('stream'))
+    return { decision, pauseMs: this.#pauseMs(), error }
+  }
+
+  async #drain(participant: CutoverParticipant): Promise<void> {
+    const barrier = this.#barriers.get(participant.name) as Barrier
+    for (;;) {
+      const remaining = await participant.flow.remaining(barrier)
+      if (remaining.count === 0) return
+      this.#requireBudget('drain')
+      await this.#options.clock.sleep(5)
+    }
+  }
+
+  async #eachDo(name: StepName, act: (participant: CutoverParticipant) => Promise<unknown>): Promise<void> {
+    const all = async () => {
+      const results = await Promise.allSettled(this.#options.participants.map(act))
+      const failed = results.find((result) => result.status === 'rejected')
+      if (failed) throw failed.reason
+    }
+    await this.#do(name, all)
+  }
+
+  async #do<T>(name: StepName, act: () => Promise<T>): Promise<T> {
+    const { clock, journal } = this.#options
+    const step = this.#steps.get(name) as CutoverStep
+    if (step.stage === 'pause') this.#requireBudget(name)
+    await journal.started(step)
+    const startedAt = clock.now()
+    try {
+      const result = await (step.stage === 'after' || step.stage === 'abort' ? this.#insist(act) : act())
+      await journal.finished(step, clock.now() - startedAt)
+      return result
+    } catch (thrown) {
+      const error = toReplatformError(thrown)
+      await journal.failed(step, error)
+      throw error
+    }
+  }
+
+  /** After the decision, and on the way back, a step is tried for as long as trying can help. */
+  async #insist<T>(act: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await act()
+      } catch (thrown) {
+        if (attempt >= 8 || toReplatformError(thrown).retry === 'terminal') throw thrown
+        await this.#options.clock.sleep(Math.min(25 * 2 ** attempt, 2_000))
+      }
+    }
+  }
+
+  #requireBudget(step: string): void {
+    if (this.#remainingMs().withinMs > 0) return
+    throw new ReplatformError('cutover.budget-exceeded', {
+      message: `The write pause reached its budget of ${this.#options.budgetMs} ms before "${step}".`,
+    })
+  }
+
+  #remainingMs(): { withinMs: number } {
+    const { budgetMs, clock } = this.#options
+    return { withinMs: this.#heldAt === null ? budgetMs : this.#heldAt + budgetMs - clock.now() }
+  }
+
+  #pauseMs(): number | null {
+    return this.#heldAt === null || this.#releasedAt === null ? null : this.#releasedAt - this.#heldAt
+  }
+
+  #now(): string {
+    return new Date(this.#options.clock.wallTime()).toISOString()
+  }
+}
+
+async function requireEqual(participant: CutoverParticipant, at: 'live' | 'fenced'): Promise<void> {
+  const report = await participant.flow.compare({ scope: 'changed', at })
+  if (report.equal) return
+  const names = report.results.filter((r) => r.mismatched + r.missing + r.extra > 0).map((r) => r.name)
+  throw new ReplatformError('cutover.differences', {
+    message: `${participant.name}: source and target differ in ${names.join(', ')}.`,
+  })
+}
+
+async function eachRouting(
+  participant: CutoverParticipant,
+  act: (routing: CutoverParticipant['routings'][number]) => Promise<void>,
+): Promise<void> {
+  for (const routing of participant.routings) await act(routing)
+}

@@ -1,0 +1,38 @@
+import type { Chunk, Loaded, Mover } from '@replatform/core/connector'
+import type { Throttle } from './throttle.ts'
+
+export interface LoadChunksOptions {
+  readonly mover: Mover
+  readonly workers: number
+  readonly throttle: Throttle
+  readonly signal: AbortSignal
+  readonly report: (chunk: Chunk, loaded: Loaded) => void
+}
+
+/**
+ * Loads all chunks that are left, several at once. The first failure stops the others at their next await and is
+ * thrown once they have ended, so that nothing still writes when the caller acts on it.
+ */
+export async function loadChunks(options: LoadChunksOptions): Promise<void> {
+  const failed = new AbortController()
+  const signal = AbortSignal.any([options.signal, failed.signal])
+  const chunks = options.mover.chunks()[Symbol.asyncIterator]()
+  const work = async () => {
+    while (!signal.aborted) {
+      const next = await chunks.next()
+      if (next.done) return
+      const loaded = await options.mover.load(next.value, signal)
+      options.report(next.value, loaded)
+      await options.throttle.spend(loaded.bytes, signal)
+    }
+  }
+  const workers = Array.from({ length: options.workers }, () =>
+    work().catch((thrown) => {
+      failed.abort()
+      throw thrown
+    }),
+  )
+  const results = await Promise.allSettled(workers)
+  const failure = results.find((result) => result.status === 'rejected')
+  if (failure && !options.signal.aborted) throw failure.reason
+}
