@@ -52,7 +52,7 @@ class MoverHost {
 
   async close(): Promise<void> {
     await this.#stop().catch(() => {})
-    for (const mover of this.#movers.values()) await mover[Symbol.asyncDispose]().catch(() => {})
+    for (const mover of this.#movers.values()) await Promise.resolve(mover[Symbol.asyncDispose]()).catch(() => {})
   }
 
   readonly #handlers: Handlers = {
