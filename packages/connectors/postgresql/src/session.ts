@@ -47,7 +47,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const client = new pg.Client({
     connectionString: endpoint.url,
     application_name: applicationName(move, role),
-    options: replication ? '-c statement_timeout=0' : flags.join(' '),
+    options: flags.join(' '),
     client_encoding: 'UTF8',
     connectionTimeoutMillis: 10_000,
     keepAlive: true,

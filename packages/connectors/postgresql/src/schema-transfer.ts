@@ -1,0 +1,119 @@
+/**
+ * The schema crosses by pg_dump and pg_restore, in two halves: what tables need before their rows come, and what is
+ * cheaper or only possible afterwards (indexes, constraints, triggers).
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Endpoint } from '@replatform/core/connector'
+import { runTool } from './client-tools.ts'
+import type { Session } from './session.ts'
+
+export interface SchemaTransferOptions {
+  readonly source: Endpoint
+  readonly target: Endpoint
+  readonly tools: Readonly<Record<string, string>>
+  readonly move: string
+  readonly workers: number
+}
+
+/** What the estate carries otherwise, or what only a superuser could restore; assessment names each. */
+const leftOut =
+  /^\d+; \d+ \d+ (EVENT TRIGGER|PUBLICATION|PUBLICATION TABLE|SUBSCRIPTION|COMMENT - EXTENSION|COMMENT - SCHEMA public|SCHEMA - public)\b/
+const foreignKey = /^\d+; \d+ \d+ FK CONSTRAINT\b/
+
+/** Puts types, functions, tables and sequences on the target: all of them or, on an error, none. */
+export async function transferPreData(options: SchemaTransferOptions): Promise<void> {
+  await using dump = await dumpSchema(options, 'pre-data')
+  const list = await dump.list((line) => !leftOut.test(line))
+  await dump.restore(list, ['--single-transaction', '--exit-on-error'])
+}
+
+export interface PostData {
+  /** Indexes, primary keys, unique and check constraints, triggers, policies: everything but foreign keys. */
+  restoreIndexes(): Promise<void>
+  /** Foreign keys, which are checked against the rows of both tables. */
+  restoreForeignKeys(): Promise<void>
+}
+
+/**
+ * Hands out the second half. Whatever an earlier run left of it is dropped first, so that it can be called again after
+ * a crash in its middle.
+ */
+export async function withPostData(
+  options: SchemaTransferOptions & { readonly session: Session },
+  work: (postData: PostData) => Promise<void>,
+): Promise<void> {
+  await using dump = await dumpSchema(options, 'post-data')
+  await dropLeftovers(dump, options.session)
+  const jobs = ['--exit-on-error', `--jobs=${options.workers}`]
+  await work({
+    restoreIndexes: async () =>
+      dump.restore(await dump.list((line) => !leftOut.test(line) && !foreignKey.test(line)), jobs),
+    restoreForeignKeys: async () => dump.restore(await dump.list((line) => foreignKey.test(line)), jobs),
+  })
+}
+
+async function dropLeftovers(dump: SchemaDump, session: Session): Promise<void> {
+  const script = await dump.script(['--clean', '--if-exists'])
+  const drops = script
+    .slice(0, Math.max(script.indexOf('\n-- Name: '), 0))
+    .split('\n')
+    .filter(
+      (line) => /^(DROP|ALTER TABLE IF EXISTS .* DROP CONSTRAINT) /.test(line) && !/^DROP EVENT TRIGGER/.test(line),
+    )
+  if (drops.length > 0) await session.query(`BEGIN; ${drops.join('\n')}; COMMIT`)
+}
+
+interface SchemaDump extends AsyncDisposable {
+  /** Writes a list file of the entries that pass. */
+  list(keep: (line: string) => boolean): Promise<string>
+  restore(list: string, args: readonly string[]): Promise<void>
+  script(args: readonly string[]): Promise<string>
+}
+
+async function dumpSchema(options: SchemaTransferOptions, section: 'pre-data' | 'post-data'): Promise<SchemaDump> {
+  const folder = await mkdtemp(join(tmpdir(), 'replatform-schema-'))
+  const file = join(folder, 'schema.dump')
+  const { source, target, tools, move } = options
+  const restoreArgs = [`--section=${section}`, '--no-publications', '--no-subscriptions']
+  const read = (args: readonly string[]) =>
+    runTool({ tool: 'pg_restore', tools, args: [...restoreArgs, ...args, file], url: target.url, move })
+  let lists = 0
+  const dump: SchemaDump = {
+    list: async (keep) => {
+      const listing = await read(['--list'])
+      const name = join(folder, `list-${lists++}`)
+      await writeFile(
+        name,
+        `${listing
+          .split('\n')
+          .filter((line) => !line.startsWith(';') && keep(line))
+          .join('\n')}\n`,
+      )
+      return name
+    },
+    restore: async (list, args) =>
+      void (await read([...args, `--use-list=${list}`, `--dbname=${databaseOf(target.url)}`])),
+    script: (args) => read([...args, '--file=-']),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  }
+  try {
+    const args = [
+      '--format=custom',
+      '--schema-only',
+      '--exclude-schema=replatform',
+      `--section=${section}`,
+      `--file=${file}`,
+    ]
+    await runTool({ tool: 'pg_dump', tools, args, url: source.url, move })
+  } catch (thrown) {
+    await dump[Symbol.asyncDispose]()
+    throw thrown
+  }
+  return dump
+}
+
+function databaseOf(url: string): string {
+  return decodeURIComponent(new URL(url).pathname.slice(1))
+}
