@@ -8,6 +8,8 @@ export interface Column {
   readonly typeOid: number
   /** GENERATED ALWAYS AS (…) STORED: computed on each side, never copied. */
   readonly isGenerated: boolean
+  /** GENERATED ALWAYS AS IDENTITY: may be inserted, but never set by an UPDATE. */
+  readonly isIdentityAlways: boolean
   /** Holds something whose binary form carries object ids of its own cluster, or has none: copied as text. */
   readonly needsText: boolean
 }
@@ -55,7 +57,7 @@ SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relreplident AS identity
   (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique
      AND NOT CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END) AS other_uniques,
   (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
-       'typeOid', a.atttypid::int8, 'generated', a.attgenerated <> '', 'needsText', ${needsText('a.atttypid')}) ORDER BY a.attnum)
+       'typeOid', a.atttypid::int8, 'generated', a.attgenerated <> '', 'always', a.attidentity = 'a', 'needsText', ${needsText('a.atttypid')}) ORDER BY a.attnum)
      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence IN ('p', 'u') AND ${notOurs} AND ${notOfExtension}
@@ -97,6 +99,7 @@ interface TableRow {
 
 interface ColumnRow extends Pick<Column, 'name' | 'type' | 'typeOid' | 'needsText'> {
   readonly generated: boolean
+  readonly always: boolean
 }
 
 const identities = { d: 'default', i: 'index', f: 'full', n: 'nothing' } as const
@@ -110,9 +113,10 @@ export async function readTables(session: Session): Promise<Table[]> {
     name: row.name,
     qualified: qualified(row.schema, row.name),
     label: `${row.schema}.${row.name}`,
-    columns: (JSON.parse(row.columns ?? '[]') as ColumnRow[]).map(({ generated, ...column }) => ({
+    columns: (JSON.parse(row.columns ?? '[]') as ColumnRow[]).map(({ generated, always, ...column }) => ({
       ...column,
       isGenerated: generated,
+      isIdentityAlways: always,
     })),
     key: row.identity === 'n' ? [] : (JSON.parse(row.key ?? '[]') as string[]),
     identity: identities[row.identity as keyof typeof identities],

@@ -43,7 +43,8 @@ export function applicationName(move: string, role: string): string {
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { endpoint, side, move, role, pipeline, replication } = options
-  const flags = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
+  // The last one lets the session through the fence of its move.
+  const flags = Object.entries({ ...settings, 'replatform.mover': move }).map(([name, value]) => `-c ${name}=${value}`)
   const client = new pg.Client({
     connectionString: endpoint.url,
     application_name: applicationName(move, role),

@@ -1,0 +1,320 @@
+/**
+ * Writes batches on the target. A batch is one transaction that also moves the checkpoint and holds the epoch, so the
+ * rows and the position that speaks for them are there together or not at all.
+ */
+import { invariant, ReplatformError } from '@replatform/core/errors'
+import type { QueryResult } from 'pg'
+import {
+  deleteOne,
+  deleteRows,
+  insertRows,
+  isSettable,
+  type Statement,
+  trackKeys,
+  updateOne,
+  updateRows,
+} from './apply-statements.ts'
+import {
+  type BatchPart,
+  type ChangeBatch,
+  cellStarts,
+  keyOf,
+  type NetChange,
+  type SingleChange,
+  type TableChanges,
+} from './change-batch.ts'
+import { type FlowKey, requireEpoch } from './flow-store.ts'
+import type { FollowedTable } from './followed-table.ts'
+import { formatLsn } from './lsn.ts'
+import { cell, cellEnd, type Tuple } from './pgoutput.ts'
+import type { Session } from './session.ts'
+import { TextArray } from './text-array.ts'
+
+export interface ApplierOptions {
+  /** In pipeline mode, with replica role and nested loops only; see `prepareApplySession`. */
+  readonly session: Session
+  readonly key: FlowKey
+  readonly epoch: bigint
+}
+
+/** What the session of an applier needs: no foreign keys or triggers of the user, and index look-ups by key. */
+export async function prepareApplySession(session: Session): Promise<void> {
+  const settings = {
+    session_replication_role: 'replica',
+    enable_hashjoin: 'off',
+    enable_mergejoin: 'off',
+    enable_seqscan: 'off',
+    plan_cache_mode: 'force_generic_plan',
+    jit: 'off',
+  }
+  await Promise.all(Object.entries(settings).map(([name, value]) => session.query(`SET ${name} = ${value}`)))
+}
+
+export class Applier {
+  /** Whether the keys of what is written are recorded for the next comparison. */
+  isTracking = false
+  readonly #options: ApplierOptions
+  /** A transaction of the source that is larger than a batch is being written. */
+  #isOpen = false
+
+  constructor(options: ApplierOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when the batch is committed, or written and awaiting the rest of its transaction. */
+  async apply(batch: ChangeBatch): Promise<void> {
+    const mayReorder = !this.#isOpen && batch.commit !== null
+    try {
+      await this.#write(batch, mayReorder)
+    } catch (thrown) {
+      await this.rollback()
+      if (!mayReorder || !isUniqueViolation(thrown)) throw thrown
+      await this.#write(batch, false)
+    }
+  }
+
+  /** Undoes what was written of an unfinished transaction. */
+  async rollback(): Promise<void> {
+    this.#isOpen = false
+    await this.#options.session.query('ROLLBACK').catch(() => {})
+  }
+
+  async #write(batch: ChangeBatch, mayReorder: boolean): Promise<void> {
+    const { session } = this.#options
+    const pipeline = new Pipeline(session)
+    if (!this.#isOpen) {
+      pipeline.send('BEGIN')
+      pipeline.send('SET CONSTRAINTS ALL DEFERRED')
+    }
+    this.#isOpen = true
+    if (batch.commit) this.#checkpoint(pipeline, formatLsn(batch.commit.end))
+    for (const part of batch.parts) this.#part(pipeline, part, mayReorder)
+    if (this.isTracking) this.#track(pipeline, batch)
+    await pipeline.settle()
+    if (!batch.commit) return
+    await session.query('COMMIT')
+    this.#isOpen = false
+  }
+
+  #checkpoint(pipeline: Pipeline, position: string): void {
+    const { key, epoch } = this.#options
+    pipeline.send(
+      {
+        name: 'replatform_checkpoint',
+        text: `UPDATE replatform.flow SET position = $4 WHERE move = $1 AND direction = $2 AND epoch = $3`,
+      },
+      [key.move, key.direction, epoch, position],
+      (result) => requireEpoch(result.rowCount, key),
+    )
+  }
+
+  #part(pipeline: Pipeline, part: BatchPart, mayReorder: boolean): void {
+    if (part.kind === 'truncate') {
+      const names = part.tables.map((table) => `ONLY ${table.qualified}`).join(', ')
+      pipeline.send(
+        `TRUNCATE ${names}${part.restartIdentity ? ' RESTART IDENTITY' : ''}${part.cascade ? ' CASCADE' : ''}`,
+      )
+    } else if (part.kind === 'single') {
+      sendSingle(pipeline, part.table, part.change)
+    } else {
+      for (const changes of part.tables.values()) {
+        if (changes.table.hasOtherUniques && !mayReorder) sendOrdered(pipeline, changes)
+        else sendNet(pipeline, changes)
+      }
+    }
+  }
+
+  #track(pipeline: Pipeline, batch: ChangeBatch): void {
+    const { key } = this.#options
+    // Part of a transaction that has no position yet: later than everything.
+    const position = formatLsn(batch.commit?.end ?? (1n << 63n) - 1n)
+    const { keys, wholes } = touched(batch)
+    for (const table of wholes) pipeline.send(trackWhole, [key.move, key.direction, table.label, position])
+    for (const [table, tuples] of keys) {
+      const arrays = columnArrays(table, table.key, [...tuples.values()])
+      pipeline.send(trackKeys(table), [key.move, key.direction, table.label, position, ...arrays])
+    }
+  }
+}
+
+const trackWhole: Statement = {
+  name: 'replatform_track_whole',
+  text: `INSERT INTO replatform.changed VALUES ($1, $2, $3, '{}', $4)
+    ON CONFLICT (move, direction, relation, key) DO UPDATE SET position = excluded.position`,
+}
+
+/** Statements on their way; `settle` waits for all of them and throws the first thing that went wrong. */
+class Pipeline {
+  readonly #session: Session
+  readonly #sent: Promise<void>[] = []
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  send(
+    statement: Statement | string,
+    values: readonly unknown[] = [],
+    check: (result: QueryResult) => void = () => {},
+  ): void {
+    const query = typeof statement === 'string' ? { text: statement } : statement
+    const sent = this.#session.query({ ...query, values: [...values] }).then(check)
+    sent.catch(() => {})
+    this.#sent.push(sent)
+  }
+
+  async settle(): Promise<void> {
+    const results = await Promise.allSettled(this.#sent)
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+}
+
+/** Deletes, then updates, then inserts: with one unique index, that order never violates it in passing. */
+function sendNet(pipeline: Pipeline, { table, net }: TableChanges): void {
+  const deletes: Tuple[] = []
+  const inserts: Tuple[] = []
+  const updates = new Map<string, { columns: readonly number[]; rows: Tuple[] }>()
+  for (const change of net.values()) collect(table, change, { deletes, inserts, updates })
+  if (deletes.length > 0) send(pipeline, table, deleteRows(table), table.key, deletes)
+  for (const { columns, rows } of updates.values()) send(pipeline, table, updateRows(table, columns), columns, rows)
+  if (inserts.length > 0) send(pipeline, table, insertRows(table), allColumns(table), inserts)
+}
+
+interface Groups {
+  readonly deletes: Tuple[]
+  readonly inserts: Tuple[]
+  readonly updates: Map<string, { columns: readonly number[]; rows: Tuple[] }>
+}
+
+function collect(table: FollowedTable, { existed, key, row }: NetChange, groups: Groups): void {
+  if (!row) {
+    if (existed) groups.deletes.push(key)
+    return
+  }
+  if (!existed) {
+    groups.inserts.push(row)
+    return
+  }
+  const columns = saidColumns(table, row)
+  if (!columns.some((i) => isSettable(table, i))) return
+  const id = columns.join()
+  const group = groups.updates.get(id)
+  if (group) group.rows.push(row)
+  else groups.updates.set(id, { columns, rows: [row] })
+}
+
+/** One by one in the order of the source, for when the net effect would violate a unique index in passing. */
+function sendOrdered(pipeline: Pipeline, { table, ordered }: TableChanges): void {
+  for (const change of ordered) sendSingle(pipeline, table, change)
+}
+
+function sendSingle(pipeline: Pipeline, table: FollowedTable, change: SingleChange): void {
+  if (change.kind === 'insert') {
+    send(pipeline, table, insertRows(table), allColumns(table), [change.row])
+    return
+  }
+  const match = table.key.length > 0 ? table.key : allColumns(table)
+  const old = cellTexts(table, change.old, match)
+  if (change.kind === 'delete') {
+    pipeline.send(deleteOne(table, match), old, (result) => requireRows(table, result, 1))
+    return
+  }
+  const set = saidColumns(table, change.row).filter((i) => !table.columns[i]?.isIdentityAlways)
+  if (set.length === 0) return
+  const values = cellTexts(table, change.row, set)
+  pipeline.send(updateOne(table, match, set), [...old, ...values], (result) => requireRows(table, result, 1))
+}
+
+function send(
+  pipeline: Pipeline,
+  table: FollowedTable,
+  statement: Statement,
+  columns: readonly number[],
+  rows: readonly Tuple[],
+): void {
+  pipeline.send(statement, columnArrays(table, columns, rows), (result) => requireRows(table, result, rows.length))
+}
+
+/** Something else wrote on the target, or a change would be applied twice: neither may pass. */
+function requireRows(table: FollowedTable, result: QueryResult, expected: number): void {
+  if (result.rowCount === expected) return
+  throw new ReplatformError('postgresql.apply-diverged', {
+    message: `Changes of ${expected} rows of ${table.label} met ${result.rowCount} rows on the target.`,
+  })
+}
+
+function columnArrays(table: FollowedTable, columns: readonly number[], rows: readonly Tuple[]): Buffer[] {
+  const arrays = columns.map(() => new TextArray())
+  for (const row of rows) {
+    const starts = cellStarts(row, table.columns.length)
+    for (let n = 0; n < columns.length; n++) {
+      const at = starts[columns[n] as number] as number
+      const array = arrays[n] as TextArray
+      if (row.data[at] === cell.text) array.append(row.data, at + 5, cellEnd(row.data, at))
+      else array.appendNull()
+    }
+  }
+  return arrays.map((array) => array.finish())
+}
+
+function cellTexts(table: FollowedTable, tuple: Tuple, columns: readonly number[]): (string | null)[] {
+  const starts = cellStarts(tuple, table.columns.length)
+  return columns.map((i) => {
+    const at = starts[i] as number
+    invariant(tuple.data[at] !== cell.unchanged, `A row of ${table.label} is matched by a value that was not sent.`)
+    return tuple.data[at] === cell.text ? tuple.data.toString('utf8', at + 5, cellEnd(tuple.data, at)) : null
+  })
+}
+
+/** Columns whose value the tuple carries. */
+function saidColumns(table: FollowedTable, tuple: Tuple): number[] {
+  const starts = cellStarts(tuple, table.columns.length)
+  return allColumns(table).filter((i) => tuple.data[starts[i] as number] !== cell.unchanged)
+}
+
+function allColumns(table: FollowedTable): number[] {
+  return table.columns.map((_, i) => i)
+}
+
+interface Touched {
+  /** Each key once, with a tuple that carries it. */
+  readonly keys: Map<FollowedTable, Map<string, Tuple>>
+  /** Tables that must be compared as a whole: without a key, or truncated. */
+  readonly wholes: Set<FollowedTable>
+}
+
+function touched(batch: ChangeBatch): Touched {
+  const result: Touched = { keys: new Map(), wholes: new Set() }
+  for (const part of batch.parts) {
+    if (part.kind === 'truncate') for (const table of part.tables) result.wholes.add(table)
+    else if (part.kind === 'single') touchSingle(result, part.table, part.change)
+    else for (const { table, net } of part.tables.values()) touchNet(result, table, net)
+  }
+  return result
+}
+
+function touchNet({ keys }: Touched, table: FollowedTable, net: Map<string, NetChange>): void {
+  const known = keysOf(keys, table)
+  for (const [key, change] of net) known.set(key, change.row ?? change.key)
+}
+
+function touchSingle({ keys, wholes }: Touched, table: FollowedTable, change: SingleChange): void {
+  if (table.key.length === 0) {
+    wholes.add(table)
+    return
+  }
+  const known = keysOf(keys, table)
+  if (change.kind !== 'insert') known.set(keyOf(table, change.old), change.old)
+  if (change.kind !== 'delete') known.set(keyOf(table, change.row), change.row)
+}
+
+function keysOf(keys: Touched['keys'], table: FollowedTable): Map<string, Tuple> {
+  const known = keys.get(table) ?? new Map<string, Tuple>()
+  keys.set(table, known)
+  return known
+}
+
+function isUniqueViolation(thrown: unknown): boolean {
+  return (thrown as { code?: string }).code === '23505'
+}

@@ -1,0 +1,175 @@
+import { ChangeBatch } from './change-batch.ts'
+import type { FollowedTable } from './followed-table.ts'
+import type { Lsn } from './lsn.ts'
+import { type Commit, decodePgoutput, type PgoutputHandler, type Relation, type Tuple } from './pgoutput.ts'
+
+/** A batch is full at either; a larger transaction is written in parts of this size. */
+const rowsMost = 20_000
+const bytesMost = 8 * 1024 * 1024
+
+interface Hold {
+  readonly at: Lsn
+  readonly reached: PromiseWithResolvers<void>
+  /** A transaction at or after the hold has begun: what was gathered before is all there is. */
+  isPassed: boolean
+  isReached: boolean
+}
+
+export interface BatchQueueOptions {
+  readonly resolveTable: (relation: Relation) => FollowedTable | undefined
+  /** Called when `next` may have something. */
+  readonly onReady: () => void
+}
+
+/** Turns messages into batches, and keeps back what lies behind a hold. */
+export class BatchQueue implements PgoutputHandler {
+  readonly #options: BatchQueueOptions
+  readonly #tables = new Map<number, FollowedTable | undefined>()
+  readonly #sealed: ChangeBatch[] = []
+  #gathering = new ChangeBatch()
+  #transactionLsn: Lsn | null = null
+  #isWriterIdle = false
+  #hold: Hold | null = null
+  /** How many sealed batches lie before a hold that was passed; the others stay. */
+  #beforeHold = 0
+
+  constructor(options: BatchQueueOptions) {
+    this.#options = options
+  }
+
+  get isFull(): boolean {
+    return this.#sealed.length >= 2 || (this.#sealed.length > 0 && this.#isGatheringFull())
+  }
+
+  /** Nothing is here, not even the beginning of a transaction. */
+  get isEmpty(): boolean {
+    return this.#sealed.length === 0 && this.#transactionLsn === null && this.#gathering.commit === null
+  }
+
+  /** When the oldest transaction that waits here was committed; null where none waits. */
+  get oldestCommitAt(): bigint | null {
+    return this.#sealed[0]?.firstCommitAt ?? this.#gathering.firstCommitAt
+  }
+
+  take(data: Buffer, at: number, end: number, isWriterIdle: boolean): void {
+    this.#isWriterIdle = isWriterIdle
+    decodePgoutput(data, at, end, this)
+    if (this.#transactionLsn !== null && this.#isGatheringFull()) this.#sealUnfinished()
+  }
+
+  /** The next batch to write, or undefined while there is none or a hold keeps it back. */
+  next(): ChangeBatch | undefined {
+    const sealed = this.#isHeldBack() ? undefined : this.#sealed.shift()
+    if (sealed) return sealed
+    if (this.#hold?.isPassed || this.#hold?.isReached) return undefined
+    if (this.#transactionLsn !== null || this.#gathering.commit === null) return undefined
+    return this.#swap()
+  }
+
+  /** Resolves when all that was committed before `at` has been handed out and written. */
+  hold(at: Lsn): Promise<void> {
+    this.#hold = { at, reached: Promise.withResolvers(), isPassed: false, isReached: false }
+    this.#hold.reached.promise.catch(() => {})
+    return this.#hold.reached.promise
+  }
+
+  /** Call when `next` had nothing and the last batch is written. `received`: the server has sent all before it. */
+  settleHold(received: Lsn): void {
+    const hold = this.#hold
+    if (!hold || hold.isReached) return
+    const isQuiet = this.isEmpty && received >= hold.at
+    if (!hold.isPassed && !isQuiet) return
+    hold.isReached = true
+    hold.reached.resolve()
+  }
+
+  endHold(reason: Error): void {
+    this.#hold?.reached.reject(reason)
+    this.#hold = null
+  }
+
+  begin(finalLsn: Lsn, at: bigint): void {
+    if (this.#hold && !this.#hold.isPassed && finalLsn >= this.#hold.at) {
+      this.#seal()
+      this.#hold.isPassed = true
+      this.#beforeHold = this.#sealed.length
+      this.#options.onReady()
+    } else if ((this.#isWriterIdle && this.#sealed.length === 0) || this.#isGatheringHalfFull()) {
+      this.#seal()
+    }
+    this.#transactionLsn = finalLsn
+    this.#gathering.firstCommitAt ??= at
+  }
+
+  commit(commit: Commit): void {
+    this.#transactionLsn = null
+    this.#gathering.commit = commit
+    this.#gathering.transactions += 1
+    this.#options.onReady()
+  }
+
+  relation(relation: Relation): void {
+    this.#tables.set(relation.oid, this.#options.resolveTable(relation))
+  }
+
+  insert(oid: number, row: Tuple): void {
+    const table = this.#table(oid)
+    if (table) this.#gathering.insert(table, row)
+  }
+
+  update(oid: number, old: Tuple | null, row: Tuple): void {
+    const table = this.#table(oid)
+    if (table) this.#gathering.update(table, old, row)
+  }
+
+  delete(oid: number, old: Tuple): void {
+    const table = this.#table(oid)
+    if (table) this.#gathering.delete(table, old)
+  }
+
+  truncate(oids: readonly number[], options: { cascade: boolean; restartIdentity: boolean }): void {
+    const tables = oids.flatMap((oid) => this.#table(oid) ?? [])
+    this.#gathering.truncate(tables, options)
+  }
+
+  #isHeldBack(): boolean {
+    if (!this.#hold?.isPassed) return false
+    if (this.#beforeHold === 0) return true
+    this.#beforeHold -= 1
+    return false
+  }
+
+  #table(oid: number): FollowedTable | undefined {
+    const table = this.#tables.get(oid)
+    if (table && (this.#transactionLsn ?? 0n) >= table.skipBefore) return table
+    if (!table) this.#gathering.hasBarrier = true
+    return undefined
+  }
+
+  #isGatheringFull(): boolean {
+    return this.#gathering.rows >= rowsMost || this.#gathering.bytes >= bytesMost
+  }
+
+  #isGatheringHalfFull(): boolean {
+    return this.#gathering.rows >= rowsMost / 2 || this.#gathering.bytes >= bytesMost / 2
+  }
+
+  /** Between transactions: what was gathered is whole. */
+  #seal(): void {
+    if (this.#gathering.commit === null) return
+    this.#sealed.push(this.#swap())
+  }
+
+  /** In the middle of a transaction: this part waits on the target for the rest. */
+  #sealUnfinished(): void {
+    this.#gathering.commit = null
+    this.#sealed.push(this.#swap())
+    this.#options.onReady()
+  }
+
+  #swap(): ChangeBatch {
+    const batch = this.#gathering
+    this.#gathering = new ChangeBatch()
+    return batch
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The fence around one side: after `fenceSide` nobody but the mover can write there, however they connect.
+ *
+ * 1. The door: CONNECT on this database is revoked from everybody but the mover's role. Other databases of the server
+ *    are none of our business, so no role is locked. What was granted is remembered in the same transaction.
+ * 2. The triggers: every table gets a statement trigger that fires in every replication role. Creating it waits for
+ *    each transaction that has written to the table, and every later statement sees it, whatever snapshot it reads by
+ *    and whoever runs it: what was acknowledged lies before the fence, and nothing comes after.
+ * 3. The sessions: those that were open before end, so that none of them carries a table that nobody else sees yet.
+ *
+ * All of it lives in catalogues, so it outlasts restarts. The unfencing swaps one function and needs no table's lock.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ReplatformError } from '@replatform/core/errors'
+import { countPrepared, describeSessions, endSessions, type OtherSession, otherSessions } from './fence-sessions.ts'
+import { closeDoor, type Fence, fenceTables, fenceTableSql, liftFence, markFenced, sweepTriggers } from './fence-sql.ts'
+import { toPostgresqlError } from './postgresql-error.ts'
+import type { Session } from './session.ts'
+
+export interface FenceOptions extends Fence {
+  /** To the side that is meant, as the mover's role. */
+  readonly session: Session
+  /** Past it the fence is taken off again. */
+  readonly withinMs: number
+}
+
+/**
+ * Idempotent: on a side that is fenced already it fences what was created since. Rejects with `fence.timeout`,
+ * `fence.prepared-transaction` or `auth.missing-rights` and leaves the side open, unless it was fenced before the call:
+ * a fence that stood is never lifted by a failure.
+ */
+export async function fenceSide(options: FenceOptions): Promise<void> {
+  const { session, move } = options
+  try {
+    await admitMover(session, move)
+    await session.query(fenceTableSql)
+    await refusePrepared(session)
+    const stoodBefore = await stands(session)
+    try {
+      await raiseFence(options)
+    } catch (thrown) {
+      await session.query('ROLLBACK')
+      if (!stoodBefore) await lift(options)
+      throw thrown
+    }
+  } catch (thrown) {
+    throw toPostgresqlError(thrown, place(session))
+  }
+}
+
+/** Lets everybody in and write as before the fence. Idempotent, also after a fencing that died half-way. */
+export async function unfenceSide(options: Pick<FenceOptions, 'session' | 'move'>): Promise<void> {
+  const { session, move } = options
+  try {
+    await admitMover(session, move)
+    await lift(options)
+  } catch (thrown) {
+    throw toPostgresqlError(thrown, place(session))
+  }
+}
+
+/** Whether the fence stands complete, tables that were created since included. */
+export async function isFenced(session: Session): Promise<boolean> {
+  return (await stands(session)) && (await unfencedTables(session)) === 0
+}
+
+/** Lets this session pass the triggers of this move's fence; its role must be the one that the fence names. */
+export async function admitMover(session: Session, move: string): Promise<void> {
+  await session.query(`SELECT set_config('replatform.mover', $1, false)`, [move])
+}
+
+/**
+ * First gently: writers end their transactions, and those that queue behind the lock are refused with an error of
+ * their own instead of losing their connection in the middle of a commit. Then sessions are ended.
+ */
+async function raiseFence(options: FenceOptions): Promise<void> {
+  const { session, withinMs } = options
+  const deadline = performance.now() + withinMs
+  await session.query(closeDoor(options))
+
+  let isUp = await tryFenceTables(options, { lockMs: withinMs / 3, deadline })
+  while (!isUp) {
+    const others = await otherSessions(options)
+    await refusePrepared(session)
+    if (performance.now() > deadline) throw timedOut(withinMs, others)
+    await endSessions(options, others)
+    isUp = await tryFenceTables(options, { lockMs: deadline - performance.now(), deadline })
+  }
+
+  await endEarlierSessions(options, deadline)
+  await refusePrepared(session)
+  await session.query(markFenced(options))
+}
+
+/** False when some table's lock was not to be had. */
+async function tryFenceTables(
+  { session, ...fence }: FenceOptions,
+  { lockMs, deadline }: { readonly lockMs: number; readonly deadline: number },
+): Promise<boolean> {
+  const milliseconds = (value: number) => Math.max(Math.ceil(value), 1)
+  try {
+    await session.query(
+      fenceTables(fence, { lockMs: milliseconds(lockMs), statementMs: milliseconds(deadline - performance.now()) }),
+    )
+    return true
+  } catch (thrown) {
+    await session.query('ROLLBACK')
+    if (!isLockFailure(thrown)) throw thrown
+    return false
+  }
+}
+
+/** lock_not_available, deadlock_detected, and query_canceled by the statement's own timeout. */
+function isLockFailure(thrown: unknown): boolean {
+  return ['55P03', '40P01', '57014'].includes((thrown as { code?: string }).code ?? '')
+}
+
+/**
+ * Sessions that connect from now on meet the triggers in all they do, and only superusers still can. Those that were
+ * here before may have created, and not yet committed, a table that has no trigger.
+ */
+async function endEarlierSessions(options: FenceOptions, deadline: number): Promise<void> {
+  const { rows } = await options.session.query('SELECT clock_timestamp() AS now')
+  const before = (rows[0] as { now: string }).now
+  for (;;) {
+    const others = await otherSessions(options, before)
+    if (others.length === 0) return
+    if (performance.now() > deadline) throw timedOut(options.withinMs, others)
+    await endSessions(options, others)
+    await sleep(5)
+  }
+}
+
+async function lift({ session, move }: Pick<FenceOptions, 'session' | 'move'>): Promise<void> {
+  const { rows } = await session.query(`SELECT to_regclass('replatform.fence') IS NOT NULL AS made`)
+  if ((rows[0] as { made: string }).made !== 't') return
+  await session.query(liftFence)
+  await session.query(sweepTriggers)
+  await admitMover(session, move)
+}
+
+async function refusePrepared(session: Session): Promise<void> {
+  const count = await countPrepared(session)
+  if (count === 0) return
+  throw new ReplatformError('fence.prepared-transaction', {
+    message: `${place(session)} has ${count} prepared ${count === 1 ? 'transaction' : 'transactions'} open.`,
+  })
+}
+
+async function stands(session: Session): Promise<boolean> {
+  const { rows } = await session.query(`SELECT to_regclass('replatform.fence') IS NOT NULL AS made`)
+  if ((rows[0] as { made: string }).made !== 't') return false
+  const { rowCount } = await session.query(`SELECT FROM replatform.fence WHERE state = 'fenced'`)
+  return rowCount === 1
+}
+
+async function unfencedTables(session: Session): Promise<number> {
+  const { rows } = await session.query(unfencedTablesSql)
+  return Number((rows[0] as { count: string }).count)
+}
+
+function timedOut(withinMs: number, others: readonly OtherSession[]): ReplatformError {
+  const who = others.length > 0 ? describeSessions(others) : 'no session is listed; a lock is held by the server itself'
+  return new ReplatformError('fence.timeout', {
+    message: `Writers did not end within ${Math.round(withinMs)} ms: ${who}.`,
+  })
+}
+
+function place({ host, port, database }: Session): string {
+  return `the server ${host}:${port}/${database ?? ''}`
+}

@@ -1,0 +1,45 @@
+import { ReplatformError } from '@replatform/core/errors'
+import type { Column, Table } from './catalog.ts'
+import type { Lsn } from './lsn.ts'
+import type { Relation } from './pgoutput.ts'
+
+/** A table of the change stream together with what is needed to write its changes on the target. */
+export interface FollowedTable {
+  readonly label: string
+  readonly qualified: string
+  /** Columns in the order of the stream's tuples, typed as on the target. */
+  readonly columns: readonly Column[]
+  /** Places of the key among the columns; empty for a table without one, whose rows are matched as a whole. */
+  readonly key: readonly number[]
+  /** Unique indexes besides the key can be violated in passing when changes are applied out of their order. */
+  readonly hasOtherUniques: boolean
+  /** Commits that begin before it are in the snapshot that the table was loaded at. */
+  readonly skipBefore: Lsn
+}
+
+/** Joins the stream's description of a table with the target's; throws where they no longer fit. */
+export function followTable(relation: Relation, target: Table | undefined, skipBefore: Lsn): FollowedTable {
+  const label = `${relation.schema}.${relation.name}`
+  if (!target) throw changed(label, 'it does not exist on the target')
+  const byName = new Map(target.columns.map((column) => [column.name, column]))
+  const columns = relation.columns.map(({ name }) => {
+    const column = byName.get(name)
+    if (!column) throw changed(label, `column ${name} does not exist on the target`)
+    return column
+  })
+  const streamed = new Set(relation.columns.map((column) => column.name))
+  const absent = target.columns.find((column) => !column.isGenerated && !streamed.has(column.name))
+  if (absent) throw changed(label, `column ${absent.name} is gone on the source`)
+  return {
+    label,
+    qualified: target.qualified,
+    columns,
+    key: target.key.map((name) => columns.findIndex((column) => column.name === name)),
+    hasOtherUniques: target.otherUniques > 0,
+    skipBefore,
+  }
+}
+
+function changed(label: string, what: string): ReplatformError {
+  return new ReplatformError('postgresql.schema-changed', { message: `Table ${label} changed its shape: ${what}.` })
+}

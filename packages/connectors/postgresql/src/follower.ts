@@ -1,0 +1,200 @@
+/**
+ * Follows the change stream: gathers whole transactions into batches while the batch before is being written, so that
+ * a quiet source is applied at once and a busy one in large steps. The stream is read only as far ahead as one full
+ * batch; then the socket is paused and the source keeps the rest.
+ */
+import type { FollowOptions, FollowProgress } from '@replatform/core/connector'
+import type { Applier } from './applier.ts'
+import { BatchQueue } from './batch-queue.ts'
+import type { ChangeBatch } from './change-batch.ts'
+import type { FollowedTable } from './followed-table.ts'
+import { formatLsn, type Lsn } from './lsn.ts'
+import type { Relation } from './pgoutput.ts'
+import { epochOffsetMs, ReplicationStream, type StreamOptions } from './replication-stream.ts'
+
+export interface FollowerOptions {
+  readonly stream: Omit<StreamOptions, 'onMessage' | 'onKeepalive'>
+  readonly applier: Applier
+  /** Undefined for the barrier table, whose changes only mark a place. */
+  readonly resolveTable: (relation: Relation) => FollowedTable | undefined
+  /** The source's clock minus ours, in milliseconds. */
+  readonly clockOffsetMs: number
+  /** Where the source's log ends now. */
+  readonly readWalEnd: () => Promise<Lsn>
+}
+
+const pollMs = 500
+/** A transaction without changes of ours moves the checkpoint only this often. */
+const emptyCheckpointMs = 1_000
+
+export class Follower {
+  readonly #options: FollowerOptions
+  readonly #queue: BatchQueue
+  readonly #totals = { transactions: 0, rows: 0, bytes: 0 }
+  #stream: ReplicationStream | null = null
+  #report: FollowOptions['report'] = () => {}
+  /** End of the last commit that is durable on the target. */
+  #applied: Lsn
+  /** The server has sent everything up to here. */
+  #received: Lsn
+  #sourceEnd: Lsn
+  #checkpointedAt = 0
+  #isWriting = false
+  #isIntakePaused = false
+  #wake = Promise.withResolvers<void>()
+
+  constructor(options: FollowerOptions) {
+    this.#options = options
+    this.#applied = options.stream.from
+    this.#received = options.stream.from
+    this.#sourceEnd = options.stream.from
+    this.#queue = new BatchQueue({ resolveTable: options.resolveTable, onReady: () => this.#wake.resolve() })
+  }
+
+  /** Ends when the signal is given, after what is being written is durable; rejects with what broke it. */
+  async run({ signal, report, throttle }: FollowOptions): Promise<void> {
+    this.#report = report
+    const stream = await ReplicationStream.open({
+      ...this.#options.stream,
+      onMessage: (data, at, end) => this.#message(data, at, end),
+      onKeepalive: (walEnd) => this.#keepalive(walEnd),
+    })
+    this.#stream = stream
+    this.#applyBackPressure()
+    const poll = setInterval(() => void this.#pollSource().catch(() => {}), pollMs)
+    const onAbort = () => this.#wake.resolve()
+    signal.addEventListener('abort', onAbort)
+    try {
+      while (!signal.aborted) {
+        await Promise.race([this.#wake.promise, stream.broken])
+        this.#wake = Promise.withResolvers()
+        for (let batch = this.#next(); batch && !signal.aborted; batch = this.#next()) {
+          await Promise.race([throttle(), stream.broken])
+          await this.#write(batch)
+        }
+        this.#queue.settleHold(this.#received)
+      }
+    } finally {
+      clearInterval(poll)
+      signal.removeEventListener('abort', onAbort)
+      this.#queue.endHold(new Error('Following ended.'))
+      await this.#options.applier.rollback()
+      await stream[Symbol.asyncDispose]()
+    }
+  }
+
+  /** Records the keys of everything that is written from the next batch on. */
+  track(): void {
+    this.#options.applier.isTracking = true
+  }
+
+  /**
+   * Stops the intake: everything received so far was committed before whatever the caller does next on the source.
+   * Followed by `holdAt` or `resumeIntake`.
+   */
+  pauseIntake(): void {
+    this.#isIntakePaused = true
+    this.#applyBackPressure()
+  }
+
+  /**
+   * Goes on up to `at`: resolves when every commit before it is on the target and none after, and stays so until
+   * `resumeIntake`. Rejects when following ends first.
+   */
+  async holdAt(at: Lsn): Promise<void> {
+    const reached = this.#queue.hold(at)
+    this.#isIntakePaused = false
+    this.#applyBackPressure()
+    this.#wake.resolve()
+    const ask = setInterval(() => this.#stream?.sendStatus(true), 20)
+    try {
+      await reached
+    } finally {
+      clearInterval(ask)
+    }
+  }
+
+  resumeIntake(): void {
+    this.#queue.endHold(new Error('The hold was given up.'))
+    this.#isIntakePaused = false
+    this.#applyBackPressure()
+    this.#wake.resolve()
+  }
+
+  #message(data: Buffer, at: number, end: number): void {
+    this.#queue.take(data, at, end, !this.#isWriting)
+    if (this.#queue.isFull) this.#applyBackPressure()
+  }
+
+  /** Only when nothing is on its way does the end of the log say something about what was applied. */
+  #keepalive(walEnd: Lsn): void {
+    if (walEnd > this.#received) this.#received = walEnd
+    if (this.#queue.isEmpty && !this.#isWriting) {
+      if (this.#stream && walEnd > this.#stream.acknowledged) this.#stream.acknowledged = walEnd
+      this.#wake.resolve()
+    }
+  }
+
+  #next(): ChangeBatch | undefined {
+    const batch = this.#queue.next()
+    this.#applyBackPressure()
+    return batch
+  }
+
+  async #write(batch: ChangeBatch): Promise<void> {
+    this.#isWriting = true
+    try {
+      if (this.#mustWrite(batch)) {
+        await this.#options.applier.apply(batch)
+        this.#checkpointedAt = performance.now()
+      }
+    } finally {
+      this.#isWriting = false
+    }
+    this.#totals.transactions += batch.transactions
+    this.#totals.rows += batch.rows
+    this.#totals.bytes += batch.bytes
+    if (!batch.commit) return
+    this.#applied = batch.commit.end
+    if (this.#applied > this.#received) this.#received = this.#applied
+    if (this.#stream) this.#stream.acknowledged = this.#applied
+    this.#report(this.#progress(batch.commit.at))
+  }
+
+  #mustWrite(batch: ChangeBatch): boolean {
+    if (!batch.isEmpty || batch.hasBarrier || !batch.commit) return true
+    return performance.now() - this.#checkpointedAt > emptyCheckpointMs
+  }
+
+  async #pollSource(): Promise<void> {
+    this.#sourceEnd = await this.#options.readWalEnd()
+    this.#stream?.sendStatus(true)
+    this.#report(this.#progress(null))
+  }
+
+  #progress(appliedAt: bigint | null): FollowProgress {
+    const isLevel = this.#queue.isEmpty && !this.#isWriting
+    const position = isLevel && this.#received > this.#applied ? this.#received : this.#applied
+    const behind = this.#sourceEnd > position ? this.#sourceEnd - position : 0n
+    const oldest = this.#queue.oldestCommitAt ?? appliedAt
+    return {
+      position: formatLsn(position),
+      lagMs: oldest === null ? 0 : Math.max(Math.round(this.#sourceNow() - sourceMs(oldest)), 0),
+      lagBytes: Number(behind),
+      ...this.#totals,
+    }
+  }
+
+  #sourceNow(): number {
+    return Date.now() + this.#options.clockOffsetMs
+  }
+
+  #applyBackPressure(): void {
+    if (this.#isIntakePaused || this.#queue.isFull) this.#stream?.pause()
+    else this.#stream?.resume()
+  }
+}
+
+function sourceMs(micros: bigint): number {
+  return Number(micros / 1_000n) + epochOffsetMs
+}

@@ -1,0 +1,190 @@
+/**
+ * A logical replication stream below `pg`: hands every message to a synchronous handler as a range of a buffer, answers
+ * the server on a timer of its own, whatever the back-pressure, and acknowledges only what it is told is durable.
+ * (PostgreSQL documentation, "Streaming Replication Protocol" and "Logical Streaming Replication Parameters".)
+ */
+import type { Endpoint } from '@replatform/core/connector'
+import { ReplatformError } from '@replatform/core/errors'
+import { formatLsn, type Lsn } from './lsn.ts'
+import { toPostgresqlError } from './postgresql-error.ts'
+import { describe, openSession, type Session } from './session.ts'
+import { ident, literal } from './sql.ts'
+import { messageType, RawQuery, SocketTap, submit } from './wire.ts'
+
+export interface StreamOptions {
+  readonly endpoint: Endpoint
+  readonly move: string
+  /** Slot and publication. */
+  readonly name: string
+  /** Commits that end at or before it are not sent again. */
+  readonly from: Lsn
+  /** One pgoutput message: `data[at, end)`. The buffer stays valid as long as it is referenced. */
+  readonly onMessage: (data: Buffer, at: number, end: number) => void
+  /** The server has sent everything that was committed before `walEnd`. */
+  readonly onKeepalive: (walEnd: Lsn) => void
+}
+
+interface LargeFrame {
+  readonly frame: Buffer
+  filled: number
+}
+
+const xlogData = 0x77 // w
+const keepalive = 0x6b // k
+const statusMs = 1_000
+/** PostgreSQL counts microseconds from 2000-01-01. */
+export const epochOffsetMs = Date.UTC(2000, 0, 1)
+
+export class ReplicationStream implements AsyncDisposable {
+  /** Rejects when the stream breaks; resolves never. */
+  readonly broken: Promise<never>
+  /** Everything before it is durable on the target; told to the server with the next status. */
+  acknowledged: Lsn
+  readonly #options: StreamOptions
+  readonly #session: Session
+  readonly #tap: SocketTap
+  readonly #broken = Promise.withResolvers<never>()
+  readonly #timer: NodeJS.Timeout
+  #carry: Buffer = Buffer.alloc(0)
+  /** A message that is larger than what came so far. */
+  #large: LargeFrame | null = null
+
+  static async open(options: StreamOptions): Promise<ReplicationStream> {
+    const { endpoint, move } = options
+    const session = await openSession({ endpoint, side: 'source', move, role: 'follow', replication: true })
+    return new ReplicationStream(options, session)
+  }
+
+  private constructor(options: StreamOptions, session: Session) {
+    this.#options = options
+    this.#session = session
+    this.acknowledged = options.from
+    this.broken = this.#broken.promise
+    this.broken.catch(() => {})
+    this.#tap = new SocketTap(session, (chunk) => this.#take(chunk))
+    this.#tap.socket.once('close', () => this.#fail(new Error('Connection terminated unexpectedly')))
+    const { name, from } = options
+    const start = new RawQuery(
+      `START_REPLICATION SLOT ${ident(name)} LOGICAL ${formatLsn(from)} (proto_version '1', publication_names ${literal(ident(name))})`,
+    )
+    submit(session, start)
+    start.done.then(
+      () => this.#fail(new Error('Connection ended')),
+      (error: Error) => this.#fail(error),
+    )
+    this.#timer = setInterval(() => this.sendStatus(false), statusMs)
+  }
+
+  /** Back-pressure: the server's messages wait in its socket. */
+  pause(): void {
+    this.#tap.socket.pause()
+  }
+
+  resume(): void {
+    this.#tap.socket.resume()
+  }
+
+  /** With `wantAnswer` the server sends a keepalive at once. */
+  sendStatus(wantAnswer: boolean): void {
+    if (this.#tap.socket.destroyed || !this.#tap.socket.writable) return
+    const message = Buffer.alloc(39)
+    message[0] = messageType.copyData
+    message.writeInt32BE(38, 1)
+    message[5] = 0x72 // r
+    message.writeBigUInt64BE(this.acknowledged, 6)
+    message.writeBigUInt64BE(this.acknowledged, 14)
+    message.writeBigUInt64BE(this.acknowledged, 22)
+    message.writeBigInt64BE(BigInt(Date.now() - epochOffsetMs) * 1_000n, 30)
+    message[38] = wantAnswer ? 1 : 0
+    this.#tap.socket.write(message)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer)
+    this.sendStatus(false)
+    await new Promise<void>((resolve) => this.#tap.socket.end(resolve))
+    this.#tap.socket.destroy()
+    await this.#session.end().catch(() => {})
+  }
+
+  #fail(error: Error): void {
+    this.#broken.reject(streamError(error, this.#options))
+  }
+
+  #take(arrived: Buffer): void {
+    let chunk = arrived
+    if (this.#large) {
+      const rest = this.#fillLarge(chunk)
+      if (!rest) return
+      chunk = rest
+    } else if (this.#carry.length > 0) {
+      chunk = Buffer.concat([this.#carry, chunk])
+      this.#carry = Buffer.alloc(0)
+    }
+    try {
+      this.#walk(chunk)
+    } catch (thrown) {
+      this.#broken.reject(thrown)
+      this.#tap.socket.destroy()
+    }
+  }
+
+  #walk(chunk: Buffer): void {
+    let at = 0
+    while (chunk.length - at >= 5) {
+      const size = chunk.readInt32BE(at + 1) + 1
+      if (chunk.length - at < size) break
+      this.#frame(chunk, at, at + size)
+      at += size
+    }
+    if (chunk.length - at >= 5) {
+      const size = chunk.readInt32BE(at + 1) + 1
+      if (size > 128 * 1024) {
+        const frame = Buffer.allocUnsafe(size)
+        this.#large = { frame, filled: chunk.copy(frame, 0, at) }
+        return
+      }
+    }
+    if (at < chunk.length) this.#carry = chunk.subarray(at)
+  }
+
+  /** Returns what follows the large message, or undefined while it is not whole. */
+  #fillLarge(chunk: Buffer): Buffer | undefined {
+    const large = this.#large as LargeFrame
+    const taken = Math.min(large.frame.length - large.filled, chunk.length)
+    chunk.copy(large.frame, large.filled, 0, taken)
+    large.filled += taken
+    if (large.filled < large.frame.length) return undefined
+    this.#large = null
+    this.#frame(large.frame, 0, large.frame.length)
+    return chunk.subarray(taken)
+  }
+
+  #frame(chunk: Buffer, at: number, end: number): void {
+    if (chunk[at] !== messageType.copyData) {
+      if (chunk[at] !== messageType.copyBothResponse) this.#tap.pass(chunk.subarray(at, end))
+      return
+    }
+    const kind = chunk[at + 5]
+    if (kind === xlogData) {
+      this.#options.onMessage(chunk, at + 30, end)
+    } else if (kind === keepalive) {
+      this.#options.onKeepalive(chunk.readBigUInt64BE(at + 6))
+      if (chunk[at + 22] === 1) this.sendStatus(false)
+    }
+  }
+}
+
+/** A slot that is gone or was invalidated is no passing fault: what it kept may be lost. */
+function streamError(error: Error, { endpoint, name }: StreamOptions): ReplatformError {
+  const code = (error as { code?: string }).code
+  const isMissing = code === '42704' && /replication slot/.test(error.message)
+  const isInvalid = code === '55000' || /requested WAL segment|invalidat|can no longer get changes/.test(error.message)
+  if (isMissing || isInvalid) {
+    return new ReplatformError('postgresql.slot-missing', {
+      message: `The replication slot ${name} ${isMissing ? 'does not exist any more' : 'cannot be read any more'}.`,
+      cause: new Error(code ?? 'unknown'),
+    })
+  }
+  return toPostgresqlError(error, describe(endpoint.url, 'source'))
+}
