@@ -1,0 +1,119 @@
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { Transform } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** The network in front of a server, with its faults on request. */
+export class TcpProxy implements AsyncDisposable {
+  readonly host = '127.0.0.1'
+  readonly #target: { readonly host: string; readonly port: number }
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  #port = 0
+  #delayMs = 0
+  #opened = Promise.resolve()
+  #open: (() => void) | undefined
+
+  constructor(target: { readonly host: string; readonly port: number }) {
+    this.#target = target
+    this.#server = createServer((client) => this.#forward(client))
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  /** The same address by way of the proxy. */
+  url(direct: string): string {
+    const address = new URL(direct)
+    address.hostname = this.host
+    address.port = String(this.port)
+    return address.href
+  }
+
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen({ host: this.host, port: this.#port }, resolve)
+    })
+    this.#port = (this.#server.address() as AddressInfo).port
+  }
+
+  /** Resets every open connection; new ones go through. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy()
+  }
+
+  /** Resets every open connection and refuses new ones, until `restore`: the server is down. */
+  refuse(): void {
+    this.#server.close()
+    this.cut()
+  }
+
+  /**
+   * Nothing gets through in either direction, and nobody is told, until `restore`: a host that does not answer. What
+   * was sent meanwhile arrives afterwards, as TCP would send it again.
+   */
+  blackhole(): void {
+    if (this.#open) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#opened = promise
+    this.#open = resolve
+  }
+
+  /** Each piece of data arrives later by so much, in both directions. */
+  delay(ms: number): void {
+    this.#delayMs = ms
+  }
+
+  /** Ends every fault. */
+  async restore(): Promise<void> {
+    this.#delayMs = 0
+    this.#open?.()
+    this.#open = undefined
+    if (!this.#server.listening) await this.listen()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#open?.()
+    const closed = new Promise((resolve) => this.#server.close(resolve))
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+
+  #forward(client: Socket): void {
+    const server = connect(this.#target)
+    for (const [socket, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      this.#sockets.add(socket)
+      socket.setNoDelay()
+      // Either end's failure is the other's: a reset must not arrive as an orderly end.
+      socket.on('error', () => other.resetAndDestroy())
+      socket.on('close', () => {
+        this.#sockets.delete(socket)
+        if (!other.writableEnded) other.destroySoon()
+      })
+      socket.pipe(this.#wire()).pipe(other)
+    }
+  }
+
+  #wire(): Transform {
+    return new Transform({
+      transform: (data, _encoding, done) => {
+        void this.#passage().then(() => done(null, data))
+      },
+    })
+  }
+
+  async #passage(): Promise<void> {
+    await this.#opened
+    if (this.#delayMs > 0) await sleep(this.#delayMs)
+  }
+}
+
+export async function startTcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
+  const proxy = new TcpProxy(target)
+  await proxy.listen()
+  return proxy
+}
