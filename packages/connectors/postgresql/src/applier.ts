@@ -126,8 +126,7 @@ export class Applier {
 
   #track(pipeline: Pipeline, batch: ChangeBatch): void {
     const { key } = this.#options
-    // Part of a transaction that has no position yet: later than everything.
-    const position = formatLsn(batch.commit?.end ?? (1n << 63n) - 1n)
+    const position = formatLsn(batch.commit?.end ?? batch.lastLsn)
     const { keys, wholes } = touched(batch)
     for (const table of wholes) pipeline.send(trackWhole, [key.move, key.direction, table.label, position])
     for (const [table, tuples] of keys) {

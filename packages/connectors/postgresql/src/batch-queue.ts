@@ -98,6 +98,7 @@ export class BatchQueue implements PgoutputHandler {
       this.#seal()
     }
     this.#transactionLsn = finalLsn
+    this.#gathering.lastLsn = finalLsn
     this.#gathering.firstCommitAt ??= at
   }
 
@@ -170,6 +171,7 @@ export class BatchQueue implements PgoutputHandler {
   #swap(): ChangeBatch {
     const batch = this.#gathering
     this.#gathering = new ChangeBatch()
+    this.#gathering.lastLsn = batch.lastLsn
     return batch
   }
 }

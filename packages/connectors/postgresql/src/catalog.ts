@@ -43,7 +43,7 @@ export const notOurs = `n.nspname NOT IN ('pg_catalog', 'information_schema', 'p
   AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'`
 
 /** Not members of extensions: those are made by CREATE EXTENSION. */
-const notOfExtension = `NOT EXISTS (
+export const notOfExtension = `NOT EXISTS (
   SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`
 
 const tablesSql = `

@@ -48,6 +48,8 @@ export class ChangeBatch {
   commit: Commit | null = null
   /** When the first transaction in it was committed, by the source's clock: microseconds since 2000-01-01. */
   firstCommitAt: bigint | null = null
+  /** Where the last transaction that is in it, whole or in part, was committed. */
+  lastLsn = 0n
   /** Holds a mark that somebody waits for, so the checkpoint must move even if nothing else is written. */
   hasBarrier = false
   transactions = 0

@@ -1,7 +1,7 @@
 /** The source's side of a change stream: publication, slot, barrier. */
 import { ReplatformError } from '@replatform/core/errors'
 import type { Table } from './catalog.ts'
-import { type FlowKey } from './flow-store.ts'
+import type { FlowKey } from './flow-store.ts'
 import { type Lsn, parseLsn } from './lsn.ts'
 import { streamName } from './names.ts'
 import type { Session } from './session.ts'
@@ -22,7 +22,10 @@ export function published(tables: readonly Table[]): readonly Table[] {
 }
 
 /** Where the slot stands, or undefined where it does not exist. */
-export async function readSlot(source: Session, key: FlowKey): Promise<{ confirmed: Lsn; isActive: boolean } | undefined> {
+export async function readSlot(
+  source: Session,
+  key: FlowKey,
+): Promise<{ confirmed: Lsn; isActive: boolean } | undefined> {
   const { rows } = await source.query(
     'SELECT confirmed_flush_lsn AS confirmed, active FROM pg_replication_slots WHERE slot_name = $1',
     [streamName(key)],

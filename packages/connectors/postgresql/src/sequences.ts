@@ -36,7 +36,8 @@ async function readSequences(session: Session): Promise<SequenceState[]> {
   const names = rows as { schema: string; name: string }[]
   if (names.length === 0) return []
   const selects = names.map(
-    ({ schema, name }, i) => `SELECT ${i} AS i, last_value::text AS last, is_called AS called FROM ${qualified(schema, name)}`,
+    ({ schema, name }, i) =>
+      `SELECT ${i} AS i, last_value::text AS last, is_called AS called FROM ${qualified(schema, name)}`,
   )
   const states = await session.query(`${selects.join(' UNION ALL ')} ORDER BY 1`)
   return (states.rows as { last: string; called: string }[]).map((state, i) => ({

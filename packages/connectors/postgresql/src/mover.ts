@@ -1,0 +1,235 @@
+/** The contract's verbs for PostgreSQL, each a few calls into the files that know how. */
+import type {
+  Barrier,
+  Chunk,
+  CompareOptions,
+  Decision,
+  FollowOptions,
+  Loaded,
+  LoadGroup,
+  Mover,
+  OpenOptions,
+  Remaining,
+} from '@replatform/core/connector'
+import type { CompareReport } from '@replatform/core/difference'
+import { invariant, ReplatformError } from '@replatform/core/errors'
+import type { Finding } from '@replatform/core/finding'
+import type { Side } from '@replatform/core/move'
+import { compareAligned } from './aligned-compare.ts'
+import { assess } from './assess.ts'
+import { readWalEnd, writeBarrier } from './change-stream.ts'
+import { dropControlSchema, endStream } from './clean-up.ts'
+import { fenceSide, unfenceSide } from './fence.ts'
+import { finishLoad } from './finish-load.ts'
+import { type FlowKey, raiseEpoch, readFlow } from './flow-store.ts'
+import { FullLoad } from './full-load.ts'
+import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
+import { type FlowSession, openFollower } from './open-follower.ts'
+import { type PrepareOptions, prepareLoad, prepareReturn } from './prepare.ts'
+import { copySequences } from './sequences.ts'
+import type { Session } from './session.ts'
+import { SideSession } from './side-session.ts'
+import { releaseSnapshot } from './snapshot-keeper.ts'
+import { readSourceSystem } from './source-system.ts'
+
+/** Schema and slot may wait for other people's transactions; this is how long a fence outside a pause may take. */
+const unhurriedMs = 60_000
+
+export class PostgresqlMover implements Mover {
+  readonly #open: OpenOptions
+  readonly #key: FlowKey
+  readonly #sides: Readonly<Record<Side, SideSession>>
+  #epoch: bigint | null = null
+  #load: FullLoad | null = null
+  #following: FlowSession | null = null
+
+  constructor(open: OpenOptions) {
+    const { move, direction } = open
+    this.#open = open
+    this.#key = { move, direction }
+    this.#sides = {
+      source: new SideSession({ endpoint: open.source, side: 'source', move, role: 'control' }),
+      target: new SideSession({ endpoint: open.target, side: 'target', move, role: 'control' }),
+    }
+  }
+
+  assess(): Promise<Finding[]> {
+    return assess(this.#open)
+  }
+
+  async prepare({ load }: { readonly load: boolean }): Promise<void> {
+    await this.#onBoth(async (source, target) => {
+      const options: PrepareOptions = {
+        open: this.#open,
+        key: this.#key,
+        source,
+        target,
+        fenceTarget: () => this.#fence(target, unhurriedMs),
+      }
+      if (load) this.#epoch = await prepareLoad(options)
+      else await prepareReturn(options)
+    })
+  }
+
+  async groups(): Promise<LoadGroup[]> {
+    const epoch = this.#epoch ?? (await this.#raise())
+    const { source, target, workers, log } = this.#open
+    await this.#load?.[Symbol.asyncDispose]()
+    this.#load = new FullLoad({ key: this.#key, source, target, epoch, workers, log })
+    return this.#load.groups()
+  }
+
+  chunks(): AsyncIterable<Chunk> {
+    invariant(this.#load, 'Groups are read before chunks.')
+    return this.#load.chunks()
+  }
+
+  load(chunk: Chunk, signal: AbortSignal): Promise<Loaded> {
+    invariant(this.#load, 'Groups are read before chunks are loaded.')
+    return this.#load.load(chunk, signal)
+  }
+
+  async finishLoad(report: (step: string) => void): Promise<void> {
+    await this.#load?.[Symbol.asyncDispose]()
+    this.#load = null
+    await this.#sides.source.use((source) => releaseSnapshot(source, this.#key.move))
+    const flow = await this.#sides.target.use((target) => readFlow(target, this.#key))
+    if (flow?.loadFinished) return
+    await this.#sides.target.use((target) =>
+      finishLoad({
+        open: this.#open,
+        key: this.#key,
+        target,
+        report,
+        followUpTo: (position) => this.#followUpTo(position),
+      }),
+    )
+  }
+
+  async follow(options: FollowOptions): Promise<void> {
+    if (this.#following) throw new ReplatformError('usage', { message: 'The mover follows already.' })
+    const session = await openFollower({ open: this.#open, key: this.#key })
+    this.#following = session
+    this.#epoch = session.epoch
+    try {
+      await session.follower.run(options)
+    } finally {
+      this.#following = null
+      await session[Symbol.asyncDispose]()
+    }
+  }
+
+  async raiseEpoch(): Promise<void> {
+    await this.#raise()
+  }
+
+  fence(side: Side, { withinMs }: { readonly withinMs: number }): Promise<void> {
+    return this.#sides[side].use((session) => this.#fence(session, withinMs))
+  }
+
+  unfence(side: Side): Promise<void> {
+    const { move } = this.#key
+    return this.#sides[side].use(async (session) =>
+      unfenceSide({ session, move, moverRole: await readRole(session), withinMs: unhurriedMs }),
+    )
+  }
+
+  barrier(): Promise<Barrier> {
+    return this.#sides.source.use(async (source) => {
+      const { position, at } = await writeBarrier(source, this.#key)
+      return { position: formatLsn(position), at }
+    })
+  }
+
+  remaining(barrier: Barrier): Promise<Remaining> {
+    return this.#sides.target.use(async (target) => {
+      const flow = await readFlow(target, this.#key)
+      const left = parseLsn(barrier.position) - (flow?.position ?? 0n)
+      return { count: left > 0n ? Number(left) : 0, unit: 'bytes', exact: true }
+    })
+  }
+
+  compare(options: CompareOptions): Promise<CompareReport> {
+    return compareAligned({
+      ...options,
+      open: this.#open,
+      key: this.#key,
+      follower: this.#following?.follower ?? null,
+    })
+  }
+
+  async settle(): Promise<void> {
+    await this.#onBoth((source, target) => copySequences(source, target))
+  }
+
+  async markStart(): Promise<void> {
+    await this.#onBoth(async (source, target) => {
+      const mark = formatLsn(await readWalEnd(source))
+      await target.query('BEGIN')
+      await target.query(
+        `UPDATE replatform.flow SET position = $3, compared_at = $3, source_system = $4, epoch = epoch + 1,
+           load_finished = true WHERE move = $1 AND direction = $2`,
+        [this.#key.move, this.#key.direction, mark, await readSourceSystem(source)],
+      )
+      await target.query('DELETE FROM replatform.changed WHERE move = $1 AND direction = $2', [
+        this.#key.move,
+        this.#key.direction,
+      ])
+      await target.query('DELETE FROM replatform.table_start WHERE move = $1', [this.#key.move])
+      await target.query('COMMIT')
+    })
+  }
+
+  async recordDecision({ id, outcome, at }: Decision): Promise<void> {
+    await this.#sides.target.use((target) =>
+      target.query('INSERT INTO replatform.decision VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING', [
+        id,
+        outcome,
+        at,
+      ]),
+    )
+  }
+
+  async cleanUp(scope: 'stream' | 'everything'): Promise<void> {
+    await this.#sides.source.use((source) => endStream(source, this.#key))
+    if (scope === 'stream') return
+    await this.#sides.source.use(dropControlSchema)
+    await this.#sides.target.use(dropControlSchema)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#load?.[Symbol.asyncDispose]()
+    await this.#sides.source[Symbol.asyncDispose]()
+    await this.#sides.target[Symbol.asyncDispose]()
+  }
+
+  async #followUpTo(position: Lsn): Promise<void> {
+    const reached = new AbortController()
+    await this.follow({
+      signal: reached.signal,
+      report: (progress) => {
+        if (parseLsn(progress.position) >= position) reached.abort()
+      },
+      throttle: async () => {},
+    })
+  }
+
+  async #raise(): Promise<bigint> {
+    const epoch = await this.#sides.target.use((target) => raiseEpoch(target, this.#key))
+    this.#epoch = epoch
+    return epoch
+  }
+
+  async #fence(session: Session, withinMs: number): Promise<void> {
+    await fenceSide({ session, move: this.#key.move, moverRole: await readRole(session), withinMs })
+  }
+
+  #onBoth<T>(work: (source: Session, target: Session) => Promise<T>): Promise<T> {
+    return this.#sides.source.use((source) => this.#sides.target.use((target) => work(source, target)))
+  }
+}
+
+async function readRole(session: Session): Promise<string> {
+  const { rows } = await session.query('SELECT session_user AS role')
+  return (rows[0] as { role: string }).role
+}

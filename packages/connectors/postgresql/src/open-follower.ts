@@ -1,0 +1,98 @@
+import type { OpenOptions } from '@replatform/core/connector'
+import { ReplatformError } from '@replatform/core/errors'
+import { Applier, prepareApplySession } from './applier.ts'
+import { readTables } from './catalog.ts'
+import { readSlot, readWalEnd } from './change-stream.ts'
+import { type FlowKey, raiseEpoch, readFlow } from './flow-store.ts'
+import { followTable } from './followed-table.ts'
+import { Follower } from './follower.ts'
+import { type Lsn, parseLsn } from './lsn.ts'
+import { streamName } from './names.ts'
+import type { Relation } from './pgoutput.ts'
+import { openSession, type Session } from './session.ts'
+import { SideSession } from './side-session.ts'
+import { readSourceSystem, requireSameSystem } from './source-system.ts'
+
+/** A follower with the sessions that it writes and looks with. */
+export interface FlowSession extends AsyncDisposable {
+  readonly follower: Follower
+  readonly epoch: bigint
+}
+
+/** Takes the flow over (its epoch is raised) and makes ready to follow from its checkpoint. */
+export async function openFollower({ open, key }: { open: OpenOptions; key: FlowKey }): Promise<FlowSession> {
+  const { move } = open
+  const source = new SideSession({ endpoint: open.source, side: 'source', move, role: 'watch' })
+  const target = await openSession({ endpoint: open.target, side: 'target', move, role: 'apply', pipeline: true })
+  const close = async () => {
+    await source[Symbol.asyncDispose]()
+    await target.end().catch(() => {})
+  }
+  try {
+    await prepareApplySession(target)
+    const epoch = await raiseEpoch(target, key)
+    const flow = await readFlow(target, key)
+    const from = flow?.position
+    if (flow === undefined || from == null) throw unprepared(key)
+    await source.use(async (session) => {
+      requireSameSystem(flow.sourceSystem, await readSourceSystem(session))
+      await requireSlot(session, key)
+    })
+    const applier = new Applier({ session: target, key, epoch })
+    applier.isTracking = flow.comparedAt !== null
+    const follower = new Follower({
+      stream: { endpoint: open.source, move, name: streamName(key), from },
+      applier,
+      resolveTable: await tableResolver(target, key),
+      clockOffsetMs: await source.use(readClockOffset),
+      readWalEnd: () => source.use(readWalEnd),
+    })
+    return { follower, epoch, [Symbol.asyncDispose]: close }
+  } catch (thrown) {
+    await close()
+    throw thrown
+  }
+}
+
+async function tableResolver(
+  target: Session,
+  key: FlowKey,
+): Promise<(relation: Relation) => ReturnType<typeof followTable> | undefined> {
+  const tables = new Map((await readTables(target)).map((table) => [table.label, table]))
+  const starts = await readTableStarts(target, key)
+  return (relation) => {
+    if (relation.schema === 'replatform') return undefined
+    const label = `${relation.schema}.${relation.name}`
+    return followTable(relation, tables.get(label), starts.get(label) ?? 0n)
+  }
+}
+
+async function readTableStarts(target: Session, key: FlowKey): Promise<Map<string, Lsn>> {
+  const { rows } = await target.query('SELECT relation, position FROM replatform.table_start WHERE move = $1', [
+    key.move,
+  ])
+  return new Map(
+    (rows as { relation: string; position: string }[]).map((row) => [row.relation, parseLsn(row.position)]),
+  )
+}
+
+async function requireSlot(source: Session, key: FlowKey): Promise<void> {
+  if (await readSlot(source, key)) return
+  throw new ReplatformError('postgresql.slot-missing', {
+    message: `The replication slot ${streamName(key)} does not exist any more.`,
+  })
+}
+
+/** Half of the way there and back is taken off. */
+async function readClockOffset(source: Session): Promise<number> {
+  const before = Date.now()
+  const { rows } = await source.query(`SELECT round(extract(epoch FROM clock_timestamp()) * 1000) AS now`)
+  const after = Date.now()
+  return Math.round(Number((rows[0] as { now: string }).now) - (before + after) / 2)
+}
+
+function unprepared(key: FlowKey): ReplatformError {
+  return new ReplatformError('state.transition-refused', {
+    message: `The ${key.direction} flow of ${key.move} has no checkpoint on the target to follow from.`,
+  })
+}
