@@ -242,6 +242,24 @@ export const catalogue = {
     untouched: 'Moves that run elsewhere go on; this command did nothing.',
     next: 'Check REPLATFORM_CONTROL_URL, or that the worker still runs.',
   },
+  'operation.unknown': {
+    retry: 'operator',
+    meaning: 'No operation of that id was asked for here.',
+    untouched: nothingTouched,
+    next: 'See `replatform status` for what runs.',
+  },
+  'operation.running': {
+    retry: 'operator',
+    meaning: 'Another operation on the same move has not ended yet.',
+    untouched: 'The other operation goes on undisturbed.',
+    next: 'Wait until it has ended (`replatform status`), then ask again.',
+  },
+  'operation.interrupted': {
+    retry: 'operator',
+    meaning: 'The move was paused or cancelled while the operation ran.',
+    untouched: progressKept,
+    next: 'Resume the move, then ask again.',
+  },
   'mover.crashed': {
     retry: 'retry',
     meaning: 'The process that carries the data ended unexpectedly.',

@@ -1,0 +1,106 @@
+import type { Direction, MoveState } from '@replatform/core/move'
+import type { ControlDatabase, Sql } from './control-database.ts'
+import type { MoveRecords } from './move-records.ts'
+
+/** One cutover or rollback, finished or in the middle. */
+export interface CutoverRecord {
+  /** The id of the operation that asked for it, and the key of its decision. */
+  readonly id: string
+  readonly direction: Direction
+  readonly budgetMs: number
+  readonly outcome: 'committed' | 'aborted' | null
+  readonly pauseMs: number | null
+  readonly moves: readonly { readonly name: string; readonly stateBefore: MoveState }[]
+}
+
+export interface CutoverEnd {
+  readonly outcome: 'committed' | 'aborted'
+  readonly pauseMs: number | null
+}
+
+interface Row {
+  id: string
+  direction: Direction
+  budget_ms: number
+  outcome: 'committed' | 'aborted' | null
+  pause_ms: number | null
+}
+
+const columns = 'c.id, c.direction, c.budget_ms, c.outcome, c.pause_ms'
+
+export class CutoverRecords {
+  readonly #database: ControlDatabase
+  readonly #estate: string
+  readonly #moves: MoveRecords
+
+  constructor(database: ControlDatabase, estate: string, moves: MoveRecords) {
+    this.#database = database
+    this.#estate = estate
+    this.#moves = moves
+  }
+
+  /** From its return on, whoever takes over one of the moves knows that a cutover has to be ended. */
+  async begin(cutover: Omit<CutoverRecord, 'outcome' | 'pauseMs'>): Promise<void> {
+    const { id, direction, budgetMs } = cutover
+    await this.#database.transaction(async (sql) => {
+      await sql.query(
+        `INSERT INTO replatform_control.cutover (id, estate, direction, budget_ms, started)
+         VALUES ($1, $2, $3, $4, now())`,
+        [id, this.#estate, direction, budgetMs],
+      )
+      for (const move of cutover.moves) {
+        await sql.query(
+          `INSERT INTO replatform_control.cutover_move (cutover, estate, move, state_before) VALUES ($1, $2, $3, $4)`,
+          [id, this.#estate, move.name, move.stateBefore],
+        )
+        await this.#moves.transition(move.name, direction === 'forward' ? 'cutting-over' : 'rolling-back', sql)
+      }
+    })
+  }
+
+  /** Closes it and gives every move its new state, all or none. */
+  async end(cutover: CutoverRecord, end: CutoverEnd): Promise<void> {
+    const committed = cutover.direction === 'forward' ? 'reversing' : 'rolled-back'
+    await this.#database.transaction(async (sql) => {
+      await sql.query(
+        'UPDATE replatform_control.cutover SET outcome = $2, pause_ms = $3, finished = now() WHERE id = $1',
+        [cutover.id, end.outcome, end.pauseMs],
+      )
+      for (const move of cutover.moves) {
+        await this.#moves.transition(move.name, end.outcome === 'committed' ? committed : move.stateBefore, sql)
+      }
+    })
+  }
+
+  /** The one that has begun and not ended, where there is one. */
+  unfinished(move: string): Promise<CutoverRecord | undefined> {
+    return this.#find(move, 'AND c.finished IS NULL')
+  }
+
+  last(move: string): Promise<CutoverRecord | undefined> {
+    return this.#find(move, '')
+  }
+
+  async #find(move: string, condition: string): Promise<CutoverRecord | undefined> {
+    const [row] = await this.#database.query<Row>(
+      `SELECT ${columns} FROM replatform_control.cutover c
+       JOIN replatform_control.cutover_move m ON m.cutover = c.id
+       WHERE m.estate = $1 AND m.move = $2 ${condition} ORDER BY c.started DESC LIMIT 1`,
+      [this.#estate, move],
+    )
+    return row && toRecord(row, await this.#movesOf(this.#database, row.id))
+  }
+
+  #movesOf(sql: Sql, id: string): Promise<CutoverRecord['moves'][number][]> {
+    return sql.query(
+      `SELECT move AS name, state_before AS "stateBefore" FROM replatform_control.cutover_move
+       WHERE cutover = $1 ORDER BY move`,
+      [id],
+    )
+  }
+}
+
+function toRecord(row: Row, moves: CutoverRecord['moves']): CutoverRecord {
+  const { id, direction, outcome } = row
+  return { id, direction, budgetMs: row.budget_ms, outcome, pauseMs: row.pause_ms, moves }
+}

@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Decision } from '@replatform/core/connector'
+import { invariant } from '@replatform/core/errors'
+import type { DecisionStore } from '@replatform/engine/decision-store'
+
+/**
+ * Decisions as files. `link` is the compare-and-set: it never replaces, and what it makes visible was written and
+ * flushed before, so that no reader ever sees half a decision.
+ *
+ * The directory is flushed by whoever acts on a decision, not only by its author. Otherwise: (1) one process links
+ * *committed* and is killed before its flush; (2) another reads it and opens the target; (3) the power fails and
+ * takes the link along; (4) the next one finds nothing, aborts, and opens the source as well.
+ */
+export class FileDecisionStore implements DecisionStore {
+  readonly #directory: string
+
+  private constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  static async open(directory: string): Promise<FileDecisionStore> {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await flush(join(directory, '..'))
+    return new FileDecisionStore(directory)
+  }
+
+  async decide(decision: Decision): Promise<Decision> {
+    const file = this.#file(decision.id)
+    const temporary = join(this.#directory, `.${randomUUID()}.tmp`)
+    await writeFlushed(temporary, JSON.stringify(decision))
+    try {
+      await link(temporary, file)
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown
+    } finally {
+      await unlink(temporary)
+    }
+    const standing = await this.read(decision.id)
+    invariant(standing, `The decision of ${decision.id} vanished after it was recorded.`)
+    return standing
+  }
+
+  async read(id: string): Promise<Decision | undefined> {
+    try {
+      const text = await readFile(this.#file(id), 'utf8')
+      await flush(this.#directory)
+      return JSON.parse(text) as Decision
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw thrown
+    }
+  }
+
+  #file(id: string): string {
+    invariant(/^[\w-]+$/.test(id), 'The id of a decision names a file: letters, digits and hyphens only.')
+    return join(this.#directory, `${id}.json`)
+  }
+}
+
+async function writeFlushed(file: string, text: string): Promise<void> {
+  await using handle = await open(file, 'wx', 0o600)
+  await handle.writeFile(text)
+  await handle.sync()
+}
+
+async function flush(directory: string): Promise<void> {
+  await using handle = await open(directory, 'r')
+  await handle.sync()
+}
