@@ -1,0 +1,50 @@
+/** Side by side in one run: ours and the peer in turn, so that a machine whose speed drifts is unfair to neither. */
+
+export interface Row {
+  readonly work: string
+  /** Says which way is good: `s`, `ms`, `MiB` lower; `rows/s`, `messages/s` higher. */
+  readonly unit: 's' | 'ms' | 'MiB' | 'rows/s' | 'messages/s'
+  /** Median of the runs. */
+  readonly ours: number
+  readonly peer: number
+  readonly peerName: string
+  /** Ours ÷ peer. */
+  readonly ratio: number
+  readonly runs: number
+}
+
+export interface Contest {
+  readonly work: string
+  readonly unit: Row['unit']
+  readonly peerName: string
+  readonly ours: () => Promise<number>
+  readonly peer: () => Promise<number>
+}
+
+export async function contest(options: Contest, runs: number, log: (line: string) => void): Promise<Row> {
+  const figures = { ours: [] as number[], peer: [] as number[] }
+  for (let run = 1; run <= runs; run++) {
+    for (const who of ['ours', 'peer'] as const) {
+      const figure = await options[who]()
+      figures[who].push(figure)
+      log(
+        `${options.work}, run ${run} of ${runs}: ${who === 'ours' ? 'ours' : options.peerName} ${round(figure)} ${options.unit}`,
+      )
+    }
+  }
+  const ours = median(figures.ours)
+  const peer = median(figures.peer)
+  const { work, unit, peerName } = options
+  return { work, unit, ours: round(ours), peer: round(peer), peerName, ratio: round(ours / peer), runs }
+}
+
+function median(figures: readonly number[]): number {
+  const sorted = figures.toSorted((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2
+}
+
+function round(figure: number): number {
+  return Number(figure.toPrecision(3))
+}

@@ -1,0 +1,36 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { cpus, totalmem } from 'node:os'
+import type { Row } from './measure.ts'
+
+const file = new URL('../RESULTS.md', import.meta.url)
+
+/** Replaces the section of this benchmark, so that the file always holds the newest run of each. */
+export async function recordResults(run: { name: string; rows: readonly Row[]; setting: string }): Promise<void> {
+  const text = await readFile(file, 'utf8').catch(
+    () => '# Results\n\nEach section is one run, both sides in turn on one machine. A ratio is ours ÷ peer.\n',
+  )
+  const [head = '', ...sections] = text.split(/\n(?=## )/)
+  const others = sections.filter((section) => !section.startsWith(`## ${run.name}\n`))
+  const sorted = [...others, section(run)].sort()
+  await writeFile(file, `${[head.trimEnd(), ...sorted.map((s) => s.trimEnd())].join('\n\n')}\n`)
+}
+
+function section({ name, rows, setting }: { name: string; rows: readonly Row[]; setting: string }): string {
+  const lines = rows.map(
+    (row) =>
+      `| ${row.work} | ${row.ours} ${row.unit} | ${row.peer} ${row.unit} | ${row.peerName} | ${row.ratio} | ${row.runs} |`,
+  )
+  return `## ${name}
+
+${new Date().toISOString().slice(0, 10)}, \`npm run bench -- ${name}\`, ${machine()}. ${setting}
+
+| Work | Ours | Peer | Peer's name | Ratio | Runs |
+|---|---|---|---|---|---|
+${lines.join('\n')}
+`
+}
+
+function machine(): string {
+  const [cpu] = cpus()
+  return `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`
+}
