@@ -65,7 +65,9 @@ export function describeSessions(others: readonly OtherSession[]): string {
   const named = others.slice(0, 10).map(({ pid, user, application }) => {
     return application ? `${pid} (${user}, ${application})` : `${pid} (${user})`
   })
-  return others.length > named.length ? `${named.join(', ')} and ${others.length - named.length} more` : named.join(', ')
+  return others.length > named.length
+    ? `${named.join(', ')} and ${others.length - named.length} more`
+    : named.join(', ')
 }
 
 export async function countPrepared(session: Session): Promise<number> {

@@ -16,7 +16,7 @@ CREATE SCHEMA IF NOT EXISTS replatform;
 REVOKE ALL ON SCHEMA replatform FROM PUBLIC;
 CREATE TABLE IF NOT EXISTS replatform.fence (
   only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
-  state text NOT NULL CHECK (state IN ('fencing', 'fenced')),
+  state text NOT NULL CHECK (state IN ('fencing', 'fenced', 'lifted')),
   -- Who could connect: grantee (0 = PUBLIC) and grantor by object id, and the grant option.
   connect_grants jsonb NOT NULL,
   -- Subscriptions that were enabled: their workers fire no statement triggers.
@@ -30,18 +30,9 @@ const connectGrants = `
   WHERE d.datname = current_database() AND acl.privilege_type = 'CONNECT'`
 
 /**
- * A grant counts as made by its grantor; the owner's need no change of role. Revoking what one may not revoke is only
- * a warning to the server, so each of these steps looks afterwards.
+ * Remembers who may connect, and lets only the mover in. What an earlier call remembered stays.
+ * Revoking what one may not revoke is only a warning to the server, so it looks afterwards.
  */
-const roleHelpers = `
-  CREATE OR REPLACE FUNCTION pg_temp.replatform_as(grantor oid, owner oid, statement text) RETURNS void LANGUAGE plpgsql AS $as$
-  BEGIN
-    IF grantor <> owner THEN EXECUTE format('SET LOCAL ROLE %I', grantor::regrole::text); END IF;
-    EXECUTE statement;
-    RESET ROLE;
-  END $as$;`
-
-/** Remembers who may connect, and lets only the mover in. What an earlier call remembered stays. */
 export function closeDoor({ moverRole }: Fence): string {
   return `DO $fence$
   DECLARE
@@ -55,13 +46,15 @@ export function closeDoor({ moverRole }: Fence): string {
          'grantee', g.grantee::int8, 'grantor', g.grantor::int8, 'grantable', g.is_grantable)), '[]') FROM (${connectGrants}) g),
       ARRAY(SELECT s.subname::text FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
         WHERE d.datname = current_database() AND s.subenabled)
-    ON CONFLICT DO NOTHING;
+    ON CONFLICT (only_one) DO UPDATE SET state = excluded.state, at = now(),
+      connect_grants = excluded.connect_grants, subscriptions = excluded.subscriptions
+      WHERE fence.state = 'lifted';
 
     IF NOT EXISTS (SELECT FROM (${connectGrants}) g WHERE g.grantee = mover) THEN
       EXECUTE format('GRANT %s TO %I', door, ${literal(moverRole)});
     END IF;
     FOR held IN SELECT * FROM (${connectGrants}) g WHERE g.grantee <> mover ORDER BY g.grantor = g.owner LOOP
-      IF held.grantor <> held.owner THEN EXECUTE format('SET LOCAL ROLE %I', pg_get_userbyid(held.grantor)); END IF;
+      ${asGrantor('held.grantor', 'held.owner')}
       EXECUTE format('REVOKE %s FROM %s CASCADE', door, ${grantee('held.grantee')});
       RESET ROLE;
     END LOOP;
@@ -79,6 +72,158 @@ export function closeDoor({ moverRole }: Fence): string {
   END $fence$`
 }
 
+/** Grants are revoked and made by whom they came from: a grant of the same right by another is another grant. */
+function asGrantor(grantor: string, owner: string): string {
+  return `IF ${grantor} <> ${owner} THEN EXECUTE format('SET LOCAL ROLE %I', pg_get_userbyid(${grantor})); END IF;`
+}
+
 function grantee(oid: string): string {
   return `CASE ${oid} WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(${oid})) END`
 }
+
+/** What an application can write to. Tables of extensions are made by them, and are not carried either. */
+const fencedRelations = `
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = 'replatform_fence'
+  WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence IN ('p', 'u') AND ${notOurs} AND ${notOfExtension}`
+
+export interface LockLimits {
+  /** How long one table's lock may be waited for. */
+  readonly lockMs: number
+  readonly statementMs: number
+}
+
+/**
+ * Puts the triggers on all tables in one transaction. Unless the fence stands already, every table is locked, also
+ * those that kept a trigger of an earlier fence: the lock is what waits for writers.
+ */
+export function fenceTables(fence: Fence, limits: LockLimits): string {
+  return `BEGIN;
+  SET LOCAL lock_timeout = ${limits.lockMs};
+  SET LOCAL statement_timeout = ${limits.statementMs};
+  ${refusals(fence)}
+  DO $fence$
+  DECLARE
+    stands boolean := (SELECT state = 'fenced' FROM replatform.fence);
+    relation record;
+  BEGIN
+    FOR relation IN
+      SELECT c.oid::regclass AS name, t.tgname IS NOT NULL AS has_trigger,
+        CASE WHEN c.relkind = 'f' AND current_setting('server_version_num')::int < 160000 THEN '' ELSE 'OR TRUNCATE' END AS truncate
+      ${fencedRelations} AND NOT (stands AND t.tgenabled IS NOT DISTINCT FROM 'A') ORDER BY c.oid
+    LOOP
+      IF NOT relation.has_trigger THEN
+        EXECUTE format('CREATE TRIGGER replatform_fence BEFORE INSERT OR UPDATE OR DELETE %s ON %s
+          FOR EACH STATEMENT EXECUTE FUNCTION replatform.refuse_write()', relation.truncate, relation.name);
+      END IF;
+      EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER replatform_fence', relation.name);
+    END LOOP;
+  END $fence$;
+  ${fenceDefinitions}
+  COMMIT`
+}
+
+/** The fence stands; tables that were committed after the triggers were put up are fenced with the same stroke. */
+export function markFenced(fence: Fence, limits: LockLimits): string {
+  const sql = fenceTables(fence, limits)
+  return sql.replace(/^BEGIN;/, `BEGIN; UPDATE replatform.fence SET state = 'fenced', at = now();`)
+}
+
+/** Both refuse unless it is the mover; operators are qualified, because callers choose their own search_path. */
+function refusals({ move, moverRole }: Fence): string {
+  const isMover = `(session_user OPERATOR(pg_catalog.=) ${literal(moverRole)}::pg_catalog.name
+      AND pg_catalog.current_setting('replatform.mover', true) OPERATOR(pg_catalog.=) ${literal(move)}) IS TRUE`
+  const refuse = (what: string) => `RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
+      MESSAGE = ${what}, HINT = 'The database is being moved. Connect again: writes go on at its new address, or here if the move is called off.'`
+  return `
+  CREATE OR REPLACE FUNCTION replatform.refuse_write() RETURNS trigger LANGUAGE plpgsql AS $refuse$
+  BEGIN
+    IF ${isMover} THEN RETURN NULL; END IF;
+    ${refuse(`pg_catalog.concat('fenced by Replatform: ', TG_TABLE_SCHEMA, '.', TG_TABLE_NAME, ' takes no writes')`)};
+  END $refuse$;
+  CREATE OR REPLACE FUNCTION replatform.refuse_definition() RETURNS event_trigger LANGUAGE plpgsql AS $refuse$
+  BEGIN
+    IF ${isMover} THEN RETURN; END IF;
+    ${refuse(`pg_catalog.concat('fenced by Replatform: no ', TG_TAG)`)};
+  END $refuse$;`
+}
+
+/** Event triggers are for superusers (and RDS' master): without them, nobody who could define anything can connect. */
+const fenceDefinitions = `
+  DO $fence$
+  BEGIN
+    IF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'replatform_fence') THEN
+      CREATE EVENT TRIGGER replatform_fence ON ddl_command_start EXECUTE FUNCTION replatform.refuse_definition();
+    END IF;
+    ALTER EVENT TRIGGER replatform_fence ENABLE ALWAYS;
+  EXCEPTION WHEN insufficient_privilege THEN NULL;
+  END $fence$;`
+
+/**
+ * Opens everything in one transaction that takes no table's lock: the triggers' function lets all pass, the door is as
+ * it was. What is left of the fence refuses nobody.
+ */
+export const liftFence = `DO $fence$
+  DECLARE
+    door text := format('CONNECT ON DATABASE %I', current_database());
+    remembered record;
+    held record;
+  BEGIN
+    DROP EVENT TRIGGER IF EXISTS replatform_fence;
+    DROP FUNCTION IF EXISTS replatform.refuse_definition();
+    SELECT * INTO remembered FROM replatform.fence WHERE state <> 'lifted' FOR UPDATE;
+    IF NOT FOUND THEN RETURN; END IF;
+    IF to_regproc('replatform.refuse_write') IS NOT NULL THEN
+      CREATE OR REPLACE FUNCTION replatform.refuse_write() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    END IF;
+
+    FOR held IN
+      SELECT g.*, d.datdba AS owner FROM jsonb_to_recordset(remembered.connect_grants) g(grantee oid, grantor oid, grantable boolean)
+        JOIN pg_database d ON d.datname = current_database()
+      WHERE (g.grantee = 0 OR g.grantee IN (SELECT oid FROM pg_roles)) AND g.grantor IN (SELECT oid FROM pg_roles)
+        AND NOT EXISTS (SELECT FROM (${connectGrants}) now WHERE now.grantee = g.grantee AND now.grantor = g.grantor
+          AND now.is_grantable = g.grantable)
+      ORDER BY g.grantor <> d.datdba
+    LOOP
+      ${asGrantor('held.grantor', 'held.owner')}
+      EXECUTE format('GRANT %s TO %s %s', door, ${grantee('held.grantee')},
+        CASE WHEN held.grantable AND held.grantee <> held.owner THEN 'WITH GRANT OPTION' ELSE '' END);
+      RESET ROLE;
+    END LOOP;
+    FOR held IN SELECT * FROM (${connectGrants}) g WHERE NOT EXISTS (
+      SELECT FROM jsonb_to_recordset(remembered.connect_grants) r(grantee oid, grantor oid)
+      WHERE r.grantee = g.grantee AND r.grantor = g.grantor)
+    LOOP
+      ${asGrantor('held.grantor', 'held.owner')}
+      EXECUTE format('REVOKE %s FROM %s CASCADE', door, ${grantee('held.grantee')});
+      RESET ROLE;
+    END LOOP;
+
+    FOR held IN SELECT unnest(remembered.subscriptions) AS name LOOP
+      IF EXISTS (SELECT FROM pg_subscription WHERE subname = held.name AND NOT subenabled) THEN
+        EXECUTE format('ALTER SUBSCRIPTION %I ENABLE', held.name);
+      END IF;
+    END LOOP;
+    UPDATE replatform.fence SET state = 'lifted';
+  END $fence$`
+
+/**
+ * Takes the idle triggers off, table by table, each in a transaction of its own. A table that somebody reads for long
+ * keeps its trigger: waiting for it would make everybody who comes later wait as well.
+ */
+export const sweepTriggers = `DO $fence$
+  DECLARE
+    relation regclass;
+    is_left boolean := false;
+  BEGIN
+    FOREACH relation IN ARRAY ARRAY(SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = 'replatform_fence') LOOP
+      PERFORM set_config('lock_timeout', '50ms', true), set_config('synchronous_commit', 'off', true);
+      BEGIN
+        EXECUTE format('DROP TRIGGER IF EXISTS replatform_fence ON %s', relation);
+      EXCEPTION WHEN lock_not_available OR undefined_table THEN
+        is_left := true;
+      END;
+      COMMIT;
+    END LOOP;
+    IF NOT is_left THEN DROP FUNCTION IF EXISTS replatform.refuse_write(); END IF;
+  END $fence$`

@@ -13,7 +13,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ReplatformError } from '@replatform/core/errors'
 import { countPrepared, describeSessions, endSessions, type OtherSession, otherSessions } from './fence-sessions.ts'
-import { closeDoor, type Fence, fenceTables, fenceTableSql, liftFence, markFenced, sweepTriggers } from './fence-sql.ts'
+import {
+  closeDoor,
+  type Fence,
+  fenceTableSql,
+  fenceTables,
+  type LockLimits,
+  liftFence,
+  markFenced,
+  sweepTriggers,
+} from './fence-sql.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
 import type { Session } from './session.ts'
 
@@ -35,13 +44,13 @@ export async function fenceSide(options: FenceOptions): Promise<void> {
     await admitMover(session, move)
     await session.query(fenceTableSql)
     await refusePrepared(session)
-    const stoodBefore = await stands(session)
+    const stoodBefore = await isFenced(session)
     try {
       await raiseFence(options)
     } catch (thrown) {
       await session.query('ROLLBACK')
-      if (!stoodBefore) await lift(options)
-      throw thrown
+      if (!stoodBefore) await lift(session)
+      throw isLockFailure(thrown) ? timedOut(options.withinMs, await otherSessions(options)) : thrown
     }
   } catch (thrown) {
     throw toPostgresqlError(thrown, place(session))
@@ -53,15 +62,17 @@ export async function unfenceSide(options: Pick<FenceOptions, 'session' | 'move'
   const { session, move } = options
   try {
     await admitMover(session, move)
-    await lift(options)
+    await lift(session)
   } catch (thrown) {
     throw toPostgresqlError(thrown, place(session))
   }
 }
 
-/** Whether the fence stands complete, tables that were created since included. */
+/** Whether the fence stands; tables that were created since are fenced by another `fenceSide`. */
 export async function isFenced(session: Session): Promise<boolean> {
-  return (await stands(session)) && (await unfencedTables(session)) === 0
+  if (!(await hasFenceTable(session))) return false
+  const { rowCount } = await session.query(`SELECT FROM replatform.fence WHERE state = 'fenced'`)
+  return rowCount === 1
 }
 
 /** Lets this session pass the triggers of this move's fence; its role must be the one that the fence names. */
@@ -78,36 +89,40 @@ async function raiseFence(options: FenceOptions): Promise<void> {
   const deadline = performance.now() + withinMs
   await session.query(closeDoor(options))
 
-  let isUp = await tryFenceTables(options, { lockMs: withinMs / 3, deadline })
+  let isUp = await tryFenceTables(options, limitsUntil(deadline, withinMs / 3))
   while (!isUp) {
     const others = await otherSessions(options)
     await refusePrepared(session)
     if (performance.now() > deadline) throw timedOut(withinMs, others)
     await endSessions(options, others)
-    isUp = await tryFenceTables(options, { lockMs: deadline - performance.now(), deadline })
+    isUp = await tryFenceTables(options, limitsUntil(deadline))
   }
 
   await endEarlierSessions(options, deadline)
   await refusePrepared(session)
-  await session.query(markFenced(options))
+  await session.query(markFenced(options, limitsUntil(deadline)))
 }
 
 /** False when some table's lock was not to be had. */
-async function tryFenceTables(
-  { session, ...fence }: FenceOptions,
-  { lockMs, deadline }: { readonly lockMs: number; readonly deadline: number },
-): Promise<boolean> {
-  const milliseconds = (value: number) => Math.max(Math.ceil(value), 1)
+async function tryFenceTables(options: FenceOptions, limits: LockLimits): Promise<boolean> {
   try {
-    await session.query(
-      fenceTables(fence, { lockMs: milliseconds(lockMs), statementMs: milliseconds(deadline - performance.now()) }),
-    )
+    await options.session.query(fenceTables(options, limits))
     return true
   } catch (thrown) {
-    await session.query('ROLLBACK')
+    await options.session.query('ROLLBACK')
     if (!isLockFailure(thrown)) throw thrown
     return false
   }
+}
+
+function limitsUntil(deadline: number, lockMs = Number.POSITIVE_INFINITY): LockLimits {
+  const left = deadline - performance.now()
+  return { lockMs: milliseconds(Math.min(lockMs, left)), statementMs: milliseconds(left) }
+}
+
+/** Zero would mean no limit. */
+function milliseconds(value: number): number {
+  return Math.max(Math.ceil(value), 1)
 }
 
 /** lock_not_available, deadlock_detected, and query_canceled by the statement's own timeout. */
@@ -131,12 +146,10 @@ async function endEarlierSessions(options: FenceOptions, deadline: number): Prom
   }
 }
 
-async function lift({ session, move }: Pick<FenceOptions, 'session' | 'move'>): Promise<void> {
-  const { rows } = await session.query(`SELECT to_regclass('replatform.fence') IS NOT NULL AS made`)
-  if ((rows[0] as { made: string }).made !== 't') return
+async function lift(session: Session): Promise<void> {
+  if (!(await hasFenceTable(session))) return
   await session.query(liftFence)
   await session.query(sweepTriggers)
-  await admitMover(session, move)
 }
 
 async function refusePrepared(session: Session): Promise<void> {
@@ -147,16 +160,9 @@ async function refusePrepared(session: Session): Promise<void> {
   })
 }
 
-async function stands(session: Session): Promise<boolean> {
+async function hasFenceTable(session: Session): Promise<boolean> {
   const { rows } = await session.query(`SELECT to_regclass('replatform.fence') IS NOT NULL AS made`)
-  if ((rows[0] as { made: string }).made !== 't') return false
-  const { rowCount } = await session.query(`SELECT FROM replatform.fence WHERE state = 'fenced'`)
-  return rowCount === 1
-}
-
-async function unfencedTables(session: Session): Promise<number> {
-  const { rows } = await session.query(unfencedTablesSql)
-  return Number((rows[0] as { count: string }).count)
+  return (rows[0] as { made: string }).made === 't'
 }
 
 function timedOut(withinMs: number, others: readonly OtherSession[]): ReplatformError {
