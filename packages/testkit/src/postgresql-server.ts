@@ -5,6 +5,7 @@
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
+import { giveOwnIdentity } from './cluster-identity.ts'
 import { freePort } from './free-port.ts'
 import { type OsUser, unprivilegedUser } from './os-user.ts'
 import { pollUntil } from './poll-until.ts'
@@ -45,6 +46,7 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
   })
   try {
     await copyTemplate(template, server.dataDir)
+    await giveOwnIdentity(server.dataDir)
     await appendFile(join(server.dataDir, 'postgresql.conf'), configuration({ ...rigSettings, ...options.settings }))
     await server.startOnFreePort()
     if (options.superuserPassword !== undefined) await server.changePassword(options.superuserPassword)

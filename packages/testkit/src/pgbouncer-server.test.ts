@@ -1,0 +1,28 @@
+import pg from 'pg'
+import { expect, test } from 'vitest'
+import { startPgbouncer } from './pgbouncer-server.ts'
+import { startPostgresql } from './postgresql-server.ts'
+
+test('clients reach their database through PgBouncer, also after it was killed and started again', async () => {
+  await using server = await startPostgresql({ major: 15 })
+  await server.createDatabase('ledger')
+  const { host, port } = server
+  await using pgbouncer = await startPgbouncer({
+    databases: { wallet: { host, port, dbname: 'ledger' } },
+    users: { postgres: server.password },
+  })
+  const ask = async (): Promise<unknown> => {
+    const client = new pg.Client({ connectionString: pgbouncer.url('wallet', 'postgres', server.password) })
+    await client.connect()
+    try {
+      return (await client.query('SELECT current_database() AS name')).rows
+    } finally {
+      await client.end()
+    }
+  }
+  expect(await ask()).toEqual([{ name: 'ledger' }])
+  await pgbouncer.kill()
+  await expect(ask()).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  await pgbouncer.restart()
+  expect(await ask()).toEqual([{ name: 'ledger' }])
+})

@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises'
+import pg from 'pg'
+import { expect, test } from 'vitest'
+import { type PostgresqlServer, startPostgresql } from './postgresql-server.ts'
+import { processesIn } from './server-process.ts'
+
+test.each([13, 15, 17] as const)(
+  'PostgreSQL %i: decodes, keeps scram passwords, survives a kill, leaves nothing',
+  async (major) => {
+    const server = await startPostgresql({ major, superuserPassword: "o'clock", settings: { work_mem: '3MB' } })
+    {
+      await using _ = server
+      expect(await setting(server, 'wal_level')).toBe('logical')
+      expect(await setting(server, 'work_mem')).toBe('3MB')
+      expect(await setting(server, 'server_version_num')).toMatch(new RegExp(`^${major}`))
+      await server.createDatabase('ledger')
+      await server.query('CREATE TABLE entry (amount bigint)', 'ledger')
+      await server.query("SELECT pg_create_logical_replication_slot('s', 'pgoutput')", 'ledger')
+      await server.query('INSERT INTO entry VALUES (42)', 'ledger')
+      await server.kill()
+      expect(await processesIn(server.dataDir)).toEqual([])
+      await server.restart()
+      expect(await server.query('SELECT amount FROM entry', 'ledger')).toEqual([{ amount: '42' }])
+    }
+    expect(server.running).toBe(false)
+    await expect(readFile(server.logFile)).rejects.toThrow('ENOENT')
+  },
+)
+
+test('a wrong password is refused', async () => {
+  await using server = await startPostgresql({ major: 17, superuserPassword: 'right' })
+  const client = new pg.Client({ connectionString: server.url('postgres', 'postgres', 'wrong') })
+  await expect(client.connect()).rejects.toMatchObject({ code: '28P01' })
+})
+
+test('two servers of one major are two clusters', async () => {
+  await using one = await startPostgresql({ major: 15 })
+  await using other = await startPostgresql({ major: 15 })
+  expect(await identity(one)).not.toBe(await identity(other))
+})
+
+test('a server that cannot start says why', async () => {
+  await expect(startPostgresql({ major: 15, settings: { shared_buffers: 'plenty' } })).rejects.toThrow(/shared_buffers/)
+})
+
+async function setting(server: PostgresqlServer, name: string): Promise<string | undefined> {
+  const [row] = await server.query<{ value: string }>(`SELECT current_setting('${name}') AS value`)
+  return row?.value
+}
+
+async function identity(server: PostgresqlServer): Promise<string | undefined> {
+  const [row] = await server.query<{ id: string }>('SELECT system_identifier AS id FROM pg_control_system()')
+  return row?.id
+}
