@@ -1,15 +1,19 @@
 import { type Static, Type } from 'typebox'
 
 const closed = { additionalProperties: false } as const
+export const secretPattern = '^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$'
 const SecretReference = Type.String({
-  pattern: '^(env|file):.+$',
+  pattern: secretPattern,
   description: 'Where the secret stands, never the secret itself: env:NAME or file:/path.',
 })
-const Name = Type.String({ pattern: '^[a-z][a-z0-9-]{0,39}$', description: 'Lower-case letters, digits and hyphens.' })
-const Duration = Type.String({ pattern: '^[0-9]+(ms|s|m)$', description: 'A number with its unit: 500ms, 2s, 1m.' })
+const Name = Type.String({
+  pattern: '^[a-z][a-z0-9-]{0,39}$',
+  description: 'A name of lower-case letters, digits and hyphens, at most 40, that begins with a letter.',
+})
+const Duration = Type.String({ pattern: '^[0-9]{1,6}(ms|s|m)$', description: 'A number with its unit: 500ms, 2s, 1m.' })
 
 /** Kinds that have a route today. */
-export const StoreKind = Type.Union([Type.Literal('postgresql')])
+export const StoreKind = Type.Enum(['postgresql'], { description: 'The kind of store.' })
 export type StoreKind = Static<typeof StoreKind>
 
 const StoreSide = Type.Object(
@@ -45,7 +49,7 @@ const Store = Type.Object(
 const Wave = Type.Object(
   {
     name: Name,
-    phase: Type.Union([Type.Literal('rehost'), Type.Literal('replatform')]),
+    phase: Type.Enum(['rehost', 'replatform']),
     moves: Type.Array(Name, { minItems: 1, uniqueItems: true }),
     pauseBudget: Type.Optional(Duration),
   },
@@ -60,8 +64,12 @@ export const Estate = Type.Object(
         description: 'Programs by name, where PATH does not find the right one.',
       }),
     ),
-    stores: Type.Record(Name, Store, { minProperties: 1 }),
-    waves: Type.Optional(Type.Array(Wave)),
+    stores: Type.Record(Name, Store, {
+      ...closed,
+      minProperties: 1,
+      description: 'What is moved, by name; a store and its move have the same name.',
+    }),
+    waves: Type.Optional(Type.Array(Wave, { description: 'Moves that cut over together.' })),
   },
   { ...closed, $id: 'estate.schema.json', title: 'Replatform estate' },
 )
