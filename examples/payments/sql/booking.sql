@@ -21,15 +21,17 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(p_key, 0));
   select * into earlier from ledger.idempotency where key = p_key;
   if not found then return null; end if;
-  if earlier.request_hash <> p_request then return (409, '{"error":"key-was-used-for-another-request"}', false); end if;
-  return (earlier.status, earlier.body, true);
+  if earlier.request_hash <> p_request then
+    return row(409, '{"error":"key-was-used-for-another-request"}', false)::ledger.answer;
+  end if;
+  return row(earlier.status, earlier.body, true)::ledger.answer;
 end $$;
 
 create function ledger.remember(p_key text, p_request bytea, p_status int, p_body json) returns ledger.answer
   language plpgsql as $$
 begin
   insert into ledger.idempotency (key, request_hash, status, body) values (p_key, p_request, p_status, p_body::text);
-  return (p_status, p_body::text, false);
+  return row(p_status, p_body::text, false)::ledger.answer;
 end $$;
 
 -- Locks both accounts, then says why the payment must be refused, or null.

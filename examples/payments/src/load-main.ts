@@ -1,0 +1,98 @@
+/**
+ * Pays at a steady rate and writes down what became of it.
+ *
+ *     node load-main.ts --url http://127.0.0.1:PORT --rate 200 --seconds 60 --accounts 1000 --journal load.journal --settle
+ *
+ * Without `--seconds` it pays until SIGTERM or SIGINT. Prints a progress line a second and a summary line at the end.
+ * Exit code 1 when a repeated request got another answer.
+ */
+import { parseArgs } from 'node:util'
+import { printLine, runMain, wholeNumber } from './environment.ts'
+import { JournalWriter } from './journal.ts'
+import { LoadGenerator } from './load-generator.ts'
+import { WalletClient } from './wallet-client.ts'
+
+await runMain(async () => {
+  const { values } = parseArgs({
+    options: {
+      'url': { type: 'string' },
+      'rate': { type: 'string', default: '200' },
+      'seconds': { type: 'string' },
+      'until-signal': { type: 'boolean', default: false },
+      'accounts': { type: 'string', default: '1000' },
+      'seed': { type: 'string', default: '1' },
+      'journal': { type: 'string' },
+      'timeout-ms': { type: 'string', default: '5000' },
+      'attempts': { type: 'string', default: '4' },
+      'settle': { type: 'boolean', default: false },
+      'settle-seconds': { type: 'string', default: '30' },
+    },
+  })
+  if (values.url === undefined || values.journal === undefined) throw new Error('name --url and --journal')
+  const journal = new JournalWriter(values.journal)
+  using client = new WalletClient({
+    url: values.url,
+    timeoutMs: wholeNumber(values['timeout-ms'], '--timeout-ms', 1),
+    attempts: wholeNumber(values.attempts, '--attempts', 1),
+  })
+  const generator = new LoadGenerator({
+    rate: wholeNumber(values.rate, '--rate', 1),
+    seed: wholeNumber(values.seed, '--seed'),
+    accounts: wholeNumber(values.accounts, '--accounts', 2),
+    client,
+    journal,
+  })
+  const seconds = values['until-signal'] ? undefined : values.seconds
+  const stop = stopSignal(seconds === undefined ? undefined : wholeNumber(seconds, '--seconds', 1))
+  const ticker = setInterval(() => printLine(progress(generator, client)), 1000)
+  await generator.run(stop)
+  if (values.settle) await generator.settle(wholeNumber(values['settle-seconds'], '--settle-seconds') * 1000)
+  clearInterval(ticker)
+  journal.close()
+  printLine(summary(generator, client))
+  return generator.statistics.differing === 0 ? 0 : 1
+})
+
+function stopSignal(seconds: number | undefined): AbortSignal {
+  const stop = new AbortController()
+  // Kept for the whole run: a second signal must not cut off the payments that are being waited for.
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort())
+  if (seconds !== undefined) setTimeout(() => stop.abort(), seconds * 1000).unref()
+  return stop.signal
+}
+
+/** Counts are sums since the start; latencies are those of the last second. */
+function progress(generator: LoadGenerator, client: WalletClient): object {
+  const { statistics } = generator
+  const { p50, p99, max } = statistics.recent.percentilesMs()
+  statistics.recent.reset()
+  return {
+    type: 'progress',
+    seconds: Math.round(generator.nowMs() / 1000),
+    ...counts(generator),
+    inFlight: statistics.inFlight,
+    retries: client.retries,
+    p50Ms: p50,
+    p99Ms: p99,
+    maxMs: max,
+    maxGapMs: statistics.longestGapMs(generator.nowMs()),
+  }
+}
+
+function summary(generator: LoadGenerator, client: WalletClient): object {
+  const { statistics } = generator
+  return {
+    type: 'summary',
+    seconds: Math.round(generator.nowMs()) / 1000,
+    ...counts(generator),
+    retries: client.retries,
+    differing: statistics.differing,
+    latencyMs: statistics.all.percentilesMs(),
+    longestGapMs: statistics.longestGapMs(),
+  }
+}
+
+function counts(generator: LoadGenerator): object {
+  const { sent, counts } = generator.statistics
+  return { requests: sent, acknowledged: counts.success, refused: counts.refused, unknown: counts.unknown }
+}

@@ -1,0 +1,36 @@
+/**
+ * The wallet service, on loopback. Prints `{"port":…}` when it listens; ends on SIGTERM after answering what it began.
+ *
+ *     WALLET_DATABASE_URL=… node wallet-main.ts [--port 0] [--connections 16]
+ */
+import { parseArgs } from 'node:util'
+import { printLine, requiredVariable, runMain, wholeNumber } from './environment.ts'
+import { PaymentLedger } from './payment-ledger.ts'
+import { createWalletServer } from './wallet-server.ts'
+
+await runMain(async () => {
+  const { values } = parseArgs({
+    options: { port: { type: 'string', default: '0' }, connections: { type: 'string', default: '16' } },
+  })
+  const ledger = new PaymentLedger({
+    url: requiredVariable('WALLET_DATABASE_URL'),
+    connections: wholeNumber(values.connections, '--connections', 1),
+    connectMs: 10_000,
+    statementMs: 15_000,
+    onConnectionError: (error) => app.log.warn({ name: error.name }, 'an idle connection dropped'),
+  })
+  const app = createWalletServer(ledger)
+  const address = await app.listen({ host: '127.0.0.1', port: wholeNumber(values.port, '--port') })
+  printLine({ port: Number(new URL(address).port) })
+  await stopSignal()
+  await app.close()
+  await ledger.close()
+  return 0
+})
+
+async function stopSignal(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    process.once('SIGTERM', resolve)
+    process.once('SIGINT', resolve)
+  })
+}

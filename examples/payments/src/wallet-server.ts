@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { type Answer, LedgerUnavailable, type PaymentLedger } from './payment-ledger.ts'
+import { WalletMetrics } from './wallet-metrics.ts'
+
+/** Numbers in JSON are exact only up to 2^53 − 1; larger amounts and fractions are refused, never rounded. */
+const wholeNumber = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER }
+const keyHeader = {
+  type: 'object',
+  required: ['idempotency-key'],
+  properties: { 'idempotency-key': { type: 'string', pattern: '^[!-~]{1,200}$' } },
+}
+const holdPath = { type: 'object', properties: { id: { type: 'string', pattern: '^[1-9][0-9]{0,17}$' } } }
+
+interface TopUp {
+  readonly account: number
+  readonly amount: number
+}
+interface Transfer {
+  readonly from: number
+  readonly to: number
+  readonly amount: number
+}
+interface Hold {
+  readonly account: number
+  readonly payee: number
+  readonly amount: number
+}
+interface ById {
+  readonly id: string
+}
+
+export function createWalletServer(ledger: PaymentLedger): FastifyInstance {
+  const app = fastify({
+    logger: { level: process.env['WALLET_LOG_LEVEL'] ?? 'warn', stream: process.stderr },
+    // Whatever is not exactly as described is refused: a string is no amount, an unknown field no detail to ignore.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+  })
+  addPayments(app, ledger)
+  addHolds(app, ledger)
+  addAccounts(app, ledger)
+  addOperations(app, ledger, measure(app))
+  app.setErrorHandler<Error & { statusCode?: number }>(async (error, request, reply) => {
+    if (error instanceof LedgerUnavailable) {
+      // Not a warning: while a database is away, every request would write one. The metrics count them.
+      request.log.info({ outcome: error.outcome, cause: sqlState(error.cause) }, 'no answer from the ledger')
+      return await reply.code(503).header('retry-after', '1').send({ outcome: error.outcome })
+    }
+    if (error.statusCode !== undefined && error.statusCode < 500) {
+      return await reply.code(error.statusCode).send({ error: error.message })
+    }
+    request.log.error({ name: error.name }, 'unexpected error')
+    return await reply.code(500).send({ outcome: 'unknown' })
+  })
+  return app
+}
+
+function addPayments(app: FastifyInstance, ledger: PaymentLedger): void {
+  const topUp = { schema: { headers: keyHeader, body: exactly('account', 'amount') } }
+  app.post<{ Body: TopUp }>('/v1/top-ups', topUp, async (request, reply) => {
+    const { account, amount } = request.body
+    const hash = requestHash('top-up', account, amount)
+    return await send(reply, await ledger.topUp(keyOf(request), hash, account, amount))
+  })
+
+  const transfer = { schema: { headers: keyHeader, body: exactly('from', 'to', 'amount') } }
+  app.post<{ Body: Transfer }>('/v1/transfers', transfer, async (request, reply) => {
+    const { from, to, amount } = request.body
+    if (from === to) return await reply.code(400).send({ error: 'from and to must differ' })
+    const hash = requestHash('transfer', from, to, amount)
+    return await send(reply, await ledger.transfer(keyOf(request), hash, { from, to, amount }))
+  })
+}
+
+function addHolds(app: FastifyInstance, ledger: PaymentLedger): void {
+  const hold = { schema: { headers: keyHeader, body: exactly('account', 'payee', 'amount') } }
+  app.post<{ Body: Hold }>('/v1/holds', hold, async (request, reply) => {
+    const { account, payee, amount } = request.body
+    if (account === payee) return await reply.code(400).send({ error: 'account and payee must differ' })
+    const hash = requestHash('hold', account, payee, amount)
+    return await send(reply, await ledger.hold(keyOf(request), hash, { account, payee, amount }))
+  })
+
+  for (const verb of ['capture', 'release'] as const) {
+    const close = { schema: { headers: keyHeader, params: holdPath } }
+    app.post<{ Params: ById }>(`/v1/holds/:id/${verb}`, close, async (request, reply) => {
+      const hash = requestHash(verb, request.params.id)
+      return await send(reply, await ledger.closeHold(keyOf(request), hash, verb, request.params.id))
+    })
+  }
+}
+
+function addAccounts(app: FastifyInstance, ledger: PaymentLedger): void {
+  app.get<{ Params: ById }>('/v1/accounts/:id', { schema: { params: holdPath } }, async (request, reply) => {
+    const account = await ledger.account(request.params.id)
+    return account ?? (await reply.code(404).send({ error: 'unknown-account' }))
+  })
+}
+
+function addOperations(app: FastifyInstance, ledger: PaymentLedger, metrics: WalletMetrics): void {
+  app.get('/health/live', async () => ({ live: true }))
+  app.get('/health/ready', async () => {
+    await ledger.ping()
+    return { ready: true }
+  })
+  app.get('/metrics', async (_request, reply) => await reply.type(metrics.contentType).send(await metrics.text()))
+}
+
+function measure(app: FastifyInstance): WalletMetrics {
+  const metrics = new WalletMetrics()
+  app.addHook('onResponse', async (request, reply) => {
+    if (request.method === 'POST') {
+      metrics.observe(request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000)
+    }
+  })
+  return metrics
+}
+
+/** Sends the stored bytes as they are: a repeated request gets the very same answer. */
+async function send(reply: FastifyReply, answer: Answer): Promise<FastifyReply> {
+  if (answer.replayed) reply.header('idempotent-replayed', 'true')
+  return await reply.code(answer.status).type('application/json; charset=utf-8').send(answer.body)
+}
+
+function exactly(...fields: readonly string[]): object {
+  const properties = Object.fromEntries(fields.map((field) => [field, wholeNumber]))
+  return { type: 'object', required: fields, properties, additionalProperties: false }
+}
+
+function keyOf(request: FastifyRequest): string {
+  const key = request.headers['idempotency-key']
+  if (typeof key !== 'string') throw new TypeError('the schema lets no request pass without one key')
+  return key
+}
+
+function requestHash(...parts: ReadonlyArray<string | number>): Buffer {
+  return createHash('sha256').update(parts.join('|')).digest()
+}
+
+/** The part of a database's error that holds no values. */
+function sqlState(cause: unknown): string {
+  if (!(cause instanceof Error)) return 'none'
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name
+}
