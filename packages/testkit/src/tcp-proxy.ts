@@ -22,6 +22,11 @@ export class TcpProxy implements AsyncDisposable {
     return this.#port
   }
 
+  /** Clients that are connected now. */
+  get connections(): number {
+    return this.#sockets.size / 2
+  }
+
   /** The same address by way of the proxy. */
   url(direct: string): string {
     const address = new URL(direct)

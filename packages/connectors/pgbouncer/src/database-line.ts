@@ -1,0 +1,87 @@
+/**
+ * The line of one database in PgBouncer's [databases] section, read and changed in place: nothing else in the file
+ * moves, whoever wrote it and however it is laid out.
+ */
+
+/** Where PgBouncer sends the clients of a database. */
+export interface PgbouncerPlace {
+  readonly host: string
+  readonly port: number
+  readonly dbname: string
+}
+
+/** `undefined` where a key is left to its default. */
+export interface ConfiguredPlace {
+  readonly host: string | undefined
+  readonly port: number | undefined
+  readonly dbname: string | undefined
+}
+
+/** The addresses that the file has for a database: one a line that names it; none when it is not there. */
+export function readDatabase(file: string, database: string): ConfiguredPlace[] {
+  return [...databaseLines(file, database)].map(({ settings }) => {
+    const found = new Map<string, string>()
+    for (const [, key = '', value = ''] of settings.matchAll(keyAndValue)) found.set(key, unquoted(value))
+    const port = found.get('port')
+    return {
+      host: found.get('host'),
+      port: port === undefined ? undefined : Number(port),
+      dbname: found.get('dbname'),
+    }
+  })
+}
+
+/** The file with host, port and dbname of that database replaced; its other keys stay, as does every other line. */
+export function pointDatabase(file: string, database: string, place: PgbouncerPlace): string {
+  let changed = file
+  // From the end, so that the offsets of the lines before stay true.
+  for (const { start, settings } of [...databaseLines(file, database)].reverse()) {
+    changed = changed.slice(0, start) + pointSettings(settings, place) + changed.slice(start + settings.length)
+  }
+  return changed
+}
+
+interface DatabaseLine {
+  /** Offset of `settings` in the file. */
+  readonly start: number
+  /** What stands behind the equals sign. */
+  readonly settings: string
+}
+
+const lineForm = /^([ \t]*("(?:[^"]|"")*"|[^\s=;#%"[]+)[ \t]*=[ \t]*)(.*?)[ \t\r]*$/
+const keyAndValue = /([a-z_]+)\s*=\s*('(?:[^']|'')*'|\S*)/g
+
+function* databaseLines(file: string, database: string): Generator<DatabaseLine> {
+  // A file that is included from within the section has no header of its own.
+  let inSection = true
+  let offset = 0
+  for (const line of file.split('\n')) {
+    const section = /^\s*\[\s*(\w+)\s*\]/.exec(line)
+    if (section) inSection = section[1] === 'databases'
+    const [, before = '', name = '', settings = ''] = lineForm.exec(line) ?? []
+    if (inSection && name !== '' && unquotedName(name) === database) yield { start: offset + before.length, settings }
+    offset += line.length + 1
+  }
+}
+
+function pointSettings(settings: string, place: PgbouncerPlace): string {
+  const missing = new Map(Object.entries(place).map(([key, value]) => [key, `${key}=${quoted(String(value))}`]))
+  const replaced = settings.replace(keyAndValue, (pair: string, key: string) => {
+    const wanted = key === 'host' || key === 'port' || key === 'dbname' ? `${key}=${quoted(String(place[key]))}` : pair
+    missing.delete(key)
+    return wanted
+  })
+  return [replaced, ...missing.values()].filter(Boolean).join(' ')
+}
+
+function quoted(value: string): string {
+  return /^[\w.:/-]+$/.test(value) ? value : `'${value.replaceAll("'", "''")}'`
+}
+
+function unquoted(value: string): string {
+  return value.startsWith("'") ? value.slice(1, -1).replaceAll("''", "'") : value
+}
+
+function unquotedName(name: string): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name
+}
