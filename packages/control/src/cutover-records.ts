@@ -1,5 +1,5 @@
 import type { Direction, MoveState } from '@replatform/core/move'
-import type { ControlDatabase, Sql } from './control-database.ts'
+import type { ControlDatabase } from './control-database.ts'
 import type { MoveRecords } from './move-records.ts'
 
 /** One cutover or rollback, finished or in the middle. */
@@ -74,25 +74,33 @@ export class CutoverRecords {
 
   /** The one that has begun and not ended, where there is one. */
   unfinished(move: string): Promise<CutoverRecord | undefined> {
-    return this.#find(move, 'AND c.finished IS NULL')
+    return this.#ofMove(move, 'AND c.finished IS NULL')
   }
 
   last(move: string): Promise<CutoverRecord | undefined> {
-    return this.#find(move, '')
+    return this.#ofMove(move, '')
   }
 
-  async #find(move: string, condition: string): Promise<CutoverRecord | undefined> {
+  async find(id: string): Promise<CutoverRecord | undefined> {
+    const [row] = await this.#database.query<Row>(
+      `SELECT ${columns} FROM replatform_control.cutover c WHERE c.id = $1 AND c.estate = $2`,
+      [id, this.#estate],
+    )
+    return row && toRecord(row, await this.#movesOf(row.id))
+  }
+
+  async #ofMove(move: string, condition: string): Promise<CutoverRecord | undefined> {
     const [row] = await this.#database.query<Row>(
       `SELECT ${columns} FROM replatform_control.cutover c
        JOIN replatform_control.cutover_move m ON m.cutover = c.id
        WHERE m.estate = $1 AND m.move = $2 ${condition} ORDER BY c.started DESC LIMIT 1`,
       [this.#estate, move],
     )
-    return row && toRecord(row, await this.#movesOf(this.#database, row.id))
+    return row && toRecord(row, await this.#movesOf(row.id))
   }
 
-  #movesOf(sql: Sql, id: string): Promise<CutoverRecord['moves'][number][]> {
-    return sql.query(
+  #movesOf(id: string): Promise<CutoverRecord['moves'][number][]> {
+    return this.#database.query(
       `SELECT move AS name, state_before AS "stateBefore" FROM replatform_control.cutover_move
        WHERE cutover = $1 ORDER BY move`,
       [id],

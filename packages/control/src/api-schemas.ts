@@ -1,0 +1,36 @@
+import { Type } from 'typebox'
+import type { OperationVerb } from './api-types.ts'
+
+const verbs: readonly OperationVerb[] = [
+  'assess',
+  'start',
+  'compare',
+  'cutover',
+  'rollback',
+  'finalize',
+  'pause',
+  'resume',
+  'cancel',
+]
+
+export const MoveParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 40 }) })
+
+export const VerbParams = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 40 }),
+  verb: Type.Union(verbs.map((verb) => Type.Literal(verb))),
+})
+
+export const OperationParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 60 }) })
+
+export const RequestBody = Type.Object(
+  {
+    dryRun: Type.Optional(Type.Boolean()),
+    actor: Type.String({ minLength: 1, maxLength: 200 }),
+    reason: Type.Optional(Type.String({ maxLength: 1_000 })),
+  },
+  { additionalProperties: false },
+)
+
+export const ListQuery = Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 200 })),
+})

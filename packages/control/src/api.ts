@@ -1,0 +1,110 @@
+import { chmod, rm } from 'node:fs/promises'
+import type { Log } from '@replatform/core/connector'
+import type { ErrorCode } from '@replatform/core/error-catalogue'
+import { ReplatformError, type SerializedError, toReplatformError } from '@replatform/core/errors'
+import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import { ListQuery, MoveParams, OperationParams, RequestBody, VerbParams } from './api-schemas.ts'
+import type { AuditEntry, EstateStatus, Operation, OperationRequest, OperationVerb } from './api-types.ts'
+import type { JournalEntry } from './journal.ts'
+
+/** What the API serves; each function throws a `ReplatformError` where it refuses. */
+export interface ApiBackend {
+  status(): Promise<EstateStatus>
+  ask(verb: OperationVerb, move: string, request: OperationRequest): Promise<Operation>
+  look(operation: string): Promise<Operation>
+  audit(limit: number): Promise<AuditEntry[]>
+  journal(move: string, limit: number): Promise<JournalEntry[]>
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>
+  /** Begins to stop and returns at once. */
+  stop(): void
+}
+
+const maxBodyBytes = 64 * 1024
+
+/** Serves the control API on a socket that only its user can open. The directory keeps others out from the start. */
+export async function serveApi(socketPath: string, backend: ApiBackend, log: Log): Promise<FastifyInstance> {
+  const server = createApi(backend, log)
+  // Left behind by a worker that was killed: whoever gets here owns the state directory.
+  await rm(socketPath, { force: true })
+  await server.listen({ path: socketPath })
+  await chmod(socketPath, 0o600)
+  return server
+}
+
+function createApi(backend: ApiBackend, log: Log): FastifyInstance {
+  const server = Fastify({ logger: false, requestIdHeader: 'x-request-id', bodyLimit: maxBodyBytes })
+  server.addHook('onSend', async (request, reply) => void reply.header('x-request-id', request.id))
+  server.setErrorHandler<FastifyError>((thrown, request, reply) => {
+    const error = thrown.validation || isClientError(thrown) ? badRequest(thrown) : toReplatformError(thrown)
+    if (error.code === 'internal') log.error({ err: thrown, requestId: request.id }, 'A request failed.')
+    return reply.code(statusOf(error.code)).send({ error: error.toJSON() } satisfies ErrorBody)
+  })
+  server.setNotFoundHandler((request, reply) => {
+    const error = new ReplatformError('usage', { message: `The control API has no ${request.method} ${request.url}.` })
+    return reply.code(404).send({ error: error.toJSON() } satisfies ErrorBody)
+  })
+  addRoutes(server, backend)
+  return server
+}
+
+function addRoutes(server: FastifyInstance, backend: ApiBackend): void {
+  server.get('/v1/status', () => backend.status())
+
+  server.post<{ Params: { name: string; verb: OperationVerb }; Body: OperationRequest }>(
+    '/v1/moves/:name/:verb',
+    { schema: { params: VerbParams, body: RequestBody } },
+    async ({ params, body }, reply) => reply.code(202).send(await backend.ask(params.verb, params.name, body)),
+  )
+
+  server.get<{ Params: { name: string }; Querystring: { limit: number } }>(
+    '/v1/moves/:name/journal',
+    { schema: { params: MoveParams, querystring: ListQuery } },
+    ({ params, query }) => backend.journal(params.name, query.limit),
+  )
+
+  server.get<{ Params: { id: string } }>('/v1/operations/:id', { schema: { params: OperationParams } }, ({ params }) =>
+    backend.look(params.id),
+  )
+
+  server.get<{ Querystring: { limit: number } }>('/v1/audit', { schema: { querystring: ListQuery } }, ({ query }) =>
+    backend.audit(query.limit),
+  )
+
+  server.post('/v1/worker/stop', async (_request, reply) => {
+    reply.raw.once('finish', () => backend.stop())
+    return reply.code(202).send({})
+  })
+
+  server.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await backend.metrics()
+    return reply.type(contentType).send(text)
+  })
+}
+
+export interface ErrorBody {
+  readonly error: SerializedError
+}
+
+const statuses: Partial<Record<ErrorCode, number>> = {
+  'usage': 400,
+  'estate.unknown-move': 404,
+  'operation.unknown': 404,
+  'operation.running': 409,
+  'operation.interrupted': 409,
+  'assessment.blocked': 409,
+  'cutover.not-ready': 409,
+  'state.transition-refused': 409,
+  'control.unreachable': 503,
+}
+
+function statusOf(code: ErrorCode): number {
+  return statuses[code] ?? 500
+}
+
+function isClientError({ statusCode }: FastifyError): boolean {
+  return statusCode !== undefined && statusCode >= 400 && statusCode < 500
+}
+
+function badRequest(thrown: FastifyError): ReplatformError {
+  return new ReplatformError('usage', { message: `The request was not understood: ${thrown.message}.` })
+}

@@ -1,0 +1,50 @@
+import type { Routing } from '@replatform/core/routing'
+import { type CutoverOptions, type CutoverOutcome, cutOver, recoverCutover } from '@replatform/engine/cutover'
+import type { CutoverStatus } from './api-types.ts'
+import { CutoverJournal } from './cutover-journal.ts'
+import { participantOf } from './cutover-participants.ts'
+import type { CutoverRecord } from './cutover-records.ts'
+import { cutoverStatus } from './cutover-status.ts'
+import type { HostedMove } from './hosted-move.ts'
+
+export interface CutoverEnding {
+  readonly outcome: CutoverOutcome
+  readonly status: CutoverStatus
+}
+
+type Procedure = (options: CutoverOptions) => Promise<CutoverOutcome>
+export const begin: Procedure = cutOver
+export const recover: Procedure = recoverCutover
+
+/** Takes a cutover whose record stands to its end and closes the record. Throws when a person has to look first. */
+export async function endCutover(
+  move: HostedMove,
+  cutover: CutoverRecord,
+  procedure: Procedure,
+): Promise<CutoverEnding> {
+  const { services, store, supervisor } = move
+  const { id, direction, budgetMs } = cutover
+  const journal = new CutoverJournal(services.journal, services.clock, cutover)
+  const routings = await services.connectors.createRoutings(store)
+  try {
+    const participant = participantOf({ name: move.name, direction, budgetMs, supervisor, routings })
+    const { decisions, clock } = services
+    const outcome = await procedure({ id, direction, budgetMs, participants: [participant], decisions, journal, clock })
+    const end = { outcome: outcome.decision.outcome, pauseMs: outcome.pauseMs }
+    await flush(move, journal)
+    if (cutover.outcome === null) await services.cutovers.end(cutover, end)
+    return { outcome, status: await cutoverStatus(services, { ...cutover, ...end }) }
+  } finally {
+    await flush(move, journal)
+    await disposeAll(routings)
+  }
+}
+
+async function flush(move: HostedMove, journal: CutoverJournal): Promise<void> {
+  const failure = await journal.flush()
+  if (failure) move.services.log.warn({ move: move.name, err: failure }, 'Steps of the cutover were not journalled.')
+}
+
+async function disposeAll(routings: readonly Routing[]): Promise<void> {
+  await Promise.allSettled(routings.map(async (routing) => routing[Symbol.asyncDispose]()))
+}

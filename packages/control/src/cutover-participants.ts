@@ -1,0 +1,53 @@
+import { defaultPauseBudgetMs, durationMs, type Estate } from '@replatform/core/estate'
+import type { Direction } from '@replatform/core/move'
+import type { Routing } from '@replatform/core/routing'
+import type { CutoverParticipant, FlowVerbs } from '@replatform/engine/cutover-participant'
+import type { MoveSupervisor } from './move-supervisor.ts'
+
+export interface ParticipantOptions {
+  readonly name: string
+  readonly direction: Direction
+  readonly budgetMs: number
+  readonly supervisor: MoveSupervisor
+  readonly routings: readonly Routing[]
+}
+
+/** A move as the coordinator of a cutover drives it, through its mover process. */
+export function participantOf({
+  name,
+  direction,
+  budgetMs,
+  supervisor,
+  routings,
+}: ParticipantOptions): CutoverParticipant {
+  return {
+    name,
+    flow: flowVerbs(supervisor, direction),
+    back: flowVerbs(supervisor, direction === 'forward' ? 'reverse' : 'forward'),
+    // Everything is drained by then: a mover that does not answer may be killed rather than use up the budget.
+    stop: () => supervisor.stop({ withinMs: budgetMs / 2 }),
+    routings,
+  }
+}
+
+function flowVerbs(supervisor: MoveSupervisor, direction: Direction): FlowVerbs {
+  return {
+    prepareFlow: () => supervisor.call('prepareFlow', { direction }),
+    raiseEpoch: () => supervisor.call('raiseEpoch', { direction }),
+    fence: (side, { withinMs }) => supervisor.call('fence', { direction, side, withinMs }),
+    unfence: (side) => supervisor.call('unfence', { direction, side }),
+    barrier: () => supervisor.call('barrier', { direction }),
+    remaining: (barrier) => supervisor.call('remaining', { direction, barrier }),
+    compare: ({ scope, at }) => supervisor.call('compare', { direction, scope, at }),
+    settle: () => supervisor.call('settle', { direction }),
+    markStart: () => supervisor.call('markStart', { direction }),
+    recordDecision: (decision) => supervisor.call('recordDecision', { direction, decision }),
+    cleanUp: (scope) => supervisor.call('cleanUp', { direction, scope }),
+  }
+}
+
+/** The write pause that the wave of a move may take. */
+export function pauseBudgetMs(estate: Estate, move: string): number {
+  const wave = estate.waves?.find(({ moves }) => moves.includes(move))
+  return wave?.pauseBudget === undefined ? defaultPauseBudgetMs : durationMs(wave.pauseBudget)
+}

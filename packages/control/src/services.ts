@@ -1,0 +1,45 @@
+import type { Log, RouteDeclaration } from '@replatform/core/connector'
+import type { Estate, EstateStore } from '@replatform/core/estate'
+import type { Routing } from '@replatform/core/routing'
+import type { Clock } from '@replatform/engine/clock'
+import type { DecisionStore } from '@replatform/engine/decision-store'
+import type { AuditLog } from './audit-log.ts'
+import type { CutoverRecords } from './cutover-records.ts'
+import type { Journal } from './journal.ts'
+import type { MoveRecords } from './move-records.ts'
+import type { MoverProcess } from './mover-process.ts'
+import type { OperationRecords } from './operation-records.ts'
+
+/** What is special to connectors and therefore given to the control plane by its caller. */
+export interface RouteDescription {
+  /** `postgresql→postgresql`. */
+  readonly name: string
+  readonly declares: RouteDeclaration
+}
+
+export interface Connectors {
+  /** Throws `estate.no-route`. */
+  describeRoute(store: EstateStore): RouteDescription
+  /** The switchover points of a store; secrets are resolved by whoever is called. */
+  createRoutings(store: EstateStore): readonly Routing[] | Promise<readonly Routing[]>
+}
+
+/** What the parts of a worker share. */
+export interface Services {
+  readonly estate: Estate
+  readonly moves: MoveRecords
+  readonly cutovers: CutoverRecords
+  readonly operations: OperationRecords
+  readonly journal: Journal
+  readonly audit: AuditLog
+  readonly decisions: DecisionStore
+  readonly connectors: Connectors
+  readonly startMover: (move: string) => MoverProcess
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Time of day for records that people read. */
+export function isoNow(clock: Clock): string {
+  return new Date(clock.wallTime()).toISOString()
+}

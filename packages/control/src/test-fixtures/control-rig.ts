@@ -1,0 +1,130 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PGlite } from '@electric-sql/pglite'
+import { ApiClient } from '../api-client.ts'
+import type { MoveStatus, Operation, OperationVerb } from '../api-types.ts'
+import { FileStore } from './file-store.ts'
+import type { FileWorkerOptions } from './file-worker.ts'
+
+let template: Promise<string> | undefined
+
+/** A state directory, stores and a client, gone with everything that still runs when it is disposed of. */
+export class ControlRig implements AsyncDisposable {
+  readonly folder: string
+  readonly #workers = new Set<ChildProcess>()
+
+  private constructor(folder: string) {
+    this.folder = folder
+  }
+
+  static async create(): Promise<ControlRig> {
+    const rig = new ControlRig(await mkdtemp(join(tmpdir(), 'control-')))
+    // PGlite takes seconds to make a database but only moments to open one.
+    template ??= makeTemplate()
+    await mkdir(rig.stateDirectory, { mode: 0o700 })
+    await cp(await template, join(rig.stateDirectory, 'control'), { recursive: true })
+    return rig
+  }
+
+  get stateDirectory(): string {
+    return join(this.folder, 'state')
+  }
+
+  get client(): ApiClient {
+    return new ApiClient(this.stateDirectory)
+  }
+
+  store(move = 'ledger'): FileStore {
+    return new FileStore(join(this.folder, move))
+  }
+
+  options(moves: readonly string[] = ['ledger']): FileWorkerOptions {
+    const stores = Object.fromEntries(moves.map((move) => [move, this.store(move).folder]))
+    return { stateDirectory: this.stateDirectory, stores }
+  }
+
+  /** A worker as a process of its own; returns when it is ready. */
+  async fork(options: FileWorkerOptions = this.options()): Promise<ChildProcess> {
+    const main = new URL('./file-worker-main.ts', import.meta.url)
+    const child = fork(main, [JSON.stringify(options)], { execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    this.#workers.add(child)
+    let errors = ''
+    child.stderr?.on('data', (data) => {
+      errors += data
+      if (process.env.CONTROL_RIG_LOG) process.stderr.write(data)
+    })
+    await Promise.race([
+      once(child, 'message'),
+      once(child, 'exit').then(() => Promise.reject(new Error(`The worker did not start:\n${errors}`))),
+    ])
+    return child
+  }
+
+  /** Asks and waits until the operation has ended. */
+  async perform(verb: OperationVerb, move = 'ledger'): Promise<Operation> {
+    const { id } = await this.client.ask(verb, move, { actor: 'test@rig' })
+    return this.ended(id)
+  }
+
+  ended(operation: string): Promise<Operation> {
+    return until(`operation ${operation} ends`, async () => {
+      const now = await this.client.operation(operation)
+      return now.state === 'running' ? undefined : now
+    })
+  }
+
+  async status(move = 'ledger'): Promise<MoveStatus> {
+    const found = (await this.client.status()).moves.find(({ name }) => name === move)
+    if (!found) throw new Error(`There is no move ${move}`)
+    return found
+  }
+
+  reaches(state: MoveStatus['state'], move = 'ledger'): Promise<MoveStatus> {
+    return until(`${move} becomes ${state}`, async () => {
+      const now = await this.status(move)
+      return now.state === state ? now : undefined
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#workers) await killed(child)
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 10 })
+  }
+}
+
+/** Asks again until there is an answer; a refusal counts as none, since a worker may be about to start. */
+export async function until<T>(what: string, ask: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  const deadline = performance.now() + 30_000
+  let cause: unknown
+  while (performance.now() < deadline) {
+    try {
+      const answer = await ask()
+      if (answer) return answer
+      cause = undefined
+    } catch (thrown) {
+      cause = thrown
+    }
+    await sleep(20)
+  }
+  throw new Error(`Waited in vain until ${what}`, { cause })
+}
+
+export async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  child.kill('SIGKILL')
+  await exited
+}
+
+async function makeTemplate(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'control-template-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const database = await PGlite.create(join(folder, 'control'))
+  await database.close()
+  return join(folder, 'control')
+}

@@ -1,0 +1,26 @@
+import type { Place, Routing } from '@replatform/core/routing'
+import type { FileStore } from './file-store.ts'
+
+/** The switchover point in front of a `FileStore`. It lives in the worker, so its faults hit the worker. */
+export function createFileRouting(store: FileStore): Routing {
+  const verb = <T>(name: string, act: () => T) => store.verb(name, 'routing', act)
+  return {
+    name: 'file route',
+    writes: 'held',
+    assess: async () => [],
+    hold: () =>
+      verb('hold', () => {
+        store.isHeld = true
+      }),
+    point: (place: Place) =>
+      verb('point', () => {
+        store.route = place
+      }),
+    release: () =>
+      verb('release', () => {
+        store.isHeld = false
+      }),
+    where: async () => store.route,
+    [Symbol.asyncDispose]: async () => {},
+  }
+}

@@ -1,0 +1,54 @@
+import type { Log } from '@replatform/core/connector'
+import type { Estate } from '@replatform/core/estate'
+import { startWorker, type Worker } from '../worker.ts'
+import { createFileRouting } from './file-routing.ts'
+import { FileStore } from './file-store.ts'
+
+export interface FileWorkerOptions {
+  readonly stateDirectory: string
+  /** One move for each: its name and the folder of its store. */
+  readonly stores: Readonly<Record<string, string>>
+  readonly controlUrl?: string | undefined
+  readonly log?: Log
+}
+
+/** A worker whose moves are `FileStore`s. */
+export function startFileWorker({
+  stateDirectory,
+  stores,
+  controlUrl,
+  log = silent,
+}: FileWorkerOptions): Promise<Worker> {
+  return startWorker({
+    estate: fileEstate(stores),
+    stateDirectory,
+    controlUrl,
+    moverMain: new URL('./file-mover-main.ts', import.meta.url),
+    version: '0.0.0-test',
+    describeRoute: () => ({
+      name: 'file→file',
+      declares: {
+        load: 'chunks',
+        follow: 'after-load',
+        epoch: 'transaction',
+        fence: { source: true, target: true },
+        delivery: 'exactly-once',
+        reverse: 'stream',
+        pause: 'joins',
+      },
+    }),
+    createRoutings: (store) => [createFileRouting(new FileStore(store.source.url))],
+    log,
+  })
+}
+
+/** The kind is one that the schema knows; nothing here connects to a PostgreSQL. */
+function fileEstate(stores: Readonly<Record<string, string>>): Estate {
+  const entries = Object.entries(stores).map(([name, folder]) => {
+    const side = { kind: 'postgresql', url: folder } as const
+    return [name, { source: side, target: side }]
+  })
+  return { estate: 'test', stores: Object.fromEntries(entries) }
+}
+
+const silent: Log = { info: () => {}, warn: () => {}, error: () => {} }

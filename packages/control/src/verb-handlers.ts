@@ -1,0 +1,132 @@
+import type { CompareReport } from '@replatform/core/difference'
+import { ReplatformError } from '@replatform/core/errors'
+import type { Finding } from '@replatform/core/finding'
+import { type Direction, directionOf, type MoveState } from '@replatform/core/move'
+import type { OperationVerb } from './api-types.ts'
+import { begin, endCutover } from './cutover-coordination.ts'
+import { pauseBudgetMs } from './cutover-participants.ts'
+import type { HostedMove, Performed } from './hosted-move.ts'
+import type { OperationRecord } from './operation-records.ts'
+import type { StepRunner } from './operation-steps.ts'
+import { isoNow } from './services.ts'
+
+/** Performs one verb; the state of the move was found to allow it. Idempotent: a crash may make it come again. */
+type Handler = (move: HostedMove, operation: OperationRecord, steps: StepRunner) => Promise<Performed>
+
+const nothing: Performed = { result: { kind: 'none' } }
+
+export function handlerOf(verb: OperationVerb): Handler {
+  return handlers[verb]
+}
+
+const handlers: Record<OperationVerb, Handler> = {
+  assess: async (move, _operation, steps) => ({ result: { kind: 'findings', findings: await assess(move, steps) } }),
+  start,
+  compare,
+  cutover: (move, operation) => cutOver(move, operation, 'forward'),
+  rollback: (move, operation) => cutOver(move, operation, 'reverse'),
+  finalize: (move, _operation, steps) => giveUp(move, steps, ['forward', 'reverse'], 'finalized'),
+  cancel: (move, _operation, steps) => giveUp(move, steps, wasStarted(move) ? ['reverse', 'forward'] : [], 'cancelled'),
+  pause,
+  resume,
+}
+
+async function assess(move: HostedMove, steps: StepRunner): Promise<Finding[]> {
+  const { connectors } = move.services
+  const stores = await steps.do('assess-stores', () => move.supervisor.call('assess', { direction: 'forward' }))
+  await move.supervisor.closeWhenIdle()
+  const routings = await steps.do('assess-routing', async () => {
+    const findings: Finding[] = []
+    for (const routing of await connectors.createRoutings(move.store)) {
+      await using open = routing
+      findings.push(...(await open.assess()))
+    }
+    return findings
+  })
+  return [...stores, ...routings]
+}
+
+async function start(move: HostedMove, _operation: OperationRecord, steps: StepRunner): Promise<Performed> {
+  const { moves } = move.services
+  const findings = await assess(move, steps)
+  const result = { kind: 'findings', findings } as const
+  const blockers = findings.filter(({ severity }) => severity === 'blocker').map(({ id }) => id)
+  if (blockers.length > 0) {
+    const message = `${move.name}: ${blockers.join(', ')} must be resolved first.`
+    return { result, error: new ReplatformError('assessment.blocked', { message }) }
+  }
+  await steps.do('begin', async () => {
+    if (move.record.state === 'cancelled') await move.update(moves.renew(move.name))
+    await move.update(moves.run(move.name))
+    move.startIfWanted()
+  })
+  return { result }
+}
+
+async function compare(move: HostedMove, _operation: OperationRecord, steps: StepRunner): Promise<Performed> {
+  const { moves, clock } = move.services
+  const direction = directionOf(move.record.state) ?? 'forward'
+  const report: CompareReport = await steps.do('compare', () =>
+    move.supervisor.call('compare', { direction, scope: 'all', at: 'live' }),
+  )
+  move.supervisor.progress.setStep(null)
+  await move.update(moves.recordCompare(move.name, report, isoNow(clock)))
+  return { result: { kind: 'compare', report } }
+}
+
+async function cutOver(move: HostedMove, operation: OperationRecord, direction: Direction): Promise<Performed> {
+  const { name, services } = move
+  const cutover = {
+    id: operation.id,
+    direction,
+    budgetMs: pauseBudgetMs(services.estate, name),
+    moves: [{ name, stateBefore: move.record.state }],
+    outcome: null,
+    pauseMs: null,
+  }
+  await services.cutovers.begin(cutover)
+  await move.reload()
+  return move.coordinate(cutover, endCutover(move, cutover, begin))
+}
+
+/** Takes away what the move put on both sides, in an order that leaves the flow in use for last or first. */
+async function giveUp(
+  move: HostedMove,
+  steps: StepRunner,
+  order: readonly Direction[],
+  end: MoveState,
+): Promise<Performed> {
+  const { moves } = move.services
+  // Should this fail or be killed half-way, the move must not be found running on what is left.
+  await move.pause(`It is being ${end}.`, null)
+  await steps.do('stop-flow', () => move.supervisor.stop())
+  for (const direction of order) {
+    await steps.do(`clean-up-${direction}`, () => move.supervisor.call('cleanUp', { direction, scope: 'everything' }))
+  }
+  await steps.do('close', async () => {
+    await move.supervisor.close()
+    await move.update(moves.transition(move.name, end))
+    await move.update(moves.end(move.name))
+  })
+  return nothing
+}
+
+/** A move that never began left nothing behind, and must be cancellable when neither side answers. */
+function wasStarted({ record }: HostedMove): boolean {
+  return record.state !== 'planned' || record.shouldRun || record.paused !== null
+}
+
+async function pause(move: HostedMove, operation: OperationRecord, steps: StepRunner): Promise<Performed> {
+  await move.pause(`${operation.actor} paused it.`, null)
+  await steps.do('stop-flow', () => move.supervisor.close())
+  return nothing
+}
+
+async function resume(move: HostedMove, _operation: OperationRecord, steps: StepRunner): Promise<Performed> {
+  const { moves, cutovers } = move.services
+  await move.update(moves.run(move.name))
+  const cutover = await cutovers.unfinished(move.name)
+  if (cutover) return steps.do('end-cutover', () => move.recover(cutover))
+  await steps.do('begin', async () => move.startIfWanted())
+  return nothing
+}

@@ -1,0 +1,163 @@
+import type { Log } from '@replatform/core/connector'
+import type { Estate } from '@replatform/core/estate'
+import { type Clock, systemClock } from '@replatform/engine/clock'
+import type { DecisionStore } from '@replatform/engine/decision-store'
+import { serveApi } from './api.ts'
+import type { EstateStatus } from './api-types.ts'
+import { AuditLog } from './audit-log.ts'
+import { type ControlDatabase, openEmbeddedDatabase, openSharedDatabase } from './control-database.ts'
+import { CutoverRecords } from './cutover-records.ts'
+import { estateStatus } from './estate-status.ts'
+import { FileDecisionStore } from './file-decision-store.ts'
+import { Hosting } from './hosting.ts'
+import { Jobs } from './jobs.ts'
+import { Journal } from './journal.ts'
+import { Metrics } from './metrics.ts'
+import { MoveRecords } from './move-records.ts'
+import { MoverProcess } from './mover-process.ts'
+import { OperationDesk } from './operation-desk.ts'
+import { OperationRecords } from './operation-records.ts'
+import { PostgresqlDecisionStore } from './postgresql-decision-store.ts'
+import { type Connectors, isoNow, type Services } from './services.ts'
+import { StateDirectory } from './state-directory.ts'
+
+export interface WorkerOptions extends Connectors {
+  readonly estate: Estate
+  /** Created where there is none. One worker at a time may own it. */
+  readonly stateDirectory: string
+  /** A PostgreSQL that several workers share; PGlite inside the state directory where it is not given. */
+  readonly controlUrl?: string | undefined
+  /** Module that a mover process runs. */
+  readonly moverMain: URL
+  /** Shown in the status. */
+  readonly version: string
+  /** How many moves this worker hosts at once; all of the estate where it is not given. */
+  readonly mostMoves?: number | undefined
+  readonly log: Log
+  readonly clock?: Clock
+}
+
+export interface Worker {
+  /** Movers end at a durable point, a cutover is taken to its end; then everything is closed. Idempotent. */
+  stop(): Promise<void>
+  /** Resolves when it has stopped, by `stop` or through the API. */
+  readonly stopped: Promise<void>
+  status(): Promise<EstateStatus>
+}
+
+/**
+ * Opens the state, takes over what an earlier worker left, and serves the control API. Throws `state.locked`,
+ * `state.newer-version`, `state.unusable`, `control.unreachable` or `estate.no-route`, and leaves nothing open then.
+ */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  await using opened = new AsyncDisposableStack()
+  const { estate, log } = options
+  const directory = opened.use(await StateDirectory.open(options.stateDirectory))
+  const database = opened.use(await openDatabase(options, directory))
+  const services = createServices(options, database, await openDecisions(database, directory))
+  for (const [name, store] of Object.entries(estate.stores)) {
+    await services.moves.ensure(name, options.describeRoute(store).name)
+  }
+  const jobs = opened.adopt(await Jobs.start(database, estate.estate, log), (started) => started.stop())
+  const hosting = opened.adopt(await startHosting(options, services, jobs, database), (started) => started.stop())
+
+  const worker = new RunningWorker(services, hosting, database.kind, options.version)
+  const desk = new OperationDesk(services, jobs)
+  const metrics = new Metrics()
+  const backend = {
+    status: () => worker.status(),
+    ask: desk.ask.bind(desk),
+    look: desk.look.bind(desk),
+    audit: (limit: number) => services.audit.list(limit),
+    journal: (move: string, limit: number) => services.journal.ofMove(move, limit),
+    metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text(await worker.status()) }),
+    stop: () => void worker.stop().catch((thrown) => log.error({ err: thrown }, 'The worker did not stop cleanly.')),
+  }
+  opened.adopt(await serveApi(directory.socketPath, backend, log), (server) => server.close())
+  worker.owns(opened.move())
+  log.info({ estate: estate.estate, control: database.kind }, 'The worker is ready.')
+  return worker
+}
+
+class RunningWorker implements Worker {
+  readonly #services: Services
+  readonly #hosting: Hosting
+  readonly #about: EstateStatus['worker']
+  readonly #stopped = Promise.withResolvers<void>()
+  #opened = new AsyncDisposableStack()
+  #isStopping = false
+
+  constructor(services: Services, hosting: Hosting, control: EstateStatus['worker']['control'], version: string) {
+    this.#services = services
+    this.#hosting = hosting
+    this.#about = { pid: process.pid, version, startedAt: isoNow(services.clock), control }
+  }
+
+  get stopped(): Promise<void> {
+    return this.#stopped.promise
+  }
+
+  owns(opened: AsyncDisposableStack): void {
+    this.#opened = opened
+  }
+
+  status(): Promise<EstateStatus> {
+    return estateStatus(this.#services, this.#hosting, this.#about)
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopping) return this.stopped
+    this.#isStopping = true
+    try {
+      await this.#opened.disposeAsync()
+    } finally {
+      this.#stopped.resolve()
+    }
+  }
+}
+
+function openDatabase({ controlUrl, log }: WorkerOptions, directory: StateDirectory): Promise<ControlDatabase> {
+  if (controlUrl === undefined) return openEmbeddedDatabase(directory.databasePath)
+  return openSharedDatabase(controlUrl, log)
+}
+
+async function openDecisions(database: ControlDatabase, directory: StateDirectory): Promise<DecisionStore> {
+  if (database.kind === 'postgresql') return new PostgresqlDecisionStore(database)
+  return FileDecisionStore.open(directory.decisionsPath)
+}
+
+function createServices(options: WorkerOptions, database: ControlDatabase, decisions: DecisionStore): Services {
+  const { estate, log, moverMain, clock = systemClock } = options
+  const moves = new MoveRecords(database, estate.estate)
+  return {
+    estate,
+    moves,
+    cutovers: new CutoverRecords(database, estate.estate, moves),
+    operations: new OperationRecords(database, estate.estate),
+    journal: new Journal(database, estate.estate),
+    audit: new AuditLog(database, estate.estate),
+    decisions,
+    connectors: options,
+    startMover: (move) => MoverProcess.start({ main: moverMain, move, log }),
+    clock,
+    log,
+  }
+}
+
+async function startHosting(
+  { estate, mostMoves }: WorkerOptions,
+  services: Services,
+  jobs: Jobs,
+  database: ControlDatabase,
+): Promise<Hosting> {
+  const names = Object.keys(estate.stores)
+  // Nobody but us can hold a claim in our own database: the state directory is locked.
+  if (database.kind === 'pglite') await jobs.dropOrphans()
+  for (const name of names) {
+    await jobs.createOperationQueue(name)
+    await jobs.offer(name)
+  }
+  const hosting = new Hosting(services, jobs)
+  await hosting.start(mostMoves ?? names.length)
+  return hosting
+}
