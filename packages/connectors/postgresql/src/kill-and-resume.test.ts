@@ -6,6 +6,7 @@
  */
 import type { CompareReport } from '@replatform/core/difference'
 import type { MoveState } from '@replatform/core/move'
+import type { MoverEvent } from '@replatform/engine/mover-protocol'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import pg from 'pg'
@@ -108,7 +109,8 @@ test.each(points)('killed $name', async ({ name, reached }) => {
   await using second = await TestMover.start(move, urls)
   const run = second.client.call('run', { direction: 'forward', state: lastState(first) })
   run.catch(() => {})
-  await Promise.race([second.waitFor((e) => e.event === 'state' && e.state === 'in-sync'), run])
+  const isLevel = (e: MoverEvent) => e.event === 'follow' && e.progress.lagMs < 1_000
+  await Promise.race([second.waitFor(isLevel), run])
   const before = writer.committed
   await pollUntil('payments go on', async () => writer.committed > before + 20)
   const report: CompareReport = await second.client.call('compare', { direction: 'forward', scope: 'all', at: 'live' })
