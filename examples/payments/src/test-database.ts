@@ -21,8 +21,8 @@ export interface TestDatabase extends AsyncDisposable {
   readonly walletPassword: string
 }
 
-/** PostgreSQL refuses to run as root; 65534 is `nobody` everywhere. */
-const account = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
+/** Neither PostgreSQL nor PgBouncer runs as root; 65534 is `nobody` everywhere. */
+export const account = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
 
 export async function startTestDatabase(major: Major): Promise<TestDatabase> {
   const directory = await mkdtemp(join(tmpdir(), `wallet-pg${major}-`))
@@ -99,7 +99,7 @@ function binary(major: Major, name: string): string {
   return join(dirname(platform), '..', 'native', 'bin', name)
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

@@ -32,7 +32,7 @@ interface ById {
 
 export function createWalletServer(ledger: PaymentLedger): FastifyInstance {
   const app = fastify({
-    logger: { level: process.env['WALLET_LOG_LEVEL'] ?? 'warn', stream: process.stderr },
+    logger: { level: process.env.WALLET_LOG_LEVEL ?? 'warn', stream: process.stderr },
     // Whatever is not exactly as described is refused: a string is no amount, an unknown field no detail to ignore.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   })
