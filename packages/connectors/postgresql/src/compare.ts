@@ -1,0 +1,139 @@
+/**
+ * Compares all rows of two sides by an enumeration of its own: every table is read in the order of its key on both
+ * sides at once, as keys and digests that the servers compute, and merged. Memory does not grow with the tables, and
+ * no row value leaves a server.
+ */
+import type { CompareResult, Difference } from '@replatform/core/difference'
+import { readTables, type Table } from './catalog.ts'
+import { type ChangedKeys, compareChangedKeys } from './compare-changed.ts'
+import { type ComparePlan, planCompare, readInOrder } from './compare-plan.ts'
+import { describeSamples } from './compare-samples.ts'
+import { mergeCompare, mostSamples, type Tally } from './merge-compare.ts'
+import { RowStream } from './row-stream.ts'
+import type { Session } from './session.ts'
+
+export interface CompareTablesOptions {
+  /** Both are in the transaction that is to be compared, REPEATABLE READ; after a rejection they are of no use. */
+  readonly source: Session
+  readonly target: Session
+  readonly report?: (progress: { readonly name: string; readonly processed: number; readonly total: number }) => void
+  readonly signal?: AbortSignal
+}
+
+/** Every table of either side, in the order of their names. */
+export async function compareTables(options: CompareTablesOptions): Promise<CompareResult[]> {
+  const pairs = await readPairs(options)
+  const results: CompareResult[] = []
+  for (const [name, pair] of pairs) results.push(await comparePair(options, name, pair))
+  return results
+}
+
+/**
+ * Only the rows whose keys are named, each once or more; an empty key stands for the whole table. Tables of which no
+ * key is named have no result. A key that is on neither side counts for nothing.
+ */
+export async function compareKeys(
+  options: CompareTablesOptions & { readonly changed: AsyncIterable<ChangedKeys> },
+): Promise<CompareResult[]> {
+  const pairs = await readPairs(options)
+  const keyed = new Map<string, { readonly plan: ComparePlan; readonly tally: Tally }>()
+  const whole = new Set<string>()
+  for await (const batch of options.changed) {
+    options.signal?.throwIfAborted()
+    const pair = pairs.get(batch.relation) ?? {}
+    if (!isPaired(pair) || pair.target.key.length === 0 || batch.keys.some((key) => key.length === 0)) {
+      whole.add(batch.relation)
+    }
+    if (!isPaired(pair) || whole.has(batch.relation)) continue
+    const known = keyed.get(batch.relation)
+    const plan = known?.plan ?? planCompare(pair.source, pair.target, pair.target.key)
+    const tally = await compareChangedKeys(options, { plan, keys: batch.keys, tally: known?.tally })
+    keyed.set(batch.relation, { plan, tally })
+    options.report?.({ name: batch.relation, processed: tally.processed, total: tally.processed })
+  }
+  const results: CompareResult[] = []
+  for (const [name, { plan, tally }] of keyed) {
+    if (!whole.has(name)) results.push(await toResult(options, plan, tally))
+  }
+  for (const name of whole) results.push(await comparePair(options, name, pairs.get(name) ?? {}))
+  return results.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+interface Pair {
+  readonly source?: Table
+  readonly target?: Table
+}
+
+async function readPairs({ source, target }: CompareTablesOptions): Promise<Map<string, Pair>> {
+  const [sources, targets] = await Promise.all([source, target].map(readComparable))
+  const pairs = new Map<string, Pair>()
+  for (const table of sources ?? []) pairs.set(table.label, { source: table })
+  for (const table of targets ?? []) pairs.set(table.label, { ...pairs.get(table.label), target: table })
+  return new Map([...pairs].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+async function readComparable(session: Session): Promise<Table[]> {
+  await session.query(`SET LOCAL work_mem = '64MB'; SET LOCAL jit = off`)
+  return readTables(session)
+}
+
+async function comparePair(options: CompareTablesOptions, name: string, pair: Pair): Promise<CompareResult> {
+  if (!isPaired(pair)) return unpairedResult(options, name, pair)
+  const plan = planCompare(pair.source, pair.target)
+  return toResult(options, plan, await mergeTables(options, plan))
+}
+
+function isPaired(pair: Pair): pair is Required<Pair> {
+  return pair.source !== undefined && pair.target !== undefined
+}
+
+async function mergeTables(options: CompareTablesOptions, plan: ComparePlan): Promise<Tally> {
+  const { signal, report } = options
+  signal?.throwIfAborted()
+  const fields = plan.key.length + 1
+  const source = new RowStream(options.source, { statement: readInOrder(plan, plan.source), fields })
+  const target = new RowStream(options.target, { statement: readInOrder(plan, plan.target), fields })
+  const giveUp = () => {
+    source.destroy()
+    target.destroy()
+  }
+  signal?.addEventListener('abort', giveUp, { once: true })
+  try {
+    const { label: name, rows } = plan.source
+    const onProgress = report && ((processed: number) => report({ name, processed, total: Math.max(rows, processed) }))
+    return await mergeCompare({ source, target, orders: plan.key.map((column) => column.order), onProgress })
+  } catch (thrown) {
+    giveUp()
+    throw signal?.aborted ? signal.reason : thrown
+  } finally {
+    signal?.removeEventListener('abort', giveUp)
+  }
+}
+
+/** Where a column is on one side only no row of the table is whole on both: all that matched otherwise is mismatched. */
+async function toResult(sides: CompareTablesOptions, plan: ComparePlan, tally: Tally): Promise<CompareResult> {
+  const { samples, ...counts } = tally
+  const described = await describeSamples(sides, plan, samples)
+  const result = { name: plan.source.label, ...counts }
+  if (plan.unpaired.length === 0) return { ...result, samples: described }
+  const shape: Difference = { kind: 'mismatched', key: 'every row', columns: plan.unpaired }
+  return {
+    ...result,
+    matching: 0,
+    mismatched: Math.max(counts.mismatched + counts.matching, 1),
+    samples: [shape, ...described].slice(0, mostSamples),
+  }
+}
+
+/** A table without a counterpart is a difference even when it is empty. */
+async function unpairedResult(sides: CompareTablesOptions, name: string, pair: Pair): Promise<CompareResult> {
+  const counts = { processed: 0, matching: 0, mismatched: 0, missing: 0, extra: 0 }
+  const table = pair.source ?? pair.target
+  if (!table) return { name, ...counts, samples: [] }
+  const session = pair.source ? sides.source : sides.target
+  const { rows } = await session.query(`SELECT count(*) AS count FROM ONLY ${table.qualified}`)
+  const count = Number((rows[0] as { count: string }).count)
+  const kind = pair.source ? 'missing' : 'extra'
+  const samples: Difference[] = [{ kind, key: 'the whole table' }]
+  return { name, ...counts, processed: pair.source ? count : 0, [kind]: Math.max(count, 1), samples }
+}
