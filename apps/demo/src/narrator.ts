@@ -1,0 +1,76 @@
+/** Tells a person on standard error what happens; the verdict alone goes to standard output. */
+import type { MoveStatus } from '@replatform/control/api-types'
+
+const isTerminal = process.stderr.isTTY === true
+
+export class Narrator {
+  readonly #startedAt = performance.now()
+  #chapter = 0
+  #live = ''
+  #toldAt = 0
+
+  chapter(title: string): void {
+    this.#clear()
+    this.#chapter += 1
+    process.stderr.write(`\n${bold(`${this.#chapter}. ${title}`)}\n`)
+  }
+
+  say(line: string): void {
+    this.#clear()
+    process.stderr.write(`   ${dim(this.#clock())} ${line}\n`)
+  }
+
+  /** Replaces the line before on a terminal; elsewhere a line every few seconds. */
+  progress(line: string): void {
+    if (!isTerminal) {
+      if (performance.now() - this.#toldAt < 3_000) return
+      this.#toldAt = performance.now()
+      this.say(line)
+      return
+    }
+    this.#clear()
+    this.#live = `   ${dim(this.#clock())} ${line}`.slice(0, (process.stderr.columns ?? 80) + 8)
+    process.stderr.write(this.#live)
+  }
+
+  #clock(): string {
+    const seconds = (performance.now() - this.#startedAt) / 1_000
+    return `${String(Math.floor(seconds / 60)).padStart(2, '0')}:${(seconds % 60).toFixed(1).padStart(4, '0')}`
+  }
+
+  #clear(): void {
+    if (this.#live !== '') process.stderr.write('\r\u001b[2K')
+    this.#live = ''
+  }
+}
+
+export function describeMove(move: MoveStatus): string {
+  if (move.state === 'loading' && move.load) {
+    const sum = (pick: (group: { loaded: { rows: number; bytes: number } }) => number) =>
+      move.load?.groups.reduce((total, group) => total + pick(group), 0) ?? 0
+    return `${move.state}: ${thousands(sum((g) => g.loaded.rows))} rows, ${megabytes(sum((g) => g.loaded.bytes))}${move.step ? `, ${move.step}` : ''}`
+  }
+  if (move.follow)
+    return `${move.state}: lag ${move.follow.lagMs} ms, ${thousands(move.follow.rows)} changed rows applied`
+  return move.step ? `${move.state}: ${move.step}` : move.state
+}
+
+export function thousands(count: number): string {
+  return Math.round(count).toLocaleString('en-US')
+}
+
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1_048_576).toFixed(1)} MiB`
+}
+
+export function bold(text: string): string {
+  return paint(text, '1')
+}
+
+export function dim(text: string): string {
+  return paint(text, '2')
+}
+
+function paint(text: string, code: string): string {
+  return isTerminal && !process.env.NO_COLOR ? `\u001b[${code}m${text}\u001b[0m` : text
+}

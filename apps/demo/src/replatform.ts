@@ -1,0 +1,84 @@
+/** The command line, called as a person would, and read through its JSON form. */
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { EstateStatus, MoveStatus, Operation } from '@replatform/control/api-types'
+import type { SerializedError } from '@replatform/core/errors'
+import { Program } from './program.ts'
+
+const main = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
+
+export interface ReplatformOptions {
+  /** Holds estate.yaml; the state directory is made beside it. */
+  readonly folder: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+export class Replatform implements AsyncDisposable {
+  readonly #options: ReplatformOptions
+  readonly #worker: Program
+
+  /** Starts a worker, to which every verb attaches. */
+  static async start(options: ReplatformOptions): Promise<Replatform> {
+    const worker = new Program({ main, args: ['worker', ...places(options)], env: options.env })
+    const replatform = new Replatform(options, worker)
+    for (;;) {
+      const isReady = await replatform.status().then(
+        () => true,
+        () => false,
+      )
+      if (isReady) return replatform
+      await Promise.race([sleep(200), worker.ended])
+    }
+  }
+
+  private constructor(options: ReplatformOptions, worker: Program) {
+    this.#options = options
+    this.#worker = worker
+  }
+
+  /** Runs a verb to its end; throws what it says went wrong. */
+  run(verb: string, ...args: string[]): Promise<Operation> {
+    return this.#json<Operation>([verb, ...args])
+  }
+
+  async status(): Promise<MoveStatus> {
+    const { moves } = await this.#json<EstateStatus>(['status'])
+    const [move] = moves
+    if (!move) throw new Error('The estate has no move.')
+    return move
+  }
+
+  /** Asks until the move fits; throws when it pauses for a reason. */
+  async until(fits: (move: MoveStatus) => boolean, tell: (move: MoveStatus) => void): Promise<MoveStatus> {
+    for (;;) {
+      const move = await this.status()
+      tell(move)
+      if (move.paused) throw new Error(`The move paused: ${move.paused.reason}`)
+      if (fits(move)) return move
+      await sleep(300)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker[Symbol.asyncDispose]()
+  }
+
+  async #json<T>(args: readonly string[]): Promise<T> {
+    const child = spawn(process.execPath, [main, ...args, ...places(this.#options), '--json'], {
+      env: { ...process.env, ...this.#options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)])
+    const answer = output.trim() === '' ? null : (JSON.parse(output) as T & { error?: SerializedError | null })
+    if (!answer) throw new Error(errors.trim() || `replatform ${args[0]} said nothing.`)
+    if (answer.error) throw new Error(`${answer.error.code}: ${answer.error.message}`)
+    return answer
+  }
+}
+
+function places({ folder }: ReplatformOptions): string[] {
+  return ['--estate', join(folder, 'estate.yaml'), '--state', join(folder, 'state')]
+}
