@@ -25,6 +25,7 @@ import { type FlowKey, raiseEpoch, readFlow } from './flow-store.ts'
 import { FullLoad } from './full-load.ts'
 import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
 import { type FlowSession, openFollower } from './open-follower.ts'
+import { toPostgresqlError } from './postgresql-error.ts'
 import { type PrepareOptions, prepareLoad, prepareReturn } from './prepare.ts'
 import { copySequences } from './sequences.ts'
 import type { Session } from './session.ts'
@@ -129,9 +130,7 @@ export class PostgresqlMover implements Mover {
 
   unfence(side: Side): Promise<void> {
     const { move } = this.#key
-    return this.#sides[side].use(async (session) =>
-      unfenceSide({ session, move, moverRole: await readRole(session), withinMs: unhurriedMs }),
-    )
+    return this.#sides[side].use((session) => unfenceSide({ session, move }))
   }
 
   barrier(): Promise<Barrier> {
@@ -155,6 +154,8 @@ export class PostgresqlMover implements Mover {
       open: this.#open,
       key: this.#key,
       follower: this.#following?.follower ?? null,
+    }).catch((thrown) => {
+      throw toPostgresqlError(thrown, 'one of both sides')
     })
   }
 

@@ -1,0 +1,252 @@
+/**
+ * Goal: a database under live writes is cut over, rolled back and cut over again, with every acknowledged write on the
+ * side that is open, once, and sequences going on where they stood.
+ * Method: a real mover process and the engine's own coordinator; writers that follow whichever side takes writes and
+ * remember what was acknowledged to them.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Decision } from '@replatform/core/connector'
+import type { Direction } from '@replatform/core/move'
+import { systemClock } from '@replatform/engine/clock'
+import { type CutoverOutcome, cutOver } from '@replatform/engine/cutover'
+import type { CutoverParticipant, FlowVerbs } from '@replatform/engine/cutover-participant'
+import { pollUntil } from '@replatform/testkit/poll-until'
+import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { TestMover } from './test-fixtures/mover-process.ts'
+
+let old: PostgresqlServer
+let fresh: PostgresqlServer
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'replatform-test-'))
+  old = await startPostgresql({ major: 13 })
+  fresh = await startPostgresql({ major: 17 })
+})
+afterAll(async () => {
+  await old[Symbol.asyncDispose]()
+  await fresh[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const schema = `
+CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL);
+CREATE TABLE payments (id bigserial PRIMARY KEY, reference text NOT NULL UNIQUE, amount bigint NOT NULL);
+INSERT INTO accounts SELECT i, 1000 FROM generate_series(1, 1000) i;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO app; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO app;
+`
+
+/** Pays on the first side that lets it, and remembers what was acknowledged. */
+class Payer implements AsyncDisposable {
+  readonly acknowledged: string[] = []
+  readonly unknown: string[] = []
+  readonly #urls: readonly string[]
+  readonly #name: string
+  #isOver = false
+  readonly #ended: Promise<void>
+
+  constructor(name: string, urls: readonly string[]) {
+    this.#name = name
+    this.#urls = urls
+    this.#ended = this.#pay()
+  }
+
+  async #pay(): Promise<void> {
+    for (let attempt = 0, n = 0; !this.#isOver; attempt++) {
+      const client = new pg.Client({ connectionString: this.#urls[attempt % this.#urls.length] as string })
+      client.on('error', () => {})
+      try {
+        await client.connect()
+        for (; !this.#isOver; n++) await this.#payOnce(client, `${this.#name}-${n}`)
+      } catch {
+        n++
+      }
+      await client.end().catch(() => {})
+    }
+  }
+
+  async #payOnce(client: pg.Client, reference: string): Promise<void> {
+    await client.query('BEGIN')
+    await client.query(`UPDATE accounts SET balance = balance + 1 WHERE id = ${1 + ((reference.length * 7919) % 1000)}`)
+    await client.query(`INSERT INTO payments (reference, amount) VALUES ('${reference}', 1)`)
+    this.unknown.push(reference)
+    await client.query('COMMIT')
+    this.unknown.pop()
+    this.acknowledged.push(reference)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true
+    await this.#ended
+  }
+}
+
+function verbs(mover: TestMover, direction: Direction): FlowVerbs {
+  const { client } = mover
+  return {
+    prepareFlow: () => client.call('prepareFlow', { direction }),
+    raiseEpoch: () => client.call('raiseEpoch', { direction }),
+    fence: (side, { withinMs }) => client.call('fence', { direction, side, withinMs }),
+    unfence: (side) => client.call('unfence', { direction, side }),
+    barrier: () => client.call('barrier', { direction }),
+    remaining: (barrier) => client.call('remaining', { direction, barrier }),
+    compare: (options) => client.call('compare', { direction, ...options }),
+    settle: () => client.call('settle', { direction }),
+    markStart: () => client.call('markStart', { direction }),
+    recordDecision: (decision) => client.call('recordDecision', { direction, decision }),
+    cleanUp: (scope) => client.call('cleanUp', { direction, scope }),
+  }
+}
+
+async function flip(
+  mover: TestMover,
+  direction: Direction,
+  overrides: Partial<FlowVerbs> = {},
+): Promise<CutoverOutcome> {
+  const decisions = new Map<string, Decision>()
+  const back = direction === 'forward' ? 'reverse' : 'forward'
+  const participant: CutoverParticipant = {
+    name: 'ledger',
+    flow: { ...verbs(mover, direction), ...overrides },
+    back: verbs(mover, back),
+    stop: () => mover.client.call('stop', {}),
+    routings: [],
+  }
+  return cutOver({
+    id: `${direction}-${performance.now()}`,
+    direction,
+    budgetMs: 10_000,
+    participants: [participant],
+    decisions: {
+      decide: async (decision) => {
+        decisions.set(decision.id, decisions.get(decision.id) ?? decision)
+        return decisions.get(decision.id) as Decision
+      },
+      read: async (id) => decisions.get(id),
+    },
+    journal: { started() {}, finished() {}, failed() {} },
+    clock: systemClock,
+  })
+}
+
+function run(mover: TestMover, direction: Direction, state: 'planned' | 'in-sync' | 'reversing' | 'rolled-back'): void {
+  mover.events.length = 0
+  mover.client.call('run', { direction, state }).catch(() => {})
+}
+
+const level = (mover: TestMover) => mover.waitFor((e) => e.event === 'follow' && e.progress.lagMs < 1_000)
+
+interface Stage extends AsyncDisposable {
+  readonly mover: TestMover
+  readonly payers: readonly Payer[]
+}
+
+async function inSync(name: string): Promise<Stage> {
+  for (const server of [old, fresh]) {
+    await server.query(
+      `DO $$ BEGIN CREATE ROLE app LOGIN PASSWORD 'app'; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+    )
+    await server.createDatabase(name)
+  }
+  await old.query(schema, name)
+  const mover = await TestMover.start(name, { source: old.url(name), target: fresh.url(name) })
+  const urls = [old.url(name, 'app', 'app'), fresh.url(name, 'app', 'app')]
+  const payers = [1, 2, 3].map((n) => new Payer(`${name}-${n}`, urls))
+  run(mover, 'forward', 'planned')
+  await level(mover)
+  return {
+    mover,
+    payers,
+    [Symbol.asyncDispose]: async () => {
+      for (const payer of payers) await payer[Symbol.asyncDispose]()
+      await mover[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function paysOn(payers: readonly Payer[]): Promise<void> {
+  const before = payers.map((payer) => payer.acknowledged.length)
+  await pollUntil('payments go on', async () => payers.every((p, i) => p.acknowledged.length > (before[i] ?? 0) + 5))
+}
+
+async function references(server: PostgresqlServer, name: string): Promise<string[]> {
+  const rows = await server.query<{ reference: string }>('SELECT reference FROM payments ORDER BY id', name)
+  return rows.map((row) => row.reference)
+}
+
+async function expectAllThere(server: PostgresqlServer, name: string, payers: readonly Payer[]): Promise<void> {
+  const found = new Set(await references(server, name))
+  const acknowledged = payers.flatMap((payer) => payer.acknowledged)
+  expect(
+    acknowledged.filter((reference) => !found.has(reference)),
+    'acknowledged, but not there',
+  ).toEqual([])
+  const known = new Set([...acknowledged, ...payers.flatMap((payer) => payer.unknown)])
+  expect(
+    [...found].filter((reference) => !known.has(reference)),
+    'there, but never asked for',
+  ).toEqual([])
+}
+
+test('over, back and over again under live payments', async () => {
+  const name = 'over-and-back'
+  await using stage = await inSync(name)
+  const { mover, payers } = stage
+  for (const direction of ['forward', 'reverse', 'forward'] as const) {
+    const outcome = await flip(mover, direction)
+    expect(outcome.error, String(outcome.error?.message)).toBeNull()
+    expect(outcome.decision.outcome).toBe('committed')
+    run(mover, direction === 'forward' ? 'reverse' : 'forward', direction === 'forward' ? 'reversing' : 'rolled-back')
+    await paysOn(payers)
+    await level(mover)
+  }
+  for (const payer of payers) await payer[Symbol.asyncDispose]()
+  await expectAllThere(fresh, name, payers)
+  await pollUntil(
+    'the old side is level',
+    async () => (await references(old, name)).length === (await references(fresh, name)).length,
+  )
+  expect(await references(old, name)).toEqual(await references(fresh, name))
+  const [ids] = await fresh.query<{ ok: boolean }>(
+    'SELECT last_value >= (SELECT max(id) FROM payments) AS ok FROM payments_id_seq',
+    name,
+  )
+  expect(ids?.ok, 'the sequence goes on beyond every id').toBe(true)
+
+  await mover.client.call('stop', {})
+  for (const direction of ['reverse', 'forward'] as const)
+    await mover.client.call('cleanUp', { direction, scope: 'everything' })
+  expect(await leftovers(old, name)).toEqual({ slots: 0, publications: 0, tables: 1 })
+  expect(await leftovers(fresh, name)).toEqual({ slots: 0, publications: 0, tables: 0 })
+})
+
+test('an abort after the fence lets payments go on where they were, and replication with them', async () => {
+  const name = 'aborted'
+  await using stage = await inSync(name)
+  const { mover, payers } = stage
+  const outcome = await flip(mover, 'forward', { settle: () => Promise.reject(new Error('cut')) })
+  expect(outcome.decision.outcome).toBe('aborted')
+  run(mover, 'forward', 'in-sync')
+  await paysOn(payers)
+  const again = await flip(mover, 'forward')
+  expect(again.error, String(again.error?.message)).toBeNull()
+  run(mover, 'reverse', 'reversing')
+  await paysOn(payers)
+  for (const payer of payers) await payer[Symbol.asyncDispose]()
+  await expectAllThere(fresh, name, payers)
+})
+
+/** What is left of the move; the fence's own table may stay on the fenced side. */
+async function leftovers(server: PostgresqlServer, name: string): Promise<Record<string, number>> {
+  const [row] = await server.query<Record<string, number>>(
+    `SELECT (SELECT count(*)::int FROM pg_replication_slots WHERE database = current_database()) AS slots,
+       (SELECT count(*)::int FROM pg_publication) AS publications,
+       (SELECT count(*)::int FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE nspname = 'replatform' AND relkind = 'r') AS tables`,
+    name,
+  )
+  return row ?? {}
+}
