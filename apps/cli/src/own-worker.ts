@@ -1,0 +1,22 @@
+import { startWorker, type Worker } from '@replatform/control/worker'
+import type { Log } from '@replatform/core/connector'
+import type { Invocation } from './invocation.ts'
+import { createRoutings, describeRoute } from './routes.ts'
+import { version } from './version.ts'
+import type { ConnectOptions } from './worker-connection.ts'
+
+/** A worker inside this process. Throws what `startWorker` throws. */
+export function startOwnWorker(invocation: Invocation, log: Log, { hostsMoves }: ConnectOptions): Promise<Worker> {
+  const { estate, stateDirectory, resolveSecret, io } = invocation
+  return startWorker({
+    estate,
+    stateDirectory,
+    controlUrl: io.env.REPLATFORM_CONTROL_URL || undefined,
+    moverMain: new URL('./mover-main.ts', import.meta.url),
+    version,
+    mostMoves: hostsMoves ? undefined : 0,
+    describeRoute,
+    createRoutings: (store) => createRoutings(store, resolveSecret, log),
+    log,
+  })
+}

@@ -1,0 +1,71 @@
+/** The one table of routes: what can be moved where, what tells whether a side answers, and what switches clients over. */
+import { createPgbouncerRouting } from '@replatform/connector-pgbouncer/routing'
+import { postgresqlRoute } from '@replatform/connector-postgresql/route'
+import { withSession } from '@replatform/connector-postgresql/session'
+import type { Endpoint, Log, Route } from '@replatform/core/connector'
+import { ReplatformError } from '@replatform/core/errors'
+import type { EstateStore, StoreKind } from '@replatform/core/estate'
+import type { Side } from '@replatform/core/move'
+import type { Routing } from '@replatform/core/routing'
+import type { ResolveSecret } from './secrets.ts'
+
+export const routes: readonly Route[] = [postgresqlRoute]
+
+/** Throws `estate.no-route`. */
+export function routeFor({ source, target }: EstateStore): Route {
+  const found = routes.find((route) => route.source === source.kind && route.target === target.kind)
+  if (found) return found
+  throw new ReplatformError('estate.no-route', { message: `No route leads from ${source.kind} to ${target.kind}.` })
+}
+
+/** What the control plane shows and decides by. */
+export function describeRoute(store: EstateStore) {
+  const { source, target, declares } = routeFor(store)
+  return { name: `${source}→${target}`, declares }
+}
+
+/** One side of a store with its secret resolved: from here on it must not be logged. */
+export function endpointOf(store: EstateStore, side: Side, resolveSecret: ResolveSecret): Endpoint {
+  const { kind, url, service } = store[side]
+  return { kind, url: resolveSecret(url), service }
+}
+
+type Probe = (endpoint: Endpoint, side: Side) => Promise<string>
+
+/** Connects once, with the user and the TLS of the move, and answers what runs there. Throws what is in the way. */
+export const probes: Readonly<Record<StoreKind, Probe>> = {
+  postgresql: (endpoint, side) =>
+    withSession({ endpoint, side, move: 'doctor', role: 'probe' }, async (session) => {
+      const { rows } = await session.query<{ server_version: string }>('SHOW server_version')
+      return `PostgreSQL ${rows[0]?.server_version.split(' ')[0] ?? '?'}`
+    }),
+}
+
+/** The programs that a store's route calls. */
+export const toolsOf: Readonly<Record<StoreKind, readonly string[]>> = { postgresql: ['pg_dump', 'pg_restore'] }
+
+/** The switchover points in front of a store; none where clients are told some other way. */
+export function createRoutings(store: EstateStore, resolveSecret: ResolveSecret, log: Log): Routing[] {
+  const { pgbouncer } = store.switch ?? {}
+  if (!pgbouncer) return []
+  const { database, config } = pgbouncer
+  const places = { old: placeOf(store, 'source', resolveSecret), new: placeOf(store, 'target', resolveSecret) }
+  return [
+    createPgbouncerRouting({ adminUrl: resolveSecret(pgbouncer.admin), database, configFile: config, places, log }),
+  ]
+}
+
+function placeOf(store: EstateStore, side: Side, resolveSecret: ResolveSecret) {
+  const { hostname, port, pathname } = parseAddress(resolveSecret(store[side].url), store[side].url)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return { host, port: Number(port || '5432'), dbname: decodeURIComponent(pathname.slice(1)) }
+}
+
+/** The error of `new URL` would carry the address, and with it the password. */
+function parseAddress(address: string, reference: string): URL {
+  if (URL.canParse(address)) return new URL(address)
+  throw new ReplatformError('secret.unresolved', {
+    message: `${reference} does not hold an address.`,
+    next: 'Write it as postgresql://user:password@host:port/database, special characters percent-encoded.',
+  })
+}

@@ -1,0 +1,46 @@
+/** What every verb of the command line states about itself, and how it is made a command. */
+import type { Command } from 'commander'
+import { type Exit, exitCodes } from './exit-codes.ts'
+import type { Invocation } from './invocation.ts'
+import { wrap } from './text-cells.ts'
+
+export interface Verb {
+  readonly name: string
+  /** One line for the list of verbs. */
+  readonly summary: string
+  /** Whole sentences for the verb's own help. */
+  readonly description: string
+  readonly example: string
+  readonly exits: readonly Exit[]
+  /** Adds arguments and options. */
+  readonly configure?: (command: Command) => void
+  run(invocation: Invocation, options: VerbOptions, move: string | undefined): Promise<Exit>
+}
+
+/** The options of all verbs; each declares those that it takes. */
+export interface VerbOptions {
+  readonly dryRun?: boolean
+  readonly reason?: string
+  readonly until?: 'in-sync'
+  readonly watch?: boolean
+  readonly limit?: number
+}
+
+export function moveArgument(command: Command): void {
+  command.argument('[move]', 'name of the move; may be left out where the estate has just one')
+}
+
+export function changingOptions(command: Command): void {
+  moveArgument(command)
+  command.option('--dry-run', 'print the very steps that would be taken, and take none')
+  command.option('--reason <text>', 'why, for the audit log')
+}
+
+/** What stands below the options in the verb's help. */
+export function helpOf({ example, exits }: Verb, columns: number): string {
+  const inOrder = exits.map((exit) => exitCodes[exit]).toSorted((a, b) => a.code - b.code)
+  const codes = inOrder.flatMap(({ code, meaning }) =>
+    wrap(meaning, columns - 7).map((line, index) => `  ${index === 0 ? String(code).padStart(3) : '   '}  ${line}`),
+  )
+  return ['', 'Example:', ...example.split('\n').map((line) => `  ${line}`), '', 'Exit codes:', ...codes].join('\n')
+}

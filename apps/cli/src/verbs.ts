@@ -1,0 +1,24 @@
+import type { Verb } from './verb.ts'
+import { audit } from './verbs/audit.ts'
+import { doctor } from './verbs/doctor.ts'
+import { assess, cancel, compare, cutover, finalize, pause, resume, rollback } from './verbs/operations.ts'
+import { start } from './verbs/start.ts'
+import { status } from './verbs/status.ts'
+import { worker } from './verbs/worker.ts'
+
+/** In the order in which a move meets them. */
+export const verbs: readonly Verb[] = [
+  doctor,
+  assess,
+  start,
+  status,
+  compare,
+  cutover,
+  rollback,
+  finalize,
+  pause,
+  resume,
+  cancel,
+  worker,
+  audit,
+]
