@@ -23,7 +23,7 @@ await runMain(async () => {
       'seed': { type: 'string', default: '1' },
       'journal': { type: 'string' },
       'timeout-ms': { type: 'string', default: '5000' },
-      'attempts': { type: 'string', default: '4' },
+      'attempts': { type: 'string', default: '6' },
       'settle': { type: 'boolean', default: false },
       'settle-seconds': { type: 'string', default: '30' },
     },

@@ -82,6 +82,11 @@ export class PaymentLedger {
     await this.#run('SELECT 1', [])
   }
 
+  /** Opens all connections, so that the first payments do not wait for them. Without a database it does nothing. */
+  async warmUp(): Promise<void> {
+    await Promise.allSettled(Array.from({ length: this.#pool.options.max }, () => this.ping()))
+  }
+
   async close(): Promise<void> {
     await this.#pool.end()
   }

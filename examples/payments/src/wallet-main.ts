@@ -20,6 +20,7 @@ await runMain(async () => {
     onConnectionError: (error) => app.log.warn({ name: error.name }, 'an idle connection dropped'),
   })
   const app = createWalletServer(ledger)
+  await ledger.warmUp()
   const address = await app.listen({ host: '127.0.0.1', port: wholeNumber(values.port, '--port') })
   printLine({ port: Number(new URL(address).port) })
   await stopSignal()
