@@ -25,6 +25,7 @@ export async function pipeCopy(options: CopyPipeOptions): Promise<{ rows: number
   const write = new RawQuery(options.write)
   submit(target, write)
   await write.copyIn
+  signal.throwIfAborted()
 
   const pipe = new CopyPipe(source, target)
   const read = new RawQuery(options.read)
