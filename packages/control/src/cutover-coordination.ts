@@ -30,7 +30,10 @@ export async function endCutover(
     const participant = participantOf({ name: move.name, direction, budgetMs, supervisor, routings })
     const { decisions, clock } = services
     const outcome = await procedure({ id, direction, budgetMs, participants: [participant], decisions, journal, clock })
-    const end = { outcome: outcome.decision.outcome, pauseMs: outcome.pauseMs }
+    const end = {
+      outcome: outcome.decision.outcome,
+      pauseMs: outcome.pauseMs === null ? null : Math.round(outcome.pauseMs),
+    }
     await flush(move, journal)
     if (cutover.outcome === null) await services.cutovers.end(cutover, end)
     return { outcome, status: await cutoverStatus(services, { ...cutover, ...end }) }

@@ -53,7 +53,7 @@ export class Journal {
   async finished(id: number, ms: number, errorCode: ErrorCode | null): Promise<void> {
     await this.#database.query(
       'UPDATE replatform_control.journal SET state = $2, ms = $3, error_code = $4 WHERE id = $1',
-      [id, errorCode === null ? 'done' : 'failed', ms, errorCode],
+      [id, errorCode === null ? 'done' : 'failed', tenths(ms), errorCode],
     )
   }
 
@@ -99,6 +99,11 @@ export function stepsTaken(
   const planned = plan.map((step) => taken.get(step.name) ?? (ended ? { ...step, state: 'skipped' as const } : step))
   const names = new Set(plan.map((step) => step.name))
   return [...planned, ...[...taken.values()].filter((step) => !names.has(step.name))]
+}
+
+/** Enough for people, and bearable under `--json`. */
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10
 }
 
 function toStep({ step, description, state, startedAt, ms }: JournalEntry): StepStatus {

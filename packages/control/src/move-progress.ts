@@ -52,7 +52,8 @@ export class MoveProgress {
     const rowsPerSecond = this.#load.rows.perSecond
     const bytesPerSecond = this.#load.bytes.perSecond
     const left = Math.max(0, sum(groups, (group) => group.bytes) - sum(groups, (group) => group.loaded.bytes))
-    return { groups, rowsPerSecond, bytesPerSecond, etaSeconds: bytesPerSecond > 0 ? left / bytesPerSecond : null }
+    const etaSeconds = left === 0 ? 0 : bytesPerSecond > 0 ? left / bytesPerSecond : null
+    return { groups, rowsPerSecond, bytesPerSecond, etaSeconds }
   }
 
   follow(): FollowStatus | null {

@@ -1,15 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PGlite } from '@electric-sql/pglite'
 import { ApiClient } from '../api-client.ts'
 import type { MoveStatus, Operation, OperationVerb } from '../api-types.ts'
 import { FileStore } from './file-store.ts'
-import type { FileWorkerOptions } from './file-worker.ts'
+import { type FileWorkerOptions, startFileWorker } from './file-worker.ts'
 
 let template: Promise<string> | undefined
 
@@ -26,8 +25,7 @@ export class ControlRig implements AsyncDisposable {
     const rig = new ControlRig(await mkdtemp(join(tmpdir(), 'control-')))
     // PGlite takes seconds to make a database but only moments to open one.
     template ??= makeTemplate()
-    await mkdir(rig.stateDirectory, { mode: 0o700 })
-    await cp(await template, join(rig.stateDirectory, 'control'), { recursive: true })
+    await cp(await template, rig.stateDirectory, { recursive: true })
     return rig
   }
 
@@ -98,8 +96,12 @@ export class ControlRig implements AsyncDisposable {
 }
 
 /** Asks again until there is an answer; a refusal counts as none, since a worker may be about to start. */
-export async function until<T>(what: string, ask: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const deadline = performance.now() + 30_000
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T | undefined> | T | undefined,
+  withinMs = 30_000,
+): Promise<T> {
+  const deadline = performance.now() + withinMs
   let cause: unknown
   while (performance.now() < deadline) {
     try {
@@ -121,10 +123,12 @@ export async function killed(child: ChildProcess): Promise<void> {
   await exited
 }
 
+/** The state directory of a worker that was started once and stopped. */
 async function makeTemplate(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'control-template-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  const database = await PGlite.create(join(folder, 'control'))
-  await database.close()
-  return join(folder, 'control')
+  const stateDirectory = join(folder, 'state')
+  const worker = await startFileWorker({ stateDirectory, stores: { ledger: join(folder, 'ledger') } })
+  await worker.stop()
+  return stateDirectory
 }
