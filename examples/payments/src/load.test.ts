@@ -41,7 +41,9 @@ test('a load on the wallet ends with a clean verdict, and says what payments fel
 
   const window = ['--journal', journal, '--from', from, '--to', new Date().toISOString()]
   const [pause] = await finished<Pause>(start('pause-main.ts', window, {}))
-  expect(pause).toMatchObject({ acknowledged: summary?.acknowledged, longestGapMs: summary?.longestGapMs })
+  expect(pause?.acknowledged).toBe(summary?.acknowledged)
+  // The journal rounds each time to a microsecond, so the two may differ in the last digit.
+  expect(pause?.longestGapMs).toBeCloseTo(summary?.longestGapMs ?? Number.NaN, 1)
 })
 
 test('a load that is killed leaves a journal from which the ledger can be judged', async () => {
