@@ -28,5 +28,5 @@ export function colorsFor(terminal: Terminal, env: NodeJS.ProcessEnv, wanted: bo
 }
 
 export function widthOf(terminal: Terminal): number {
-  return Math.max(40, terminal.columns ?? 80)
+  return Math.max(60, terminal.columns ?? 80)
 }

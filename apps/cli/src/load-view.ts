@@ -12,13 +12,13 @@ export interface LoadViewOptions extends Style {
   readonly mostTables: number
 }
 
-const barWidth = 12
-/** All columns but the name, with the spaces between them. */
-const fixedWidth = 2 + 1 + barWidth + 1 + 4 + 2 + 16 + 1 + 8 + 1 + 8
+/** All columns but the name and the bar, with the spaces between them. */
+const fixedWidth = 2 + 1 + 1 + 4 + 2 + 16 + 1 + 8 + 1 + 8
+const columnsForBar = 78
 
 export function renderLoad(load: LoadStatus, options: LoadViewOptions): string[] {
   const { colors, columns, mostTables } = options
-  const nameWidth = Math.max(8, Math.min(40, columns - fixedWidth))
+  const nameWidth = Math.max(8, Math.min(40, columns - fixedWidth - barWidthOf(columns)))
   const shown = mostInteresting(load.groups, mostTables)
   const lines = shown.map((group) => tableLine(group, nameWidth, options))
   const hidden = load.groups.filter((group) => !shown.includes(group))
@@ -36,7 +36,7 @@ function mostInteresting(groups: readonly GroupProgress[], most: number): readon
   return groups.filter((group) => best.has(group))
 }
 
-function tableLine(group: GroupProgress, nameWidth: number, { colors, rates }: LoadViewOptions): string {
+function tableLine(group: GroupProgress, nameWidth: number, { colors, columns, rates }: LoadViewOptions): string {
   const isDone = done(group)
   const fraction = fractionOf(group)
   const left = Math.max(0, group.bytes - group.loaded.bytes)
@@ -45,7 +45,7 @@ function tableLine(group: GroupProgress, nameWidth: number, { colors, rates }: L
   const color = isDone ? colors.green : isMoving(group) ? colors.cyan : colors.dim
   return line({
     name: cell(group.name, nameWidth),
-    bar: color(bar(fraction, barWidth)),
+    bar: color(bar(fraction, barWidthOf(columns))),
     percent: isDone ? 100 : Math.min(99, percent(fraction, 1)),
     rows: rowsOf(group.loaded.rows, isDone ? group.loaded.rows : Math.max(group.rows, group.loaded.rows)),
     bytes: formatBytes(group.loaded.bytes),
@@ -53,7 +53,7 @@ function tableLine(group: GroupProgress, nameWidth: number, { colors, rates }: L
   })
 }
 
-function totalLine(load: LoadStatus, nameWidth: number, { colors }: LoadViewOptions): string {
+function totalLine(load: LoadStatus, nameWidth: number, { colors, columns }: LoadViewOptions): string {
   const loaded = sum(load.groups, (group) => group.loaded.bytes)
   const all = sum(load.groups, (group) =>
     done(group) ? group.loaded.bytes : Math.max(group.bytes, group.loaded.bytes),
@@ -65,7 +65,7 @@ function totalLine(load: LoadStatus, nameWidth: number, { colors }: LoadViewOpti
   return colors.bold(
     line({
       name: cell(`${load.groups.length} tables`, nameWidth),
-      bar: bar(fraction, barWidth),
+      bar: bar(fraction, barWidthOf(columns)),
       percent: isDone ? 100 : Math.min(99, percent(fraction, 1)),
       rows: rowsOf(
         rows,
@@ -89,6 +89,11 @@ interface Cells {
 function line(cells: Cells): string {
   const share = cell(`${cells.percent}%`, 4, 'right')
   return `  ${cells.name} ${cells.bar} ${share}  ${cells.rows} ${cell(cells.bytes, 8, 'right')} ${cells.eta}`
+}
+
+/** On a narrow terminal the bar gives way to the name. */
+function barWidthOf(columns: number): number {
+  return columns < columnsForBar ? 4 : 12
 }
 
 /** Estimates of the source can be too low; the whole is never less than what is there. */

@@ -22,7 +22,7 @@ export function renderMove(move: MoveStatus, options: MoveViewOptions): string[]
     ...(cutover ? renderCutover(cutover, options) : renderFlow(move, options)),
     ...renderHistory(move, options),
     ...(move.paused ? renderPause(move.paused, options) : []),
-    ...(move.next ? [`  next: ${colors.bold(cut(nextCommands(move.next, move.name), columns - 8))}`] : []),
+    ...(move.next ? [`  next       ${colors.bold(cut(nextCommands(move.next, move.name), columns - 13))}`] : []),
   ]
 }
 
@@ -79,7 +79,7 @@ function followLines(follow: FollowStatus, move: MoveStatus, { colors, columns }
 
 function moverLine({ mover }: MoveStatus, { colors, columns }: Style): string[] {
   if (!mover) return []
-  const restarts = mover.restarts === 0 ? '' : ` · restarted ${mover.restarts} times`
+  const restarts = mover.restarts === 0 ? '' : ` · ${mover.restarts} ${mover.restarts === 1 ? 'restart' : 'restarts'}`
   return [
     colors.dim(cut(`  mover      ${formatBytes(mover.rssBytes)} of memory · process ${mover.pid}${restarts}`, columns)),
   ]
@@ -87,8 +87,16 @@ function moverLine({ mover }: MoveStatus, { colors, columns }: Style): string[] 
 
 function renderCutover(cutover: CutoverStatus, { colors, columns }: Style): string[] {
   const to = cutover.direction === 'forward' ? 'new' : 'old'
-  const budget = `write pause at most ${formatDuration(cutover.budgetMs)}`
-  return [`  to the ${to} side, ${budget}`, ...renderSteps(cutover.steps, { colors, columns })]
+  const pause = `write pause ${formatDuration(pauseSoFarMs(cutover))} of at most ${formatDuration(cutover.budgetMs)}`
+  return [`  to the ${to} side, ${pause}`, ...renderSteps(cutover.steps, { colors, columns })]
+}
+
+/** From the first hold to the release, as far as it has come. */
+function pauseSoFarMs({ pauseMs, steps }: CutoverStatus): number {
+  if (pauseMs !== null) return pauseMs
+  const names = steps.map(({ name }) => name)
+  const inside = steps.slice(names.indexOf('hold'), names.indexOf('release') + 1)
+  return inside.reduce((sum, { ms }) => sum + (ms ?? 0), 0)
 }
 
 function renderHistory(move: MoveStatus, { colors, columns }: Style): string[] {

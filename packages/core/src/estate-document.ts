@@ -82,10 +82,13 @@ export class EstateDocument {
 
   #syntaxProblems(): Problem[] {
     const { errors = [], warnings = [] } = this.#document ?? {}
-    return [...errors, ...warnings].map((error) => {
-      const message = syntaxMessages[error.code]
-      return { ...this.#place(error.pos[0]), path: [], message }
-    })
+    const problems = new Map<number, Problem>()
+    for (const { code, pos } of [...errors, ...warnings]) {
+      // What follows at the same place is a consequence of the first.
+      if (!problems.has(pos[0]))
+        problems.set(pos[0], { ...this.#place(pos[0]), path: [], message: syntaxMessages[code] })
+    }
+    return [...problems.values()]
   }
 
   #duplicateKeys(): Problem[] {

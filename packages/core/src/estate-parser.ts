@@ -27,15 +27,11 @@ function schemaProblems(document: EstateDocument): Problem[] {
 
 function render(problems: readonly Problem[], file: string): string {
   const inOrder = problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
-  // What follows at the same place is a consequence of the first.
-  const firsts = inOrder.filter(
-    ({ line, column }, index) => inOrder[index - 1]?.line !== line || inOrder[index - 1]?.column !== column,
-  )
-  const lines = firsts.slice(0, mostLines).map(({ line, column, path, message }) => {
+  const lines = inOrder.slice(0, mostLines).map(({ line, column, path, message }) => {
     const where = path.length > 0 ? `${renderPath(path)}: ` : ''
     return `${file}:${line}:${column} ${where}${message}`
   })
-  if (firsts.length > mostLines) lines.push(`… and ${firsts.length - mostLines} more`)
+  if (problems.length > mostLines) lines.push(`… and ${problems.length - mostLines} more`)
   return lines.join('\n')
 }
 

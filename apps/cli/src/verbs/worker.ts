@@ -7,7 +7,7 @@ export const worker: Verb = {
   summary: 'run a worker, for a service manager',
   description:
     'Runs a worker until SIGTERM or Ctrl-C: it hosts the moves of the estate and serves the other commands. Its log goes to standard error, a line of JSON an entry. With REPLATFORM_CONTROL_URL set, workers on several machines share a PostgreSQL.',
-  example: 'REPLATFORM_CONTROL_URL=postgresql://… replatform worker --estate /etc/replatform/estate.yaml',
+  example: 'replatform worker --estate /etc/replatform/estate.yaml',
   exits: ['ok', 'usage', 'refused', 'unreachable', 'failed'],
   async run(invocation) {
     const { io } = invocation
