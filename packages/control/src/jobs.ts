@@ -31,8 +31,8 @@ export class Jobs {
       schema: 'replatform_jobs',
       schedule: false,
       useListenNotify: true,
-      superviseIntervalSeconds: heartbeatSeconds,
-      monitorIntervalSeconds: heartbeatSeconds,
+      // How soon the claims of a dead worker are noticed; in a database of our own there is nobody else.
+      ...(database.kind === 'postgresql' ? watchful : {}),
     })
     boss.on('error', (error) => log.warn({ err: error }, 'The job queue failed and will try again.'))
     boss.on('warning', ({ message }) => log.warn({}, message))
@@ -116,6 +116,8 @@ export class Jobs {
     return `operation/${this.#estate}/${move}`
   }
 }
+
+const watchful = { superviseIntervalSeconds: heartbeatSeconds, monitorIntervalSeconds: heartbeatSeconds }
 
 /** Retried for ever, after a second: what ends a job is its handler, not a count. */
 const unending = {

@@ -127,16 +127,18 @@ describe('a supervised mover', () => {
     await until('the row is there', () => store.rows('new') === 1)
   })
 
-  test('ends with the process that started it', async () => {
+  test('ends when it is closed, and answers no more', async () => {
     await using supervised = await supervise('planned')
-    const mover = MoverProcess.start({
-      main: new URL('./test-fixtures/file-mover-main.ts', import.meta.url),
-      move: 'ledger',
-      log,
-    })
-    await mover.client.call('open', { spec: specOf(supervised.store.folder) })
+    const mover = await openMover(supervised.store.folder)
     await mover[Symbol.asyncDispose]()
     expect(() => process.kill(mover.pid, 0)).toThrowError(/ESRCH/)
+    await expect(mover.client.call('assess', { direction: 'forward' })).rejects.toMatchObject({ code: 'mover.crashed' })
+  })
+
+  test('is killed when it hangs', async () => {
+    await using supervised = await supervise('planned')
+    await using mover = await openMover(supervised.store.folder, 8_000)
+    process.kill(mover.pid, 'SIGSTOP')
     await expect(mover.client.call('assess', { direction: 'forward' })).rejects.toMatchObject({ code: 'mover.crashed' })
   })
 })
@@ -152,7 +154,10 @@ function barrier() {
   return { position: '1', at: '' } as never
 }
 
-function specOf(url: string) {
+async function openMover(url: string, silentForMs = 60_000): Promise<MoverProcess> {
+  const main = new URL('./test-fixtures/file-mover-main.ts', import.meta.url)
+  const mover = MoverProcess.start({ main, move: 'ledger', log, silentForMs })
   const side = { kind: 'postgresql', url } as const
-  return { name: 'ledger', store: { source: side, target: side }, tools: {} }
+  await mover.client.call('open', { spec: { name: 'ledger', store: { source: side, target: side }, tools: {} } })
+  return mover
 }

@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import type { Log } from '@replatform/core/connector'
 import { MoverClient } from '@replatform/engine/mover-client'
 import type { Channel } from '@replatform/engine/mover-protocol'
+import { logOutput } from './mover-output.ts'
 
 export interface MoverProcessOptions {
   /** Module that the child runs; it serves the mover protocol on its IPC channel. */
@@ -10,6 +10,8 @@ export interface MoverProcessOptions {
   /** For logs only. */
   readonly move: string
   readonly log: Log
+  /** A mover reports about itself every second; one that is silent for this long hangs, and is killed. */
+  readonly silentForMs?: number
 }
 
 /** Leaves room for buffers and code below the 300 MB that a mover may take in all. */
@@ -27,17 +29,16 @@ export class MoverProcess implements AsyncDisposable {
     this.client = new MoverClient(channelOf(child))
   }
 
-  static start({ main, move, log }: MoverProcessOptions): MoverProcess {
+  static start({ main, move, log, silentForMs = 60_000 }: MoverProcessOptions): MoverProcess {
     const child = fork(main, [], {
       execArgv: [`--max-old-space-size=${heapMiB}`],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Its own process group, so that Ctrl-C reaches the worker only and movers end at a durable point.
       detached: true,
     })
-    const pid = child.pid
-    for (const stream of [child.stdout, child.stderr]) {
-      if (stream) createInterface({ input: stream }).on('line', (line) => log.warn({ move, pid }, line))
-    }
+    const pid = child.pid ?? 0
+    for (const stream of [child.stdout, child.stderr]) if (stream) logOutput(stream, { move, pid }, log)
+    killWhenSilent(child, silentForMs, () => log.error({ move, pid }, 'The mover process hangs and is killed.'))
     const exited = new Promise<void>((resolve) => {
       child.once('exit', (code, signal) => {
         log.info({ move, pid, code, signal }, 'The mover process ended.')
@@ -67,6 +68,26 @@ export class MoverProcess implements AsyncDisposable {
   kill(): void {
     this.#child.kill('SIGKILL')
   }
+}
+
+/**
+ * Counts looks without a message rather than time: when the worker itself stood still, it must not take the silence
+ * of that time for the mover's.
+ */
+function killWhenSilent(child: ChildProcess, silentForMs: number, report: () => void): void {
+  const looks = 4
+  let silent = 0
+  const timer = setInterval(() => {
+    silent += 1
+    if (silent <= looks) return
+    clearInterval(timer)
+    report()
+    child.kill('SIGKILL')
+  }, silentForMs / looks).unref()
+  child.on('message', () => {
+    silent = 0
+  })
+  child.once('exit', () => clearInterval(timer))
 }
 
 function channelOf(child: ChildProcess): Channel {
