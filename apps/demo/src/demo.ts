@@ -29,15 +29,17 @@ export async function runDemo(options: DemoOptions, narrator: Narrator): Promise
   const moved = await load(replatform, narrator)
   await compare(replatform, narrator)
   const cutovers = []
+  const followed = { rows: 0, bytes: 0 }
   for (const { verb, name, title } of flips) {
     narrator.chapter(title)
+    add(followed, await replatform.until(isLevel, (move) => narrator.progress(describeMove(move))))
     cutovers.push(await flip({ stage, replatform, narrator, verb, name }))
     await sleep(pauseBetweenMs)
   }
 
   narrator.chapter('Payments end, the way back is given up, the judge decides')
   const loadLine = await stage.stopPayments()
-  const level = await replatform.until(isLevel, (move) => narrator.progress(describeMove(move)))
+  add(followed, await replatform.until(isLevel, (move) => narrator.progress(describeMove(move))))
   await replatform.run('finalize')
   narrator.say('finalized: nothing of the move is left but the fence of the old side')
   const judge = await stage.judge()
@@ -53,8 +55,8 @@ export async function runDemo(options: DemoOptions, narrator: Narrator): Promise
       max: Math.max(...felt.map(({ longestGapMs }) => longestGapMs)),
     },
     cutovers,
-    rowsMoved: moved.rows + (level.follow?.rows ?? 0),
-    bytesMoved: moved.bytes + (level.follow?.bytes ?? 0),
+    rowsMoved: moved.rows + followed.rows,
+    bytesMoved: moved.bytes + followed.bytes,
     seconds: (performance.now() - startedAt) / 1_000,
     load: loadLine,
     judge,
@@ -106,7 +108,6 @@ interface Flip {
 }
 
 async function flip({ stage, replatform, narrator, verb, name }: Flip): Promise<DemoVerdict['cutovers'][number]> {
-  await replatform.until(isLevel, (move) => narrator.progress(describeMove(move)))
   const from = new Date().toISOString()
   const cutover = cutoverOf(await replatform.run(verb))
   // The first payments after the release belong to what was felt.
@@ -119,6 +120,12 @@ async function flip({ stage, replatform, narrator, verb, name }: Flip): Promise<
   )
   if (cutover.outcome !== 'committed') throw new Error(`The ${name} was aborted.`)
   return { name, pauseMs: cutover.pauseMs, felt }
+}
+
+/** What was followed since the last cutover; each direction counts anew. */
+function add(sum: { rows: number; bytes: number }, { follow }: MoveStatus): void {
+  sum.rows += follow?.rows ?? 0
+  sum.bytes += follow?.bytes ?? 0
 }
 
 function cutoverOf({ result }: Operation): CutoverStatus {

@@ -1,5 +1,6 @@
 /** The command line, called as a person would, and read through its JSON form. */
 import { spawn } from 'node:child_process'
+import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,25 +19,32 @@ export interface ReplatformOptions {
 
 export class Replatform implements AsyncDisposable {
   readonly #options: ReplatformOptions
-  readonly #worker: Program
+  readonly #opened: AsyncDisposableStack
+  readonly #watch: Program
 
   /** Starts a worker, to which every verb attaches. */
   static async start(options: ReplatformOptions): Promise<Replatform> {
-    const worker = new Program({ main, args: ['worker', ...places(options)], env: options.env })
-    const replatform = new Replatform(options, worker)
-    for (;;) {
-      const isReady = await replatform.status().then(
+    await using opened = new AsyncDisposableStack()
+    const program = (...args: string[]) =>
+      opened.use(new Program({ main, args: [...args, ...places(options)], env: options.env }))
+    const worker = program('worker')
+    const isListening = () => access(join(options.folder, 'state', 'control.sock'))
+    while (
+      !(await isListening().then(
         () => true,
         () => false,
-      )
-      if (isReady) return replatform
-      await Promise.race([sleep(200), worker.ended])
-    }
+      ))
+    )
+      await Promise.race([sleep(100), worker.ended])
+    const watch = program('status', '--watch', '--json')
+    await watch.waitFor((line) => 'moves' in line)
+    return new Replatform(options, watch, opened.move())
   }
 
-  private constructor(options: ReplatformOptions, worker: Program) {
+  private constructor(options: ReplatformOptions, watch: Program, opened: AsyncDisposableStack) {
     this.#options = options
-    this.#worker = worker
+    this.#watch = watch
+    this.#opened = opened
   }
 
   /** Runs a verb to its end; throws what it says went wrong. */
@@ -44,26 +52,20 @@ export class Replatform implements AsyncDisposable {
     return this.#json<Operation>([verb, ...args])
   }
 
-  async status(): Promise<MoveStatus> {
-    const { moves } = await this.#json<EstateStatus>(['status'])
-    const [move] = moves
-    if (!move) throw new Error('The estate has no move.')
-    return move
-  }
-
-  /** Asks until the move fits; throws when it pauses for a reason. */
+  /** Looks on until the move fits; throws when it pauses. */
   async until(fits: (move: MoveStatus) => boolean, tell: (move: MoveStatus) => void): Promise<MoveStatus> {
     for (;;) {
-      const move = await this.status()
+      const status = (await this.#watch.waitFor((line) => 'moves' in line)) as unknown as EstateStatus
+      const [move] = status.moves
+      if (!move) throw new Error('The estate has no move.')
       tell(move)
       if (move.paused) throw new Error(`The move paused: ${move.paused.reason}`)
       if (fits(move)) return move
-      await sleep(300)
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker[Symbol.asyncDispose]()
+    await this.#opened.disposeAsync()
   }
 
   async #json<T>(args: readonly string[]): Promise<T> {

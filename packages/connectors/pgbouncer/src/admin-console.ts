@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { ReplatformError } from '@replatform/core/errors'
 import pg from 'pg'
@@ -103,8 +104,8 @@ export class AdminConsole implements AsyncDisposable {
 /** Ends a connection without a goodbye, and takes back what is still on its way: a late PAUSE must not arrive. */
 function sever(client: pg.Client): void {
   const { stream } = client.connection
-  if (stream instanceof TLSSocket) stream.destroy()
-  else stream.resetAndDestroy()
+  if (stream instanceof Socket && !(stream instanceof TLSSocket)) stream.resetAndDestroy()
+  else stream.destroy()
 }
 
 function messageOf(error: unknown): string {
