@@ -65,7 +65,8 @@ ORDER BY 2, 3`
 
 /**
  * True for types that COPY BINARY cannot carry between clusters: those without a send function, and arrays,
- * composites and ranges that contain a type made by a user, because their binary form names it by object id.
+ * composites and ranges that contain a type made by a user, because their binary form names it by object id. Likewise
+ * the types that are object ids with a name (regclass and its kin), given here by their own.
  */
 function needsText(type: string): string {
   return `EXISTS (
@@ -80,7 +81,8 @@ function needsText(type: string): string {
           UNION ALL SELECT x.atttypid FROM pg_attribute x WHERE x.attrelid = t.typrelid AND t.typrelid <> 0 AND x.attnum > 0
         ) inside WHERE depth < 8)
     SELECT FROM part JOIN pg_type t ON t.oid = part.oid
-    WHERE t.typsend = 0 OR (part.depth > 0 AND t.oid >= 16384) OR (t.typtype = 'c'))`
+    WHERE t.typsend = 0 OR (part.depth > 0 AND t.oid >= 16384) OR (t.typtype = 'c')
+      OR t.oid IN (24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191))`
 }
 
 interface TableRow {

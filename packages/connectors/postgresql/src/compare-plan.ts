@@ -64,7 +64,7 @@ export function planCompare(source: Table, target: Table, key: readonly string[]
 /** Types made by users, and names of catalogue objects, are numbered by each cluster for itself. */
 function isBinary(source: Column | undefined, target: Column | undefined): boolean {
   if (!source || source.typeOid !== target?.typeOid || source.needsText || target.needsText) return false
-  return source.typeOid < firstUserOid && !/^reg[a-z]+(\[\])?$/.test(source.type)
+  return source.typeOid < firstUserOid
 }
 
 function keyColumn(name: string, source: Column | undefined, target: Column | undefined): KeyColumn {

@@ -38,6 +38,7 @@ export async function compareKeys(
   const pairs = await readPairs(options)
   const keyed = new Map<string, { readonly plan: ComparePlan; readonly tally: Tally }>()
   const whole = new Set<string>()
+  await preferIndexes(options, true)
   for await (const batch of options.changed) {
     options.signal?.throwIfAborted()
     const pair = pairs.get(batch.relation) ?? {}
@@ -55,8 +56,15 @@ export async function compareKeys(
   for (const [name, { plan, tally }] of keyed) {
     if (!whole.has(name)) results.push(await toResult(options, plan, tally))
   }
+  await preferIndexes(options, false)
   for (const name of whole) results.push(await comparePair(options, name, pairs.get(name) ?? {}))
   return results.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Tables that were just loaded may have no statistics yet, and a few keys are never worth reading all of a table. */
+async function preferIndexes({ source, target }: CompareTablesOptions, isPreferred: boolean): Promise<void> {
+  const setting = `SET LOCAL enable_seqscan = ${isPreferred ? 'off' : 'on'}`
+  await Promise.all([source.query(setting), target.query(setting)])
 }
 
 interface Pair {
