@@ -94,7 +94,8 @@ function toolChecks({ stores, tools = {} }: Estate): Check[] {
 async function checkTool(name: string, program: string): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(program, ['--version'], { timeout: 10_000 })
-    return `${stdout.trim().split('\n')[0]} (${program})`
+    const version = stdout.trim().split('\n')[0] ?? ''
+    return program === name ? version : `${version}, ${program}`
   } catch (cause) {
     throw new ReplatformError('tool.missing', {
       message: `${name} cannot be run as "${program}".`,

@@ -31,7 +31,7 @@ export interface WorkerOptions extends Connectors {
   readonly moverMain: URL
   /** Shown in the status. */
   readonly version: string
-  /** How many moves this worker hosts at once; all of the estate where it is not given. */
+  /** How many moves this worker hosts at once; all of the estate where it is not given, and none for 0. */
   readonly mostMoves?: number | undefined
   readonly log: Log
   readonly clock?: Clock
@@ -158,6 +158,7 @@ async function startHosting(
     await jobs.offer(name)
   }
   const hosting = new Hosting(services, jobs)
-  await hosting.start(mostMoves ?? names.length)
+  const most = mostMoves ?? names.length
+  if (most > 0) await hosting.start(most)
   return hosting
 }

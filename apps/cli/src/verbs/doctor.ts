@@ -1,6 +1,5 @@
 import type { Examination } from '../examination.ts'
 import { exitOf } from '../exit-codes.ts'
-import type { Invocation } from '../invocation.ts'
 import type { Style } from '../style.ts'
 import { cell, wrap } from '../text-cells.ts'
 import type { Verb } from '../verb.ts'
@@ -17,12 +16,12 @@ export const doctor: Verb = {
     const examinations = await examine(invocation)
     const failed = examinations.find(({ error }) => error !== null)
     const isHealthy = failed === undefined
-    invocation.result({ ok: isHealthy, checks: examinations }, (style) => render(examinations, style, invocation))
+    invocation.result({ ok: isHealthy, checks: examinations }, (style) => render(examinations, style))
     return failed?.error ? exitOf(failed.error.code) : 'ok'
   },
 }
 
-function render(examinations: readonly Examination[], { colors, columns }: Style, invocation: Invocation): string[] {
+function render(examinations: readonly Examination[], { colors, columns }: Style): string[] {
   const nameWidth = Math.min(30, Math.max(...examinations.map(({ name }) => name.length)))
   const indent = nameWidth + 4
   const lines = examinations.flatMap(({ name, state, detail, error }) => {
@@ -33,7 +32,15 @@ function render(examinations: readonly Examination[], { colors, columns }: Style
       index === 0 ? `${color(mark)} ${cell(name, nameWidth)}  ${part}` : `${' '.repeat(indent)}${part}`,
     )
   })
-  const failed = examinations.filter(({ state }) => state === 'failed').length
-  const verdict = failed === 0 ? 'All is well.' : `${failed} of ${examinations.length} checks failed.`
-  return [...lines, '', verdict, ...(failed === 0 ? [`next: replatform assess (${invocation.options.estate})`] : [])]
+  return [...lines, '', verdictOn(examinations)]
+}
+
+function verdictOn(examinations: readonly Examination[]): string {
+  const count = (state: Examination['state']) =>
+    examinations.filter((examination) => examination.state === state).length
+  const failed = count('failed')
+  if (failed > 0) return `${failed} of ${examinations.length} checks failed.`
+  const risks = count('risk')
+  const verdict = risks === 0 ? 'All is well' : `Nothing failed; ${risks} ${risks === 1 ? 'risk' : 'risks'} to look at`
+  return `${verdict}. Next: replatform assess`
 }
