@@ -1,16 +1,21 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll } from 'vitest'
 import { ApiClient } from '../api-client.ts'
 import type { MoveStatus, Operation, OperationVerb } from '../api-types.ts'
 import { FileStore } from './file-store.ts'
 import { type FileWorkerOptions, startFileWorker } from './file-worker.ts'
 
 let template: Promise<string> | undefined
+let templateFolder: string | undefined
+
+afterAll(async () => {
+  if (templateFolder) await rm(templateFolder, { recursive: true, force: true })
+})
 
 /** A state directory, stores and a client, gone with everything that still runs when it is disposed of. */
 export class ControlRig implements AsyncDisposable {
@@ -126,7 +131,7 @@ export async function killed(child: ChildProcess): Promise<void> {
 /** The state directory of a worker that was started once and stopped. */
 async function makeTemplate(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'control-template-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  templateFolder = folder
   const stateDirectory = join(folder, 'state')
   const worker = await startFileWorker({ stateDirectory, stores: { ledger: join(folder, 'ledger') } })
   await worker.stop()
