@@ -19,6 +19,7 @@ const heartbeatSeconds = 10
 export class Jobs {
   readonly #boss: PgBoss
   readonly #estate: string
+  #hosts = false
 
   private constructor(boss: PgBoss, estate: string) {
     this.#boss = boss
@@ -54,10 +55,12 @@ export class Jobs {
   }
 
   /**
-   * Hosts up to `most` moves at once. `host` returns when the signal says so; the move is then offered again, at
+   * Hosts up to `most` moves at once; 0 leaves them to other workers. `host` returns when the signal says so; the move is then offered again, at
    * once, rather than left to the heartbeat.
    */
   async hostMoves(most: number, host: (move: string, signal: AbortSignal) => Promise<void>): Promise<void> {
+    if (most === 0) return
+    this.#hosts = true
     await this.#boss.work<{ move: string }>(this.#moves, { localConcurrency: most }, async ([job]) => {
       if (!job) return
       await host(job.data.move, job.signal)
@@ -68,7 +71,7 @@ export class Jobs {
 
   /** Takes no further moves; those that are hosted stay until their hosts return. */
   async stopHosting(): Promise<void> {
-    await this.#boss.offWork(this.#moves, { wait: false })
+    if (this.#hosts) await this.#boss.offWork(this.#moves, { wait: false })
   }
 
   async createOperationQueue(move: string): Promise<void> {

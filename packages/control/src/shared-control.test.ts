@@ -9,6 +9,7 @@ import { ApiClient } from './api-client.ts'
 import { openSharedDatabase } from './control-database.ts'
 import { PostgresqlDecisionStore } from './postgresql-decision-store.ts'
 import { ControlRig, killed, until } from './test-fixtures/control-rig.ts'
+import { startFileWorker } from './test-fixtures/file-worker.ts'
 
 const log = { info: () => {}, warn: () => {}, error: () => {} }
 let server: Awaited<ReturnType<typeof startPostgresql>>
@@ -93,6 +94,22 @@ test('two workers: either takes requests, and when the host of the moves is kill
   expect(await decisionsIn(controlUrl)).toEqual([{ id, outcome: 'committed' }])
   expect(await client.status()).toMatchObject({ worker: { control: 'postgresql' } })
 }, 180_000)
+
+test('a worker that hosts nothing still answers, takes requests and stops', async () => {
+  const controlUrl = await freshDatabase('guest')
+  await using rig = await ControlRig.create()
+  const worker = await startFileWorker({ ...rig.options(), controlUrl, mostMoves: 0 })
+  const { id } = await rig.client.ask('start', 'ledger', { actor: 'test@rig' })
+  expect(await rig.client.operation(id)).toMatchObject({
+    state: 'running',
+    steps: [{ state: 'planned' }, {}, {}, {}, {}, {}, {}],
+  })
+  await worker.stop()
+
+  const host = await startFileWorker({ ...rig.options(), controlUrl })
+  expect(await rig.ended(id)).toMatchObject({ state: 'done' })
+  await host.stop()
+})
 
 async function stateOf(client: ApiClient): Promise<string> {
   return (await client.status()).moves.map(({ state }) => state).join(' ')

@@ -9,6 +9,7 @@ export interface FileWorkerOptions {
   /** One move for each: its name and the folder of its store. */
   readonly stores: Readonly<Record<string, string>>
   readonly controlUrl?: string | undefined
+  readonly mostMoves?: number | undefined
   readonly log?: Log
 }
 
@@ -17,12 +18,14 @@ export function startFileWorker({
   stateDirectory,
   stores,
   controlUrl,
+  mostMoves,
   log = silent,
 }: FileWorkerOptions): Promise<Worker> {
   return startWorker({
     estate: fileEstate(stores),
     stateDirectory,
     controlUrl,
+    mostMoves,
     moverMain: new URL('./file-mover-main.ts', import.meta.url),
     version: '0.0.0-test',
     describeRoute: () => ({
