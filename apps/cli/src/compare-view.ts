@@ -3,8 +3,8 @@ import { formatCount, formatDuration } from './quantities.ts'
 import type { Style } from './style.ts'
 import { cell, cut } from './text-cells.ts'
 
-const countWidth = 10
-const counts = ['processed', 'matching', 'differing', 'missing', 'extra'] as const
+const countWidth = 11
+const counts = ['processed', 'matching', 'mismatched', 'missing', 'extra'] as const
 
 /** A line a table with the five counts; below those that differ, the keys that were sampled. */
 export function renderCompare(report: CompareReport, style: Style): string[] {

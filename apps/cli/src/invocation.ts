@@ -9,6 +9,7 @@ import { nearest } from '@replatform/core/nearest'
 import { colorsFor, type Io, type Terminal, widthOf } from './io.ts'
 import { type ResolveSecret, resolveSecret } from './secrets.ts'
 import type { Style } from './style.ts'
+import { wrap } from './text-cells.ts'
 
 export interface GlobalOptions {
   readonly estate: string
@@ -80,7 +81,13 @@ export class Invocation {
 
   /** Something that people should know and that is no result. */
   notice(text: string): void {
-    this.io.err.write(`${text}\n`)
+    this.io.err.write(`${wrap(text, widthOf(this.io.err)).join('\n')}\n`)
+  }
+
+  /** As `notice`, below the `^C` that the terminal shows. */
+  noticeOfInterruption(text: string): void {
+    if (this.io.err.isTTY) this.io.err.write('\n')
+    this.notice(text)
   }
 }
 

@@ -37,7 +37,7 @@ function mostInteresting(groups: readonly GroupProgress[], most: number): readon
 }
 
 function tableLine(group: GroupProgress, nameWidth: number, { colors, columns, rates }: LoadViewOptions): string {
-  const isDone = done(group)
+  const isDone = isLoaded(group)
   const fraction = fractionOf(group)
   const left = Math.max(0, group.bytes - group.loaded.bytes)
   const rate = rates?.of(group.name) ?? 0
@@ -56,9 +56,9 @@ function tableLine(group: GroupProgress, nameWidth: number, { colors, columns, r
 function totalLine(load: LoadStatus, nameWidth: number, { colors, columns }: LoadViewOptions): string {
   const loaded = sum(load.groups, (group) => group.loaded.bytes)
   const all = sum(load.groups, (group) =>
-    done(group) ? group.loaded.bytes : Math.max(group.bytes, group.loaded.bytes),
+    isLoaded(group) ? group.loaded.bytes : Math.max(group.bytes, group.loaded.bytes),
   )
-  const isDone = load.groups.every(done)
+  const isDone = load.groups.every(isLoaded)
   const rows = sum(load.groups, (group) => group.loaded.rows)
   const eta = isDone ? 'done' : load.etaSeconds === null ? '' : formatDuration(load.etaSeconds * 1_000)
   const fraction = isDone ? 1 : all > 0 ? loaded / all : 0
@@ -69,7 +69,7 @@ function totalLine(load: LoadStatus, nameWidth: number, { colors, columns }: Loa
       percent: isDone ? 100 : Math.min(99, percent(fraction, 1)),
       rows: rowsOf(
         rows,
-        sum(load.groups, (group) => (done(group) ? group.loaded.rows : Math.max(group.rows, group.loaded.rows))),
+        sum(load.groups, (group) => (isLoaded(group) ? group.loaded.rows : Math.max(group.rows, group.loaded.rows))),
       ),
       bytes: formatBytes(loaded),
       eta: cell(eta, 8, 'right'),
@@ -106,21 +106,21 @@ function rowsOf(loaded: number, all: number): string {
 }
 
 /** By chunks, the only exact figure: rows and bytes of the source are estimates. */
-export function done({ loaded, chunks }: GroupProgress): boolean {
+export function isLoaded({ loaded, chunks }: GroupProgress): boolean {
   return loaded.chunks >= chunks
 }
 
 function isMoving(group: GroupProgress): boolean {
-  return !done(group) && (group.loaded.bytes > 0 || group.loaded.chunks > 0)
+  return !isLoaded(group) && (group.loaded.bytes > 0 || group.loaded.chunks > 0)
 }
 
 function fractionOf(group: GroupProgress): number {
-  if (done(group)) return 1
+  if (isLoaded(group)) return 1
   return group.bytes > 0 ? Math.min(0.99, group.loaded.bytes / group.bytes) : group.loaded.chunks / group.chunks
 }
 
 function countDone(groups: readonly GroupProgress[]): number {
-  return groups.filter(done).length
+  return groups.filter(isLoaded).length
 }
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {

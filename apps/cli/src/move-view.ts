@@ -1,7 +1,7 @@
 /** One move as a person watches it; the same lines whether they are drawn once or again and again. */
 import type { CutoverStatus, FollowStatus, LoadStatus, MoveStatus } from '@replatform/control/api-types'
 import type { MoveState } from '@replatform/core/move'
-import { renderLoad } from './load-view.ts'
+import { isLoaded, renderLoad } from './load-view.ts'
 import { formatBytes, formatCount, formatDuration } from './quantities.ts'
 import { renderSteps, summarizeCutover } from './steps-view.ts'
 import type { Style } from './style.ts'
@@ -53,7 +53,8 @@ function renderFlow(move: MoveStatus, options: MoveViewOptions): string[] {
 }
 
 function loadRates(load: LoadStatus, { columns }: Style): string {
-  const eta = load.etaSeconds === null ? '' : ` · ETA ${formatDuration(load.etaSeconds * 1_000)}`
+  const eta =
+    load.etaSeconds === null || load.groups.every(isLoaded) ? '' : ` · ETA ${formatDuration(load.etaSeconds * 1_000)}`
   return cut(
     `  rate       ${formatCount(load.rowsPerSecond)} rows/s · ${formatBytes(load.bytesPerSecond)}/s${eta}`,
     columns,

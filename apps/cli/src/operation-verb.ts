@@ -44,7 +44,7 @@ export async function askAndWait(
   const mustEnd = own !== null && (verb === 'cutover' || verb === 'rollback')
   const interrupted = mustEnd ? new AbortController().signal : io.interrupted
   const warn = () =>
-    invocation.notice('The cutover is taken to its end first; Ctrl-C again leaves it to the next worker.')
+    invocation.noticeOfInterruption('The cutover is taken to its end first; Ctrl-C again leaves it to the next worker.')
   if (mustEnd) io.interrupted.addEventListener('abort', warn, { once: true })
   try {
     return await performOperation({ client, display, interrupted }, { verb, move, request })
@@ -69,7 +69,7 @@ function leaveRunning(invocation: Invocation, { own }: WorkerConnection, { verb,
   const told = own
     ? `Interrupted: "${verb}" stops at a durable point and goes on with the next worker (\`replatform start ${move}\`).`
     : `Interrupted: the worker goes on with "${verb}"; \`replatform status --watch\` shows it.`
-  invocation.notice(told)
+  invocation.noticeOfInterruption(told)
   return 'interrupted'
 }
 

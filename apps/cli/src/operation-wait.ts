@@ -29,6 +29,8 @@ export async function performOperation(
     await pause(display.intervalMs, interrupted)
     operation = await client.operation(operation.id)
   }
+  // The steps that ended since the last look.
+  display.show(await client.status(), operation)
   return operation
 }
 

@@ -20,9 +20,10 @@ export class ProgressLines {
   #ofMove(move: MoveStatus, nowMs: number): string[] {
     const { name, state, paused, lastCutover } = move
     const outcome = lastCutover && lastCutover.outcome !== 'undecided' ? summarizeCutover(lastCutover) : ''
+    const verb = lastCutover?.direction === 'reverse' ? 'rollback' : 'cutover'
     return [
       ...this.#ifNew(`${name} state`, state, `${name}: ${state}`),
-      ...this.#ifNew(`${name} cutover`, outcome && `${lastCutover?.id} ${outcome}`, `${name}: cutover ${outcome}`),
+      ...this.#ifNew(`${name} cutover`, outcome && `${lastCutover?.id} ${outcome}`, `${name}: ${verb} ${outcome}`),
       ...this.#ifNew(`${name} paused`, paused ? paused.reason : '', `${name}: paused: ${paused?.reason}`),
       ...this.#nowAndThen(name, progressOf(move), nowMs),
     ]

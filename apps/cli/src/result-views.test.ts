@@ -65,7 +65,7 @@ describe('findings', () => {
 describe('a comparison', () => {
   it('shows the five counts of each table and the keys that differ', () => {
     const lines = renderCompare(report, style)
-    expect(lines[0]?.trim().split(/\s+/)).toEqual(['table', 'processed', 'matching', 'differing', 'missing', 'extra'])
+    expect(lines[0]?.trim().split(/\s+/)).toEqual(['table', 'processed', 'matching', 'mismatched', 'missing', 'extra'])
     expect(lines[2]?.trim().split(/\s+/)).toEqual(['public.entries', '1.2M', '1.2M', '1', '2', '0'])
     expect(lines).toContain('    mismatched (4•••) in amount')
     expect(lines.at(-1)).toBe('1 of 2 tables differ: 1.2M rows at 3/4A000000, in 12 s.')

@@ -26,8 +26,11 @@ export async function connect(invocation: Invocation, options: ConnectOptions): 
   void invocation.estate
   const client = new ApiClient(invocation.stateDirectory)
   const deadline = performance.now() + startingWithinMs
+  let isTold = !options.hostsMoves
   while (true) {
     if (await isListening(client)) return { client, own: null, [Symbol.asyncDispose]: async () => {} }
+    if (!isTold) invocation.notice('No worker runs: this command brings one along.')
+    isTold = true
     try {
       // Loaded only now: attaching must not wait for databases and connectors that it does not need.
       const { startOwnWorker } = await import('./own-worker.ts')

@@ -25,8 +25,9 @@ export const start: Verb = {
     const call: OperationCall = { verb: 'start', move: invocation.moveNamed(name), options }
     if (options.dryRun) return runOperation(invocation, call)
     await using connection = await connect(invocation, { hostsMoves: true })
-    const begun = await begin(invocation, connection, call)
-    return begun ? goOn(invocation, connection, call) : interrupted(invocation, connection, call.move)
+    if (!(await begin(invocation, connection, call))) return interrupted(invocation, connection, call.move)
+    // Awaited here: the connection must outlive what uses it.
+    return await goOn(invocation, connection, call)
   },
 }
 
@@ -50,14 +51,10 @@ async function goOn(invocation: Invocation, connection: WorkerConnection, call: 
   const { io } = invocation
   const display = openDisplay(invocation, io.err)
   const isOver = (status: EstateStatus) => ending(moveIn(status, move), options.until) !== undefined
-  try {
-    const waiting = { client: connection.client, display, interrupted: io.interrupted }
-    const status = await watchUntil(waiting, isOver)
-    if (!status) return interrupted(invocation, connection, move)
-    return conclude(invocation, connection, moveIn(status, move))
-  } finally {
-    display.close('leave')
-  }
+  const waiting = { client: connection.client, display, interrupted: io.interrupted }
+  const status = await watchUntil(waiting, isOver).finally(() => display.close('leave'))
+  if (!status) return interrupted(invocation, connection, move)
+  return conclude(invocation, connection, moveIn(status, move))
 }
 
 /** Why there is nothing more to wait for. Nobody waits for a state that a paused or ended move cannot reach. */
@@ -88,6 +85,6 @@ function interrupted(invocation: Invocation, { own }: WorkerConnection, move: st
   const told = own
     ? `Stopping at a durable point. \`replatform start ${move}\` goes on where it stopped.`
     : `The worker goes on. \`replatform status --watch\` shows it, \`replatform pause ${move}\` stops it.`
-  invocation.notice(told)
+  invocation.noticeOfInterruption(told)
   return 'interrupted'
 }
