@@ -78,6 +78,9 @@ async function load(replatform: Replatform, narrator: Narrator): Promise<{ rows:
     if (some.length > 0)
       narrator.say(`${some.length} ${severity}${some.length > 1 ? 's' : ''}: ${some.map((f) => f.id).join(', ')}`)
   }
+  for (const { id, title, evidence, remedy } of findings.filter(({ severity }) => severity === 'blocker')) {
+    narrator.say(`${id}: ${title} ${evidence.join(', ')}; ${remedy}`)
+  }
   await replatform.run('start', '--until', 'in-sync')
   const move = await replatform.until(isLevel, (status) => narrator.progress(describeMove(status)))
   const groups = move.load?.groups ?? []

@@ -63,7 +63,10 @@ export class ChangeBatch {
 
   insert(table: FollowedTable, row: Tuple): void {
     this.#count(row)
-    if (table.key.length === 0) return this.#single(table, { kind: 'insert', row })
+    if (table.key.length === 0) {
+      this.#single(table, { kind: 'insert', row })
+      return
+    }
     const changes = this.#changes(table)
     const key = keyOf(table, row)
     const before = changes.net.get(key)
@@ -74,10 +77,16 @@ export class ChangeBatch {
 
   update(table: FollowedTable, old: Tuple | null, row: Tuple): void {
     this.#count(row)
-    if (table.key.length === 0) return this.#single(table, { kind: 'update', old: requireOld(table, old), row })
+    if (table.key.length === 0) {
+      this.#single(table, { kind: 'update', old: requireOld(table, old), row })
+      return
+    }
     const newKey = keyOf(table, row)
     const oldKey = old ? keyOf(table, old) : newKey
-    if (old && oldKey !== newKey) return this.#changeKey(table, { old, oldKey, row, newKey })
+    if (old && oldKey !== newKey) {
+      this.#changeKey(table, { old, oldKey, row, newKey })
+      return
+    }
     const changes = this.#changes(table)
     const before = changes.net.get(newKey)
     if (before) {
@@ -91,7 +100,10 @@ export class ChangeBatch {
 
   delete(table: FollowedTable, old: Tuple): void {
     this.#count(old)
-    if (table.key.length === 0) return this.#single(table, { kind: 'delete', old })
+    if (table.key.length === 0) {
+      this.#single(table, { kind: 'delete', old })
+      return
+    }
     const changes = this.#changes(table)
     this.#remove(changes, keyOf(table, old), old)
     if (table.hasOtherUniques) changes.ordered.push({ kind: 'delete', old })
@@ -110,7 +122,10 @@ export class ChangeBatch {
     const changes = this.#changes(table)
     const before = changes.net.get(oldKey)?.row
     const complete = before ? mergeUnchanged(before, row) : row
-    if (hasUnchanged(complete)) return this.#single(table, { kind: 'update', old, row })
+    if (hasUnchanged(complete)) {
+      this.#single(table, { kind: 'update', old, row })
+      return
+    }
     this.#remove(changes, oldKey, old)
     const taken = changes.net.get(newKey)
     invariant(!taken?.row, `The stream gives a row of ${table.label} a key that exists already.`)

@@ -156,7 +156,8 @@ function isOlder(offered: string | undefined, wanted: string): boolean {
 export function roleFindings(source: SideFacts, target: SideFacts): Finding[] {
   const needed = [...source.neededRoles]
   const missing = needed.filter(([name]) => !target.roles.has(name))
-  const foreign = needed.filter(([name]) => target.roles.has(name) && !target.isSuperuser && !target.memberOf.has(name))
+  const isForeign = (name: string) => target.roles.has(name) && !target.isSuperuser && !target.memberOf.has(name)
+  const foreign = needed.filter(([name]) => source.owners.has(name) && isForeign(name))
   const findings: Finding[] = []
   if (missing.length > 0) {
     findings.push({

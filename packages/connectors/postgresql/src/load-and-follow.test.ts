@@ -3,12 +3,12 @@
  * Method: real servers (13 → 17), a table of every common type, changes of every kind, and both sides read as text.
  */
 import type { FollowProgress, OpenOptions } from '@replatform/core/connector'
-import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import { pollUntil } from '@replatform/testkit/poll-until'
-import pg from 'pg'
+import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
+import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { FullLoad } from './full-load.ts'
 import { finishLoad } from './finish-load.ts'
+import { FullLoad } from './full-load.ts'
 import { type Lsn, parseLsn } from './lsn.ts'
 import { openFollower } from './open-follower.ts'
 import { prepareLoad } from './prepare.ts'
@@ -89,7 +89,13 @@ async function load(open: OpenOptions, options: { between?: () => Promise<void> 
     releaseSnapshot(s, open.move),
   )
   await onBoth(open, (_, t) =>
-    finishLoad({ open, key, target: t, report: () => {}, followUpTo: (at) => follow(open, (applied) => applied >= at) }),
+    finishLoad({
+      open,
+      key,
+      target: t,
+      report: () => {},
+      followUpTo: (at) => follow(open, (applied) => applied >= at),
+    }),
   )
   return chunks
 }
@@ -140,7 +146,10 @@ test('a loaded target equals the source, and goes on to as it is followed', asyn
   await source.query(`INSERT INTO keyless VALUES (99, '{}', 'NaN')`, 'plain')
   await load(open, {
     between: async () => {
-      await source.query(`UPDATE accounts SET balance = balance + 1 WHERE id % 1000 = 7; INSERT INTO events (at) VALUES ('2026-03-03')`, 'plain')
+      await source.query(
+        `UPDATE accounts SET balance = balance + 1 WHERE id % 1000 = 7; INSERT INTO events (at) VALUES ('2026-03-03')`,
+        'plain',
+      )
     },
   })
   await source.query(
@@ -169,7 +178,9 @@ test('a loaded target equals the source, and goes on to as it is followed', asyn
 test('a source that restarts in mid-copy: finished tables stay, unfinished ones come at a new snapshot', async () => {
   const open = await database('restarted')
   const key = { move: open.move, direction: open.direction }
-  const epoch = await onBoth(open, (s, t) => prepareLoad({ open, key, source: s, target: t, fenceTarget: async () => {} }))
+  const epoch = await onBoth(open, (s, t) =>
+    prepareLoad({ open, key, source: s, target: t, fenceTarget: async () => {} }),
+  )
   {
     await using full = new FullLoad({ key, epoch, ...open })
     await full.groups()

@@ -19,6 +19,8 @@ export interface SideFacts {
   readonly roles: ReadonlySet<string>
   /** Owners and grantees of this database's objects, with whether they can log in. */
   readonly neededRoles: ReadonlyMap<string, boolean>
+  /** Of those, the owners: whoever restores their objects must be able to act for them. */
+  readonly owners: ReadonlySet<string>
   /** Whether the role may write as replication does: without triggers and foreign keys. */
   readonly mayReplicate: boolean
   /** Whether replatform.flow knows this move. */
@@ -48,6 +50,7 @@ export async function readFacts(session: Session, major: number, move: string): 
     neededRoles: new Map(
       [...(await readPairs(session, neededRolesSql))].map(([name, value]) => [name, value === 't'] as const),
     ),
+    owners: new Set((await readPairs(session, ownersSql)).keys()),
     mayReplicate: await mayReplicate(session),
     knowsMove: await knowsMove(session, move),
   }
@@ -60,12 +63,19 @@ FROM pg_database d, pg_roles r WHERE d.datname = current_database() AND r.rolnam
 
 const membershipsSql = `SELECT rolname AS name, '' AS value FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')`
 
+/** Named by an object of this database: 'o' as its owner, 'a' in its access list. */
+const rolesOf = (kinds: string) => `SELECT s.refobjid FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
+  WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass AND s.deptype IN (${kinds})`
+
 /** The server keeps no dependencies on its first superuser, so owners are asked for as well. */
-const neededRolesSql = `SELECT r.rolname AS name, r.rolcanlogin AS value FROM pg_roles r WHERE r.rolname !~ '^pg_' AND r.oid IN (
-  SELECT s.refobjid FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
-    WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass AND s.deptype IN ('o', 'a')
-  UNION SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'replatform') AND n.nspname !~ '^pg_')`
+const relationOwners = `SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'replatform') AND n.nspname !~ '^pg_'`
+
+const namedRoles = (oids: string) =>
+  `SELECT r.rolname AS name, r.rolcanlogin AS value FROM pg_roles r WHERE r.rolname !~ '^pg_' AND r.oid IN (${oids})`
+
+const neededRolesSql = namedRoles(`${rolesOf(`'o', 'a'`)} UNION ${relationOwners}`)
+const ownersSql = namedRoles(`${rolesOf(`'o'`)} UNION ${relationOwners}`)
 
 async function readPairs(session: Session, sql: string): Promise<Map<string, string>> {
   const { rows } = await session.query(sql)
