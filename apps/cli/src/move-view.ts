@@ -47,7 +47,7 @@ function renderFlow(move: MoveStatus, options: MoveViewOptions): string[] {
     ...(isLoading ? renderLoad(load, { ...options, mostTables: options.mostTables ?? 12 }) : []),
     ...(isLoading ? [loadRates(load, options)] : []),
     ...(!isLoading && load ? [cut(`  loaded     ${loadSum(load)}`, options.columns)] : []),
-    ...(follow ? followLines(follow, move, options) : []),
+    ...(follow && move.direction ? followLines(follow, move, options) : []),
     ...moverLine(move, options),
   ]
 }
@@ -73,14 +73,18 @@ function followLines(follow: FollowStatus, move: MoveStatus, { colors, columns }
   const eta = follow.etaSeconds === null ? '' : ` · level in ${formatDuration(follow.etaSeconds * 1_000)}`
   const lag = `${formatDuration(follow.lagMs)} · ${formatBytes(follow.lagBytes)}${eta}`
   const way = move.direction === 'reverse' ? 'back' : 'applied'
-  const applied = `${formatCount(follow.transactions)} transactions · ${formatCount(follow.rows)} rows`
+  const applied = `${counted(follow.transactions, 'transaction')} · ${counted(follow.rows, 'row')}`
   const rates = `${formatCount(follow.rowsPerSecond)} rows/s · ${formatBytes(follow.bytesPerSecond)}/s`
   return [`  lag        ${color(cut(lag, columns - 13))}`, cut(`  ${way.padEnd(10)} ${applied} · ${rates}`, columns)]
 }
 
+function counted(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
+}
+
 function moverLine({ mover }: MoveStatus, { colors, columns }: Style): string[] {
   if (!mover) return []
-  const restarts = mover.restarts === 0 ? '' : ` · ${mover.restarts} ${mover.restarts === 1 ? 'restart' : 'restarts'}`
+  const restarts = mover.restarts === 0 ? '' : ` · ${counted(mover.restarts, 'restart')}`
   return [
     colors.dim(cut(`  mover      ${formatBytes(mover.rssBytes)} of memory · process ${mover.pid}${restarts}`, columns)),
   ]

@@ -89,7 +89,7 @@ interface ResultContext {
 
 function resultLines(operation: Operation, { status, isOwn, style }: ResultContext): string[] {
   const { verb, move, result, steps } = operation
-  const { state, next } = moveIn(status, move)
+  const { state, paused, next } = moveIn(status, move)
   const hints = [
     ...(next ? [`next: ${nextCommands(next, move)}`] : []),
     // Without a worker the way back would fall behind, and nobody would notice.
@@ -103,7 +103,7 @@ function resultLines(operation: Operation, { status, isOwn, style }: ResultConte
     case 'cutover':
       return [`${verb} ${move}: ${summarizeCutover(result.cutover)}`, '', ...renderSteps(steps, style), '', ...hints]
     default:
-      return [`${verb} ${move}: done; the move is ${state}.`, ...hints]
+      return [`${verb} ${move}: done; the move is ${paused ? `paused while ${state}` : state}.`, ...hints]
   }
 }
 

@@ -52,10 +52,10 @@ export class ProgressLines {
 }
 
 function progressOf(move: MoveStatus): string {
-  const { state, step, load, follow } = move
+  const { state, direction, step, load, follow } = move
   const parts: string[] = []
   if (load && (state === 'loading' || state === 'prepared')) parts.push(loadProgress(load))
-  if (follow) {
+  if (follow && direction) {
     const { lagMs, lagBytes, rowsPerSecond, bytesPerSecond } = follow
     parts.push(`lag ${formatDuration(lagMs)} and ${formatBytes(lagBytes)}`)
     parts.push(`${formatCount(rowsPerSecond)} rows/s`, `${formatBytes(bytesPerSecond)}/s`)

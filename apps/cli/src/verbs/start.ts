@@ -73,7 +73,7 @@ function conclude(invocation: Invocation, { own }: WorkerConnection, move: MoveS
   if (move.paused) {
     throw new ReplatformError('state.transition-refused', {
       message: `${move.name} is paused: ${move.paused.reason}`,
-      next: `replatform resume ${move.name}`,
+      next: `Go on with \`replatform resume ${move.name}\`.`,
     })
   }
   invocation.result(move, (style) => renderMove(move, style))
