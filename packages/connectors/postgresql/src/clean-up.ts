@@ -1,5 +1,5 @@
 import { dropPublication, dropSlot } from './change-stream.ts'
-import { isFenced } from './fence.ts'
+import { isFenced, unfenceSide } from './fence.ts'
 import type { FlowKey } from './flow-store.ts'
 import type { Session } from './session.ts'
 import { releaseSnapshot } from './snapshot-keeper.ts'
@@ -13,10 +13,12 @@ export async function endStream(source: Session, key: FlowKey): Promise<void> {
 
 /**
  * Leaves nothing of ours on a side, except its fence: the refusing triggers need their function, so on a fenced side
- * only what is not part of the fence goes.
+ * only what is not part of the fence goes. One that was left half-way is lifted, since its schema remembers who could
+ * connect.
  */
-export async function dropControlSchema(session: Session): Promise<void> {
+export async function dropControlSchema(session: Session, move: string): Promise<void> {
   if (!(await isFenced(session))) {
+    await unfenceSide({ session, move })
     await session.query('DROP SCHEMA IF EXISTS replatform CASCADE')
     return
   }

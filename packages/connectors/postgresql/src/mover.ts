@@ -194,8 +194,8 @@ export class PostgresqlMover implements Mover {
   async cleanUp(scope: 'stream' | 'everything'): Promise<void> {
     await this.#sides.source.use((source) => endStream(source, this.#key))
     if (scope === 'stream') return
-    await this.#sides.source.use(dropControlSchema)
-    await this.#sides.target.use(dropControlSchema)
+    await this.#sides.source.use((session) => dropControlSchema(session, this.#key.move))
+    await this.#sides.target.use((session) => dropControlSchema(session, this.#key.move))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

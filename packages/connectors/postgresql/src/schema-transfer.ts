@@ -17,9 +17,9 @@ export interface SchemaTransferOptions {
   readonly workers: number
 }
 
-/** What the estate carries otherwise, or what only a superuser could restore; assessment names each. */
+/** What the estate carries otherwise, what only a superuser could restore (assessment names each), and our own fence. */
 const leftOut =
-  /^\d+; \d+ \d+ (EVENT TRIGGER|PUBLICATION|PUBLICATION TABLE|SUBSCRIPTION|COMMENT - EXTENSION|COMMENT - SCHEMA public|SCHEMA - public)\b/
+  /^\d+; \d+ \d+ (EVENT TRIGGER|PUBLICATION|PUBLICATION TABLE|SUBSCRIPTION|COMMENT - EXTENSION|COMMENT - SCHEMA public|SCHEMA - public|TRIGGER .* replatform_fence)\b/
 const foreignKey = /^\d+; \d+ \d+ FK CONSTRAINT\b/
 
 /** Puts types, functions, tables and sequences on the target: all of them or, on an error, none. */
