@@ -11,6 +11,8 @@ export interface ServerCommand {
   /** Receives standard output and standard error. */
   readonly logFile: string
   readonly user: OsUser | undefined
+  /** Beyond the bare path, locale and time zone that every server gets; nothing of ours is inherited. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** A server that was started in a session of its own, so that Ctrl-C reaches us and not it. */
@@ -25,11 +27,11 @@ export class ServerProcess {
     this.#logFile = logFile
   }
 
-  static async launch({ program, args, cwd, logFile, user }: ServerCommand): Promise<ServerProcess> {
+  static async launch({ program, args, cwd, logFile, user, env }: ServerCommand): Promise<ServerProcess> {
     await using log = await open(logFile, 'a')
     const child = spawn(program, args, {
       cwd,
-      env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
+      env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC', ...env },
       stdio: ['ignore', log.fd, log.fd],
       detached: true,
       ...user,
@@ -54,17 +56,21 @@ export class ServerProcess {
   }
 
   /** Asks `ready` until it no longer throws; fails at once, with the end of the log, when the server has ended. */
-  async waitUntilReady(ready: () => Promise<unknown>): Promise<void> {
+  async waitUntilReady(ready: () => Promise<unknown>, withinMs = 30_000): Promise<void> {
     let failure: unknown
-    const answered = await pollUntil('the server answers', async () => {
-      if (!this.running) return 'ended'
-      return await ready().then(
-        () => 'ready',
-        (error: unknown) => {
-          failure = error
-        },
-      )
-    })
+    const answered = await pollUntil(
+      'the server answers',
+      async () => {
+        if (!this.running) return 'ended'
+        return await ready().then(
+          () => 'ready',
+          (error: unknown) => {
+            failure = error
+          },
+        )
+      },
+      { withinMs },
+    )
     if (answered === 'ended') throw new Error(`The server did not start:\n${await this.logTail()}`, { cause: failure })
   }
 
