@@ -10,6 +10,7 @@ import { compareKeys, compareTables } from './compare.ts'
 import { type FlowKey, readFlow } from './flow-store.ts'
 import type { Follower } from './follower.ts'
 import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
+import { requireSameShape } from './schema-shape.ts'
 import { openSession, type Session, withSession } from './session.ts'
 import { ident, literal } from './sql.ts'
 
@@ -32,6 +33,8 @@ export async function compareAligned(options: AlignedCompareOptions): Promise<Co
   const at = options.at === 'live' ? await align(options, source, target) : await takeAsItIs(source, target)
   const flow = await readFlow(target, key)
   const scope = flow?.comparedAt == null ? 'all' : options.scope
+  // A whole comparison looks at every table by itself.
+  if (scope === 'changed') await requireSameShape(source, target)
   const results = await compare({ ...options, scope }, source, target)
   const equal = results.every(isEqual)
   if (equal) await recordEqual(open, key, at)

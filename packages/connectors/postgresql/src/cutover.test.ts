@@ -240,6 +240,18 @@ test('an abort after the fence lets payments go on where they were, and replicat
   await expectAllThere(fresh, name, payers)
 })
 
+test('a table that was created during the move stops the cutover before the pause', async () => {
+  const name = 'grown'
+  await using stage = await inSync(name)
+  await old.query('CREATE TABLE latecomer (id int PRIMARY KEY); INSERT INTO latecomer VALUES (1)', name)
+  const outcome = await flip(stage.mover, 'forward')
+  expect(outcome.decision.outcome).toBe('aborted')
+  expect(outcome.error).toMatchObject({ code: 'postgresql.schema-changed' })
+  expect(outcome.error?.message).toContain('public.latecomer')
+  expect(outcome.pauseMs).toBeNull()
+  await paysOn(stage.payers)
+})
+
 /** What is left of the move; the fence's own table may stay on the fenced side. */
 async function leftovers(server: PostgresqlServer, name: string): Promise<Record<string, number>> {
   const [row] = await server.query<Record<string, number>>(

@@ -22,9 +22,10 @@ export function followTable(relation: Relation, target: Table | undefined, skipB
   const label = `${relation.schema}.${relation.name}`
   if (!target) throw changed(label, 'it does not exist on the target')
   const byName = new Map(target.columns.map((column) => [column.name, column]))
-  const columns = relation.columns.map(({ name }) => {
+  const columns = relation.columns.map(({ name, typeOid }) => {
     const column = byName.get(name)
     if (!column) throw changed(label, `column ${name} does not exist on the target`)
+    if (isBuiltIn(typeOid) && typeOid !== column.typeOid) throw changed(label, `column ${name} has another type`)
     return column
   })
   const streamed = new Set(relation.columns.map((column) => column.name))
@@ -38,6 +39,11 @@ export function followTable(relation: Relation, target: Table | undefined, skipB
     hasOtherUniques: target.otherUniques > 0,
     skipBefore,
   }
+}
+
+/** Only these have the same object id on every server. */
+function isBuiltIn(typeOid: number): boolean {
+  return typeOid < 16_384
 }
 
 function changed(label: string, what: string): ReplatformError {
