@@ -117,7 +117,7 @@ async function flip({ stage, replatform, narrator, verb, name }: Flip): Promise<
   await sleep(1_000)
   const felt = await stage.pauseWithin(from, new Date().toISOString())
   const steps = cutover.steps.filter((step) => step.ms !== null && step.state === 'done')
-  narrator.say(steps.map((step) => `${step.name} ${Math.round(step.ms ?? 0)}`).join(' · '))
+  narrator.say(`milliseconds: ${steps.map((step) => `${step.name} ${Math.round(step.ms ?? 0)}`).join(' · ')}`)
   narrator.say(
     `${cutover.outcome}: pause ${Math.round(cutover.pauseMs ?? 0)} ms; payments felt a gap of ${Math.round(felt.longestGapMs)} ms`,
   )

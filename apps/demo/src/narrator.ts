@@ -3,6 +3,9 @@ import type { MoveStatus } from '@replatform/control/api-types'
 
 const isTerminal = process.stderr.isTTY === true
 
+/** As wide as the clock before a line. */
+const indent = ' '.repeat(11)
+
 export class Narrator {
   readonly #startedAt = performance.now()
   #chapter = 0
@@ -17,7 +20,9 @@ export class Narrator {
 
   say(line: string): void {
     this.#clear()
-    process.stderr.write(`   ${dim(this.#clock())} ${line}\n`)
+    const [first = '', ...others] = wrap(line, columns() - indent.length)
+    process.stderr.write(`   ${dim(this.#clock())} ${first}\n`)
+    for (const other of others) process.stderr.write(`${indent}${other}\n`)
   }
 
   /** Replaces the line before on a terminal; elsewhere a line every few seconds. */
@@ -29,7 +34,7 @@ export class Narrator {
       return
     }
     this.#clear()
-    this.#live = `   ${dim(this.#clock())} ${line}`.slice(0, (process.stderr.columns ?? 80) + 8)
+    this.#live = `   ${dim(this.#clock())} ${line}`.slice(0, columns() + 8)
     process.stderr.write(this.#live)
   }
 
@@ -42,6 +47,25 @@ export class Narrator {
     if (this.#live !== '') process.stderr.write('\r\u001b[2K')
     this.#live = ''
   }
+}
+
+function columns(): number {
+  return Math.min(process.stderr.columns ?? 80, 100)
+}
+
+/** Breaks a line between words. */
+function wrap(line: string, width: number): string[] {
+  const lines: string[] = []
+  let current = ''
+  for (const word of line.split(' ')) {
+    if (current !== '' && current.length + 1 + word.length > width) {
+      lines.push(current)
+      current = word
+    } else {
+      current = current === '' ? word : `${current} ${word}`
+    }
+  }
+  return [...lines, current]
 }
 
 export function describeMove(move: MoveStatus): string {
