@@ -12,7 +12,7 @@ export interface ServerCommand {
   readonly logFile: string
   readonly user: OsUser | undefined
   /** Beyond the bare path, locale and time zone that every server gets; nothing of ours is inherited. */
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string>> | undefined
 }
 
 /** A server that was started in a session of its own, so that Ctrl-C reaches us and not it. */
