@@ -1,7 +1,8 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { cached } from './cache.ts'
 import type { OsUser } from './os-user.ts'
-import { cached, type PostgresqlBinaries } from './postgresql-binaries.ts'
+import type { PostgresqlBinaries } from './postgresql-binaries.ts'
 import { runProgram } from './run-program.ts'
 
 /** Password of `postgres` in every server of the rig that does not ask for another: they listen on loopback only. */
