@@ -243,6 +243,7 @@ test('an abort after the fence lets payments go on where they were, and replicat
 test('a table that was created during the move stops the cutover before the pause', async () => {
   const name = 'grown'
   await using stage = await inSync(name)
+  await stage.mover.client.call('compare', { direction: 'forward', scope: 'all', at: 'live' })
   await old.query('CREATE TABLE latecomer (id int PRIMARY KEY); INSERT INTO latecomer VALUES (1)', name)
   const outcome = await flip(stage.mover, 'forward')
   expect(outcome.decision.outcome).toBe('aborted')

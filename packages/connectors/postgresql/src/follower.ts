@@ -39,7 +39,12 @@ export class Follower {
   #received: Lsn
   #sourceEnd: Lsn
   #checkpointedAt = 0
-  #isWriting = false
+  /** Taken from the queue and not yet durable. */
+  #inHand: ChangeBatch | null = null
+  /** An end of the source's log that was asked for at `at`, and not received yet when it was. */
+  #probe: { readonly end: Lsn; readonly at: number } | null = null
+  /** Once true, silence means that there is nothing to say. */
+  #hasBeenLevel = false
   #isIntakePaused = false
   #wake = Promise.withResolvers<void>()
 
@@ -68,9 +73,9 @@ export class Follower {
       while (!signal.aborted) {
         await Promise.race([this.#wake.promise, stream.broken])
         this.#wake = Promise.withResolvers()
-        for (let batch = this.#next(); batch && !signal.aborted; batch = this.#next()) {
+        while (!signal.aborted && this.#take()) {
           await Promise.race([throttle(), stream.broken])
-          await this.#write(batch)
+          await this.#writeInHand()
         }
         this.#queue.settleHold(this.#received)
       }
@@ -122,35 +127,37 @@ export class Follower {
   }
 
   #message(data: Buffer, at: number, end: number): void {
-    this.#queue.take(data, at, end, !this.#isWriting)
+    this.#queue.take(data, at, end, this.#inHand === null)
     if (this.#queue.isFull) this.#applyBackPressure()
   }
 
   /** Only when nothing is on its way does the end of the log say something about what was applied. */
   #keepalive(walEnd: Lsn): void {
     if (walEnd > this.#received) this.#received = walEnd
-    if (this.#queue.isEmpty && !this.#isWriting) {
+    if (this.#isIdle()) {
       if (this.#stream && walEnd > this.#stream.acknowledged) this.#stream.acknowledged = walEnd
       this.#wake.resolve()
     }
   }
 
-  #next(): ChangeBatch | undefined {
-    const batch = this.#queue.next()
-    this.#applyBackPressure()
-    return batch
+  #isIdle(): boolean {
+    return this.#queue.isEmpty && this.#inHand === null
   }
 
-  async #write(batch: ChangeBatch): Promise<void> {
-    this.#isWriting = true
-    try {
-      if (this.#mustWrite(batch)) {
-        await this.#options.applier.apply(batch)
-        this.#checkpointedAt = performance.now()
-      }
-    } finally {
-      this.#isWriting = false
+  #take(): boolean {
+    this.#inHand = this.#queue.next() ?? null
+    this.#applyBackPressure()
+    return this.#inHand !== null
+  }
+
+  async #writeInHand(): Promise<void> {
+    const batch = this.#inHand
+    if (!batch) return
+    if (this.#mustWrite(batch)) {
+      await this.#options.applier.apply(batch)
+      this.#checkpointedAt = performance.now()
     }
+    this.#inHand = null
     this.#totals.transactions += batch.transactions
     this.#totals.rows += batch.rows
     this.#totals.bytes += batch.bytes
@@ -166,20 +173,27 @@ export class Follower {
     return performance.now() - this.#checkpointedAt > emptyCheckpointMs
   }
 
+  /** Asks how far the source is, and the stream how far it has come: without an answer nobody knows the lag. */
   async #pollSource(): Promise<void> {
     this.#sourceEnd = await this.#options.readWalEnd()
+    if (this.#probe && this.#received >= this.#probe.end) {
+      this.#probe = null
+      this.#hasBeenLevel = true
+    }
+    this.#probe ??= { end: this.#sourceEnd, at: performance.now() }
     this.#stream?.sendStatus(true)
-    this.#report(this.#progress(null))
+    if (this.#hasBeenLevel || this.#totals.transactions > 0) this.#report(this.#progress(null))
   }
 
   #progress(appliedAt: bigint | null): FollowProgress {
-    const isLevel = this.#queue.isEmpty && !this.#isWriting
-    const position = isLevel && this.#received > this.#applied ? this.#received : this.#applied
+    const position = this.#isIdle() && this.#received > this.#applied ? this.#received : this.#applied
     const behind = this.#sourceEnd > position ? this.#sourceEnd - position : 0n
-    const oldest = this.#queue.oldestCommitAt ?? appliedAt
+    const oldest = this.#inHand?.firstCommitAt ?? this.#queue.oldestCommitAt ?? appliedAt
+    const waitingMs = oldest === null ? 0 : this.#sourceNow() - sourceMs(oldest)
+    const silentMs = this.#probe && this.#received < this.#probe.end ? performance.now() - this.#probe.at : 0
     return {
       position: formatLsn(position),
-      lagMs: oldest === null ? 0 : Math.max(Math.round(this.#sourceNow() - sourceMs(oldest)), 0),
+      lagMs: Math.max(Math.round(waitingMs), Math.round(silentMs), 0),
       lagBytes: Number(behind),
       ...this.#totals,
     }

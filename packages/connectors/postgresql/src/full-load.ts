@@ -184,7 +184,8 @@ export class FullLoad implements AsyncDisposable {
       throw snapshotLost(thrown)
     }
     const target = await openSession({ endpoint: this.#options.target, side: 'target', move: key.move, role: 'load' })
-    await target.query(`SET session_replication_role = replica`)
+    // A chunk and its mark are lost together or not at all, so nobody needs to wait for the disk here.
+    await target.query('SET session_replication_role = replica; SET synchronous_commit = off')
     const pair = { source, target }
     this.#all.add(pair)
     return pair

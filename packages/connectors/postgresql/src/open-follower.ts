@@ -36,7 +36,7 @@ export async function openFollower({ open, key }: { open: OpenOptions; key: Flow
     if (flow === undefined || from == null) throw unprepared(key)
     await source.use(async (session) => {
       requireSameSystem(flow.sourceSystem, await readSourceSystem(session))
-      await requireSlot(session, key)
+      await takeSlot(session, key)
     })
     const applier = new Applier({ session: target, key, epoch })
     applier.isTracking = flow.comparedAt !== null
@@ -76,11 +76,26 @@ async function readTableStarts(target: Session, key: FlowKey): Promise<Map<strin
   )
 }
 
-async function requireSlot(source: Session, key: FlowKey): Promise<void> {
-  if (await readSlot(source, key)) return
-  throw new ReplatformError('postgresql.slot-missing', {
-    message: `The replication slot ${streamName(key)} does not exist any more.`,
-  })
+/**
+ * A reader that died without a word keeps the slot until the server notices; its epoch is gone already, so it can be
+ * ended.
+ */
+async function takeSlot(source: Session, key: FlowKey): Promise<void> {
+  const name = streamName(key)
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const slot = await readSlot(source, key)
+    if (!slot) {
+      throw new ReplatformError('postgresql.slot-missing', {
+        message: `The replication slot ${name} does not exist any more.`,
+      })
+    }
+    if (!slot.isActive) return
+    await source.query(
+      'SELECT pg_terminate_backend(active_pid), pg_sleep(0.1) FROM pg_replication_slots WHERE slot_name = $1 AND active',
+      [name],
+    )
+  }
+  throw new ReplatformError('connection.lost', { message: `Another process still reads the replication slot ${name}.` })
 }
 
 /** Half of the way there and back is taken off. */
