@@ -11,12 +11,16 @@ export interface DaemonOptions {
   readonly program: string
   /** Its arguments on a given port. Every user of the machine can read them: no secret belongs here. */
   readonly args: (port: number) => readonly string[]
-  readonly env?: Readonly<Record<string, string>>
+  /** Given a function, it is asked at each start, when folder and port are known. */
+  readonly env?: Environment | ((port: number) => Environment)
   /** Asks the server something by its own protocol; throws until it answers. */
   readonly ready: () => Promise<unknown>
+  readonly readyWithinMs?: number
   /** How it is asked to end in order; SIGTERM unless said. */
   readonly stopSignal?: NodeJS.Signals
 }
+
+type Environment = Readonly<Record<string, string>>
 
 /**
  * A server program on a port of loopback, in a folder of its own and as an unprivileged user. It vanishes, and its
@@ -87,7 +91,7 @@ export class Daemon implements AsyncDisposable {
         return await this.#launch()
       } catch (error) {
         // Somebody else took the port between our look and our start.
-        if (attempt === 5 || !/\bin use\b/i.test(String(error))) throw error
+        if (attempt === 5 || !/\bin use\b|eaddrinuse/i.test(String(error))) throw error
       }
     }
   }
@@ -118,17 +122,17 @@ export class Daemon implements AsyncDisposable {
   }
 
   async #launch(): Promise<void> {
-    const { program, args, env, ready } = this.#options
+    const { program, args, env, ready, readyWithinMs } = this.#options
     const launched = await ServerProcess.launch({
       program,
       args: args(this.#port),
-      ...(env && { env }),
+      env: typeof env === 'function' ? env(this.#port) : env,
       cwd: this.#folder.path,
       logFile: this.logFile,
       user: this.#user,
     })
     this.#folder.guard(launched.pid)
     this.#process = launched
-    await launched.waitUntilReady(ready)
+    await launched.waitUntilReady(ready, readyWithinMs)
   }
 }

@@ -3,26 +3,23 @@
  * with whatever Erlang program comes next; one of our own is stopped by its id.
  */
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { Daemon } from './daemon.ts'
 import { debianProgram } from './debian-package.ts'
-import type { OsUser } from './os-user.ts'
-import { RestartableServer } from './restartable-server.ts'
-import { createTempFolder } from './temp-folder.ts'
 
-export async function startEpmd(port: number, user: OsUser | undefined): Promise<RestartableServer> {
-  const program = await debianProgram('epmd', 'erlang-base')
-  const folder = await createTempFolder('epmd', user)
-  return RestartableServer.start({
-    folder,
-    command: {
-      program,
-      args: ['-address', '127.0.0.1', '-port', String(port)],
-      cwd: folder.path,
-      logFile: join(folder.path, 'epmd.log'),
-      user,
-    },
-    ready: () => askNames(port),
+export async function startEpmd(): Promise<Daemon> {
+  const daemon = await Daemon.create({
+    name: 'epmd',
+    program: await debianProgram('epmd', 'erlang-base'),
+    args: (port) => ['-address', '127.0.0.1', '-port', String(port)],
+    ready: () => askNames(daemon.port),
   })
+  try {
+    await daemon.start()
+    return daemon
+  } catch (error) {
+    await daemon[Symbol.asyncDispose]()
+    throw error
+  }
 }
 
 /** NAMES_REQ: the length of the request, then its tag; any answer shows that it serves. */
