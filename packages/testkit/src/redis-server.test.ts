@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises'
-import { expect, test } from 'vitest'
-import { type RedisServer, startRedis } from './redis-server.ts'
+import { createClient } from '@redis/client'
+import { expect, test, vi } from 'vitest'
+import { startRedis } from './redis-server.ts'
 
 test.each(['redis', 'valkey'] as const)('%s keeps its data over a restart and leaves nothing', async (engine) => {
   const server = await startRedis({ engine })
@@ -15,7 +16,7 @@ test.each(['redis', 'valkey'] as const)('%s keeps its data over a restart and le
     expect(await server.command('GET', 'session:1')).toBe('open')
   }
   expect(server.running).toBe(false)
-  await expect(access(server.daemon.folder)).rejects.toThrow('ENOENT')
+  await expect(access(server.folder)).rejects.toThrow('ENOENT')
 })
 
 test('nobody gets in without the right password, except where none is asked for', async () => {
@@ -30,6 +31,31 @@ test('nobody gets in without the right password, except where none is asked for'
   await using open = await startRedis({ password: false })
   await using anybody = await open.connect()
   expect(await anybody.get('a')).toBeNull()
+})
+
+test('TLS is all that it speaks, under a certificate of the rig', async () => {
+  await using server = await startRedis({ tls: true })
+  expect(await server.command('PING')).toBe('PONG')
+  await expect(ping(server.url())).rejects.toThrow(/self-signed|unable to (get|verify)/)
+  await expect(ping(server.url().replace('rediss:', 'redis:'))).rejects.toThrow()
+  await using replica = await startRedis({ tls: true, replicaOf: server })
+  await server.command('SET', 'a', '1')
+  await expect.poll(() => replica.command('GET', 'a')).toBe('1')
+})
+
+test("somebody's own server takes the place of ours, and is never stopped", async () => {
+  await using theirs = await startRedis({ password: 'their own' })
+  vi.stubEnv('RIG_REDIS_URL', theirs.url())
+  try {
+    await using server = await startRedis()
+    expect(server.url()).toBe(theirs.url())
+    await server.command('SET', 'a', '1')
+    await expect(server.kill()).rejects.toThrow('RIG_REDIS_URL')
+    await expect(server.stop()).rejects.toThrow('RIG_REDIS_URL')
+  } finally {
+    vi.unstubAllEnvs()
+  }
+  expect(await theirs.command('GET', 'a')).toBe('1')
 })
 
 test('a replica follows', async () => {
@@ -64,10 +90,12 @@ test('ElastiCache refuses its users what the rig may still do', async () => {
     await client.set('a', '1', { PX: 60_000 })
     expect(await client.sendCommand(['DUMP', 'a'])).not.toBeNull()
   }
-  expect(await configured(server, 'maxmemory')).toBe('0')
+  expect(await server.setting('maxmemory')).toBe('0')
 })
 
-async function configured(server: RedisServer, name: string): Promise<unknown> {
-  const answer = await server.command('CONFIG', 'GET', name)
-  return Array.isArray(answer) ? answer[1] : answer
+async function ping(url: string): Promise<void> {
+  const client = createClient({ url, socket: { reconnectStrategy: false } })
+  client.on('error', () => {})
+  await client.connect()
+  client.destroy()
 }

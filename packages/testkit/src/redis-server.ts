@@ -1,9 +1,18 @@
 /** A real Redis (7.0, Debian) or Valkey (8.0, Debian's backports) on a free port of loopback. */
+import { hash } from 'node:crypto'
 import { createClient } from '@redis/client'
+import {
+  type CertificateFiles,
+  type ServerCertificate,
+  serverCertificate,
+  writeCertificate,
+} from './certificate-authority.ts'
 import { Daemon } from './daemon.ts'
 import { debianProgram, unpackBackports } from './debian-package.ts'
 import { elasticacheRule } from './elasticache.ts'
+import { type ExternalServer, externalAuthority, externalServer } from './external-server.ts'
 import { freePort } from './free-port.ts'
+import { RigServer, type ServerControl } from './rig-server.ts'
 
 export interface RedisOptions {
   /** Redis 7.0 unless said. */
@@ -16,6 +25,8 @@ export interface RedisOptions {
   readonly password?: string | false
   /** More users, as rules of an ACL file: `app on >secret ~app:* +@read`. */
   readonly acl?: readonly string[]
+  /** Clients must use TLS; `true` for a certificate of the rig's authority. */
+  readonly tls?: boolean | ServerCertificate
   /** Follows that server from its start on. */
   readonly replicaOf?: RedisServer
   /** Member of a cluster; see `startRedisCluster`. */
@@ -23,22 +34,32 @@ export interface RedisOptions {
 }
 
 /** May do anything, also where the flavour refuses it: for the rig and its faults, never for what is under test. */
-const admin = { user: 'rig-admin', password: 'rig-admin' }
+const admin = { name: 'rig-admin', password: 'rig-admin' } satisfies RedisUser
 const rigPassword = 'rig-redis'
 
+/** `RIG_REDIS_URL`, `RIG_VALKEY_URL` and `RIG_ELASTICACHE_URL` name servers to be used instead. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const { engine = 'redis', password = rigPassword } = options
+  const { engine = 'redis', flavour = 'plain', tls = false } = options
+  const external = externalServer(flavour === 'plain' ? engine : flavour)
+  if (external) return new RedisServer(external, access(external))
+
+  const certificate = await serverCertificate(tls)
   const daemon = await Daemon.create({
     name: engine,
     program: await findServer(engine),
     args: () => ['redis.conf'],
     ready: async () => server.command('PING'),
   })
-  const server = new RedisServer(daemon, password)
+  const server = new RedisServer(daemon, {
+    user: { name: 'default', password: options.password ?? rigPassword },
+    admin,
+    authority: certificate?.authority,
+  })
   try {
-    await daemon.write('users.acl', usersFile({ ...options, password }))
+    await daemon.write('users.acl', usersFile(options))
+    const files = certificate && (await writeCertificate(daemon, certificate))
     const busPort = options.cluster ? await freePort() : undefined
-    await daemon.start((port) => daemon.write('redis.conf', configuration({ options, daemon, port, busPort })))
+    await daemon.start((port) => daemon.write('redis.conf', configuration({ options, daemon, port, busPort, files })))
     return server
   } catch (error) {
     await server[Symbol.asyncDispose]()
@@ -51,45 +72,46 @@ export type RedisAnswer = string | number | null | readonly RedisAnswer[]
 
 export type RedisClient = ReturnType<typeof clientOf>
 
-export class RedisServer implements AsyncDisposable {
-  readonly daemon: Daemon
-  /** Of the user `default`; `false` when it needs none. */
+interface RedisUser {
+  readonly name: string
+  /** `false` when none is asked for. */
   readonly password: string | false
+}
 
-  constructor(daemon: Daemon, password: string | false) {
-    this.daemon = daemon
-    this.password = password
+interface RedisAccess {
+  readonly user: RedisUser
+  readonly admin: RedisUser
+  /** In PEM, when clients must use TLS. */
+  readonly authority: string | undefined
+}
+
+export class RedisServer extends RigServer {
+  readonly #access: RedisAccess
+
+  constructor(control: ServerControl, access: RedisAccess) {
+    super(control)
+    this.#access = access
   }
 
-  get host(): string {
-    return this.daemon.host
+  /** Of the user `default`; `false` when it needs none. */
+  get password(): string | false {
+    return this.#access.user.password
   }
 
-  get port(): number {
-    return this.daemon.port
+  /** The certificate, in PEM, that clients have to trust; `undefined` without TLS. */
+  get authority(): string | undefined {
+    return this.#access.authority
   }
 
-  get pid(): number {
-    return this.daemon.pid
-  }
-
-  get running(): boolean {
-    return this.daemon.running
-  }
-
-  get logFile(): string {
-    return this.daemon.logFile
-  }
-
-  /** Address for a user, `default` unless another is named. */
-  url(user = 'default', password: string | false = this.password): string {
+  /** Address for the ordinary user unless another is named. */
+  url(user = this.#access.user.name, password = this.password): string {
     const credentials = password === false ? '' : `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`
-    return `redis://${credentials}${this.host}:${this.port}`
+    return `${this.authority ? 'rediss' : 'redis'}://${credentials}${this.host}:${this.port}`
   }
 
   /** Address for the rig's own user, whom no flavour restricts. */
   get adminUrl(): string {
-    return this.url(admin.user, admin.password)
+    return this.url(this.#access.admin.name, this.#access.admin.password)
   }
 
   /** One command by the rig's own user, on a connection of its own. */
@@ -98,9 +120,15 @@ export class RedisServer implements AsyncDisposable {
     return await client.sendCommand<RedisAnswer>(args)
   }
 
-  /** A connection that does not come back by itself when it is lost. For the user `default` unless another is given. */
+  /** The value that a setting has now. */
+  async setting(name: string): Promise<RedisAnswer | undefined> {
+    const answer = await this.command('CONFIG', 'GET', name)
+    return Array.isArray(answer) ? answer[1] : undefined
+  }
+
+  /** A connection that does not come back by itself when it is lost; for the ordinary user unless told otherwise. */
   async connect(url = this.url()): Promise<RedisClient & AsyncDisposable> {
-    const client = clientOf(url)
+    const client = clientOf(url, this.authority)
     client.on('error', () => {}) // The command that is under way fails by itself.
     await client.connect()
     return Object.assign(client, {
@@ -110,28 +138,24 @@ export class RedisServer implements AsyncDisposable {
     })
   }
 
-  /** Saves what it holds and ends. */
-  async stop(): Promise<void> {
-    await this.daemon.stop()
-  }
-
-  /** What it has not saved is lost: everything, unless its settings say `appendonly yes`. */
-  async kill(): Promise<void> {
-    await this.daemon.kill()
-  }
-
-  /** Starts it again on the same port and data, after an orderly stop where it still runs. */
-  async restart(): Promise<void> {
-    await this.daemon.restart()
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.daemon[Symbol.asyncDispose]()
+  /** What it has not saved is lost: everything, unless its settings say `appendonly yes`. A stop saves. */
+  override async kill(): Promise<void> {
+    await super.kill()
   }
 }
 
-function clientOf(url: string) {
-  return createClient({ url, RESP: 2, socket: { reconnectStrategy: false, connectTimeout: 5_000 } })
+function clientOf(url: string, authority: string | undefined) {
+  const socket = { reconnectStrategy: false, connectTimeout: 5_000 } as const
+  return createClient({ url, RESP: 2, socket: authority ? { ...socket, tls: true, ca: authority } : socket })
+}
+
+function access(external: ExternalServer): RedisAccess {
+  const { username, password, protocol } = external.url
+  const user = {
+    name: decodeURIComponent(username) || 'default',
+    password: decodeURIComponent(password) || false,
+  } as const
+  return { user, admin: user, authority: protocol === 'rediss:' ? externalAuthority() : undefined }
 }
 
 async function findServer(engine: 'redis' | 'valkey'): Promise<string> {
@@ -141,12 +165,17 @@ async function findServer(engine: 'redis' | 'valkey'): Promise<string> {
   return `${await unpackBackports('bookworm', ['valkey-server', 'valkey-tools'])}/usr/bin/valkey-server`
 }
 
-function usersFile({ password, acl = [], flavour }: RedisOptions): string {
+function usersFile({ password = rigPassword, acl = [], flavour }: RedisOptions): string {
   const restriction = flavour === 'elasticache' ? ` ${elasticacheRule}` : ''
-  const users = [`default on ${password ? `>${password}` : 'nopass'} ~* &* +@all`, ...acl]
-  return [...users.map((user) => user + restriction), `${admin.user} on >${admin.password} ~* &* +@all`]
+  const users = [`default on ${password === false ? 'nopass' : hashed(password)} ~* &* +@all`, ...acl]
+  return [...users.map((user) => user + restriction), `${admin.name} on ${hashed(admin.password)} ~* &* +@all`]
     .map((user) => `user ${user}\n`)
     .join('')
+}
+
+/** As an ACL file takes any password: in clear it must hold no space. */
+function hashed(password: string): string {
+  return `#${hash('sha256', password)}`
 }
 
 interface Placement {
@@ -154,18 +183,19 @@ interface Placement {
   readonly daemon: Daemon
   readonly port: number
   readonly busPort: number | undefined
+  readonly files: CertificateFiles | undefined
 }
 
-function configuration({ options, daemon, port, busPort }: Placement): string {
+function configuration({ options, daemon, port, busPort, files }: Placement): string {
   const { replicaOf, settings } = options
   const all = {
     bind: daemon.host,
-    port: String(port),
+    ...(files ? tlsSettings(port, files) : { port: String(port) }),
     dir: daemon.folder,
     aclfile: daemon.path('users.acl'),
     ...(replicaOf && { replicaof: `${replicaOf.host} ${replicaOf.port}` }),
     // Also without `replicaOf`, so that a server can be made a replica later.
-    masteruser: admin.user,
+    masteruser: admin.name,
     masterauth: admin.password,
     ...(busPort && { 'cluster-enabled': 'yes', 'cluster-port': String(busPort), 'cluster-node-timeout': '2000' }),
     save: '3600 1',
@@ -176,4 +206,18 @@ function configuration({ options, daemon, port, busPort }: Placement): string {
   return Object.entries(all)
     .map(([name, value]) => `${name} ${value}\n`)
     .join('')
+}
+
+function tlsSettings(port: number, { authority, certificate, key }: CertificateFiles): Record<string, string> {
+  return {
+    port: '0',
+    'tls-port': String(port),
+    'tls-cert-file': certificate,
+    'tls-key-file': key,
+    'tls-ca-cert-file': authority,
+    // Clients prove themselves by password.
+    'tls-auth-clients': 'no',
+    'tls-replication': 'yes',
+    'tls-cluster': 'yes',
+  }
 }

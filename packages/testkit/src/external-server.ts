@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs'
+import { rootCertificates } from 'node:tls'
+import type { ServerControl } from './rig-server.ts'
+
+/**
+ * A server that somebody brought along in place of one of ours, by an environment variable. The rig uses it as it
+ * finds it: options that shape a server do not reach it, and it is never stopped.
+ */
+export class ExternalServer implements ServerControl {
+  readonly running = true
+  readonly url: URL
+  readonly #variable: string
+
+  constructor(variable: string, url: URL) {
+    this.#variable = variable
+    this.url = url
+  }
+
+  get host(): string {
+    return this.url.hostname
+  }
+
+  get port(): number {
+    return Number(this.url.port)
+  }
+
+  get pid(): number {
+    throw this.#refusal('has no process here')
+  }
+
+  get logFile(): string {
+    throw this.#refusal('has no log here')
+  }
+
+  get folder(): string {
+    throw this.#refusal('has no folder here')
+  }
+
+  async stop(): Promise<void> {
+    throw this.#refusal('is not ours to stop')
+  }
+
+  async kill(): Promise<void> {
+    throw this.#refusal('is not ours to kill')
+  }
+
+  async restart(): Promise<void> {
+    throw this.#refusal('is not ours to restart')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #refusal(reason: string): Error {
+    return new Error(`The server that ${this.#variable} names ${reason}`)
+  }
+}
+
+/** The server that `RIG_<name>_URL` names; `undefined` when the rig is to start its own. */
+export function externalServer(name: string): ExternalServer | undefined {
+  const variable = `RIG_${name.toUpperCase().replaceAll('-', '_')}_URL`
+  const address = process.env[variable]
+  if (!address) return undefined
+  // The address may hold a password: it does not go into the error.
+  if (!URL.canParse(address)) throw new Error(`${variable} is not an address`)
+  return new ExternalServer(variable, new URL(address))
+}
+
+/**
+ * What to trust when somebody's own server uses TLS: the authority in the file that RIG_AUTHORITY_FILE names, or those
+ * that come with Node.
+ */
+export function externalAuthority(): string {
+  const file = process.env.RIG_AUTHORITY_FILE
+  return file ? readFileSync(file, 'utf8') : rootCertificates.join('\n')
+}
