@@ -1,5 +1,5 @@
 import type { Direction, MoveState } from '@replatform/core/move'
-import type { ControlDatabase } from './control-database.ts'
+import type { ControlDatabase, Sql } from './control-database.ts'
 import type { MoveRecords } from './move-records.ts'
 
 /** One cutover or rollback, finished or in the middle. */
@@ -41,21 +41,12 @@ export class CutoverRecords {
 
   /** From its return on, whoever takes over one of the moves knows that a cutover has to be ended. */
   async begin(cutover: Omit<CutoverRecord, 'outcome' | 'pauseMs'>): Promise<void> {
-    const { id, direction, budgetMs } = cutover
-    await this.#database.transaction(async (sql) => {
-      await sql.query(
-        `INSERT INTO replatform_control.cutover (id, estate, direction, budget_ms, started)
-         VALUES ($1, $2, $3, $4, now())`,
-        [id, this.#estate, direction, budgetMs],
-      )
-      for (const move of cutover.moves) {
-        await sql.query(
-          `INSERT INTO replatform_control.cutover_move (cutover, estate, move, state_before) VALUES ($1, $2, $3, $4)`,
-          [id, this.#estate, move.name, move.stateBefore],
-        )
-        await this.#moves.transition(move.name, direction === 'forward' ? 'cutting-over' : 'rolling-back', sql)
-      }
-    })
+    await this.#add(cutover, (move, state, sql) => this.#moves.transition(move, state, sql))
+  }
+
+  /** Puts back one that the database lost, over whatever states it remembers. */
+  async restore(cutover: Omit<CutoverRecord, 'outcome' | 'pauseMs'>): Promise<void> {
+    await this.#add(cutover, (move, state, sql) => this.#moves.restore(move, state, sql))
   }
 
   /** Closes it and gives every move its new state, all or none. */
@@ -68,6 +59,27 @@ export class CutoverRecords {
       )
       for (const move of cutover.moves) {
         await this.#moves.transition(move.name, end.outcome === 'committed' ? committed : move.stateBefore, sql)
+      }
+    })
+  }
+
+  async #add(
+    cutover: Omit<CutoverRecord, 'outcome' | 'pauseMs'>,
+    setState: (move: string, state: MoveState, sql: Sql) => Promise<unknown>,
+  ): Promise<void> {
+    const { id, direction, budgetMs } = cutover
+    await this.#database.transaction(async (sql) => {
+      await sql.query(
+        `INSERT INTO replatform_control.cutover (id, estate, direction, budget_ms, started)
+         VALUES ($1, $2, $3, $4, now())`,
+        [id, this.#estate, direction, budgetMs],
+      )
+      for (const move of cutover.moves) {
+        await sql.query(
+          `INSERT INTO replatform_control.cutover_move (cutover, estate, move, state_before) VALUES ($1, $2, $3, $4)`,
+          [id, this.#estate, move.name, move.stateBefore],
+        )
+        await setState(move.name, direction === 'forward' ? 'cutting-over' : 'rolling-back', sql)
       }
     })
   }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { link, mkdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Decision } from '@replatform/core/connector'
 import { invariant } from '@replatform/core/errors'
 import type { DecisionStore } from '@replatform/engine/decision-store'
+import { flushDirectory, writeFlushed } from './flushed-file.ts'
 
 /**
  * Decisions as files. `link` is the compare-and-set: it never replaces, and what it makes visible was written and
@@ -22,7 +23,7 @@ export class FileDecisionStore implements DecisionStore {
 
   static async open(directory: string): Promise<FileDecisionStore> {
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    await flush(join(directory, '..'))
+    await flushDirectory(join(directory, '..'))
     return new FileDecisionStore(directory)
   }
 
@@ -45,7 +46,7 @@ export class FileDecisionStore implements DecisionStore {
   async read(id: string): Promise<Decision | undefined> {
     try {
       const text = await readFile(this.#file(id), 'utf8')
-      await flush(this.#directory)
+      await flushDirectory(this.#directory)
       return JSON.parse(text) as Decision
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined
@@ -57,15 +58,4 @@ export class FileDecisionStore implements DecisionStore {
     invariant(/^[\w-]+$/.test(id), 'The id of a decision names a file: letters, digits and hyphens only.')
     return join(this.#directory, `${id}.json`)
   }
-}
-
-async function writeFlushed(file: string, text: string): Promise<void> {
-  await using handle = await open(file, 'wx', 0o600)
-  await handle.writeFile(text)
-  await handle.sync()
-}
-
-async function flush(directory: string): Promise<void> {
-  await using handle = await open(directory, 'r')
-  await handle.sync()
 }

@@ -72,6 +72,15 @@ export class MoveRecords {
     }
   }
 
+  /** Sets a state that the database has lost, whatever it remembers, and that the move is meant to run. */
+  async restore(name: string, state: MoveState, within: Sql): Promise<void> {
+    await within.query(
+      `UPDATE replatform_control.move SET state = $3, should_run = true, paused_reason = NULL, paused_error = NULL,
+         updated = now() WHERE ${key}`,
+      [this.#estate, name, state],
+    )
+  }
+
   /** A cancelled move may be started anew: it begins a second life and is not resumed. */
   renew(name: string): Promise<MoveRecord> {
     return this.#set(name, `state = 'planned', paused_reason = NULL, paused_error = NULL, last_compare = NULL`)

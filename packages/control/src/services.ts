@@ -4,6 +4,7 @@ import type { Routing } from '@replatform/core/routing'
 import type { Clock } from '@replatform/engine/clock'
 import type { DecisionStore } from '@replatform/engine/decision-store'
 import type { AuditLog } from './audit-log.ts'
+import type { CutoverIntents } from './cutover-intents.ts'
 import type { CutoverRecords } from './cutover-records.ts'
 import type { Journal } from './journal.ts'
 import type { MoveRecords } from './move-records.ts'
@@ -33,6 +34,7 @@ export interface Services {
   readonly journal: Journal
   readonly audit: AuditLog
   readonly decisions: DecisionStore
+  readonly intents: CutoverIntents
   readonly connectors: Connectors
   readonly startMover: (move: string) => MoverProcess
   readonly clock: Clock

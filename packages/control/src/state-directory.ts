@@ -39,6 +39,10 @@ export class StateDirectory implements AsyncDisposable {
     return join(this.path, 'decisions')
   }
 
+  get intentsPath(): string {
+    return join(this.path, 'cutovers')
+  }
+
   get socketPath(): string {
     return controlSocketPath(this.path)
   }

@@ -85,6 +85,7 @@ async function cutOver(move: HostedMove, operation: OperationRecord, direction: 
     pauseMs: null,
   }
   await services.cutovers.begin(cutover)
+  await services.intents.announce(cutover)
   await move.reload()
   return move.coordinate(cutover, endCutover(move, cutover, begin))
 }
@@ -107,6 +108,7 @@ async function giveUp(
     await move.supervisor.close()
     await move.update(moves.transition(move.name, end))
     await move.update(moves.end(move.name))
+    await move.services.intents.forget(move.name)
   })
   return nothing
 }

@@ -73,6 +73,26 @@ describe('the worker is killed in the middle of a cutover', () => {
     await expectOneSideOpen(store, 'new')
   })
 
+  test.each([
+    ['after fence', 'old', 'in-sync'],
+    ['after unfence', 'new', 'reversing'],
+  ] as const)(
+    '%s, and the control database is lost with it: the flushed intent is enough',
+    async (point, open, state) => {
+      await using started = await inSync()
+      const { rig, store, worker } = started
+      const died = once(worker, 'exit')
+      store.setFault(point, 'crash-parent')
+      await rig.client.ask('cutover', 'ledger', { actor: 'test@rig' })
+      await died
+      await rig.loseDatabase()
+
+      await rig.fork()
+      expect(await rig.reaches(state)).toMatchObject({ paused: null })
+      await expectOneSideOpen(store, open)
+    },
+  )
+
   test('and so is the one that takes over: the third still goes forward', async () => {
     await using started = await inSync()
     const { rig, store, worker } = started

@@ -6,6 +6,7 @@ import { serveApi } from './api.ts'
 import type { EstateStatus } from './api-types.ts'
 import { AuditLog } from './audit-log.ts'
 import { type ControlDatabase, openEmbeddedDatabase, openSharedDatabase } from './control-database.ts'
+import { FileCutoverIntents, noIntents } from './cutover-intents.ts'
 import { CutoverRecords } from './cutover-records.ts'
 import { estateStatus } from './estate-status.ts'
 import { FileDecisionStore } from './file-decision-store.ts'
@@ -54,9 +55,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { estate, log } = options
   const directory = opened.use(await StateDirectory.open(options.stateDirectory))
   const database = opened.use(await openDatabase(options, directory))
-  const services = createServices(options, database, await openDecisions(database, directory))
+  const intents = database.kind === 'pglite' ? await FileCutoverIntents.open(directory.intentsPath) : null
+  const decisions = await openDecisions(database, directory)
+  const services = createServices(options, database, { decisions, intents: intents ?? noIntents })
   for (const [name, store] of Object.entries(estate.stores)) {
     await services.moves.ensure(name, options.describeRoute(store).name)
+  }
+  for (const { id } of (await intents?.restore(services.cutovers)) ?? []) {
+    log.warn({ cutover: id }, 'The control database had lost a cutover; it is put back and ended.')
   }
   const jobs = opened.adopt(await Jobs.start(database, estate.estate, log), (started) => started.stop())
   const hosting = opened.adopt(await startHosting(options, services, jobs, database), (started) => started.stop())
@@ -126,7 +132,11 @@ async function openDecisions(database: ControlDatabase, directory: StateDirector
   return FileDecisionStore.open(directory.decisionsPath)
 }
 
-function createServices(options: WorkerOptions, database: ControlDatabase, decisions: DecisionStore): Services {
+function createServices(
+  options: WorkerOptions,
+  database: ControlDatabase,
+  flushed: Pick<Services, 'decisions' | 'intents'>,
+): Services {
   const { estate, log, moverMain, clock = systemClock } = options
   const moves = new MoveRecords(database, estate.estate)
   return {
@@ -136,7 +146,7 @@ function createServices(options: WorkerOptions, database: ControlDatabase, decis
     operations: new OperationRecords(database, estate.estate),
     journal: new Journal(database, estate.estate),
     audit: new AuditLog(database, estate.estate),
-    decisions,
+    ...flushed,
     connectors: options,
     startMover: (move) => MoverProcess.start({ main: moverMain, move, log }),
     clock,

@@ -38,6 +38,14 @@ export class ControlRig implements AsyncDisposable {
     return join(this.folder, 'state')
   }
 
+  /** The embedded control database as it was before anything happened. No worker may run. */
+  async loseDatabase(): Promise<void> {
+    template ??= makeTemplate()
+    const database = join(this.stateDirectory, 'control')
+    await rm(database, { recursive: true })
+    await cp(join(await template, 'control'), database, { recursive: true })
+  }
+
   get client(): ApiClient {
     return new ApiClient(this.stateDirectory)
   }
