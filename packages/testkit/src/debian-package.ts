@@ -32,7 +32,7 @@ export async function findProgram(program: string): Promise<string | undefined> 
   return undefined
 }
 
-async function installPackages(packages: readonly string[]): Promise<void> {
+export async function installPackages(packages: readonly string[]): Promise<void> {
   const names = packages.join(' ')
   console.error(`replatform: installing ${names}`)
   try {

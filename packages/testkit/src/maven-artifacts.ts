@@ -12,7 +12,6 @@ export interface MavenArtifacts {
 
 /** Puts the jars into `<folder>/jars` under the names that Maven gives them, and the trees into `<folder>/trees`. */
 export async function fetchMavenArtifacts(folder: string, { jars, trees = [] }: MavenArtifacts): Promise<void> {
-  await debianProgram('java', 'openjdk-17-jre-headless')
   const maven = await debianProgram('mvn', 'maven')
   console.error(`replatform: fetching ${jars.length + trees.length} Maven artifacts`)
   const project = join(folder, 'pom.xml')
