@@ -1,0 +1,158 @@
+/**
+ * A connection that sends many commands at once and matches replies by their order. It belongs to the connector since
+ * what moves the data are blocks of commands that were encoded once, and replies that are counted, not looked at.
+ */
+import { connect as connectPlain, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { ReplatformError } from '@replatform/core/errors'
+import type { Side } from '@replatform/core/move'
+import { type Address, parseAddress } from './address.ts'
+import { type Argument, CommandBuffer, encodeCommand } from './command-buffer.ts'
+import { type Place, toRedisError } from './redis-error.ts'
+import { RedisReplyError, RespReader, type RespValue } from './resp-reader.ts'
+
+export interface ConnectionOptions {
+  readonly url: string
+  readonly side: Side
+}
+
+interface Waiting {
+  readonly replies: RespValue[]
+  left: number
+  readonly resolve: (replies: RespValue[]) => void
+  readonly reject: (error: Error) => void
+}
+
+const connectWithinMs = 10_000
+
+/** Connected and authenticated. Rejects with `connection.*`, `auth.failed` or `tls.failed`. */
+export async function openConnection({ url, side }: ConnectionOptions): Promise<Connection> {
+  const address = parseAddress(url)
+  const place = { host: address.host, port: address.port, side }
+  const connection = new Connection(await openSocket(address, place), place)
+  try {
+    await authenticate(connection, address)
+    return connection
+  } catch (thrown) {
+    connection.close()
+    throw toRedisError(thrown, place)
+  }
+}
+
+/** A bare socket, TLS verified; nothing was said on it yet. */
+export async function openSocket(address: Address, place: Place): Promise<Socket> {
+  const { host, port, tls } = address
+  const socket = tls ? connectTls({ host, port, ...tls }) : connectPlain({ host, port })
+  socket.setNoDelay()
+  socket.setKeepAlive(true, 30_000)
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const late = Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' })
+  const timer = setTimeout(() => socket.destroy(late), connectWithinMs)
+  socket.once(tls ? 'secureConnect' : 'connect', resolve)
+  socket.once('error', reject)
+  try {
+    await promise
+    return socket
+  } catch (thrown) {
+    throw toRedisError(thrown, place)
+  } finally {
+    clearTimeout(timer)
+    socket.off('error', reject)
+  }
+}
+
+/** The AUTH that an address asks for, or nothing. Servers before 6 know no users. */
+export function authentication({ user, password }: Address): Argument[] | null {
+  if (password === null) return null
+  return user === 'default' ? ['AUTH', password] : ['AUTH', user, password]
+}
+
+async function authenticate(connection: Connection, address: Address): Promise<void> {
+  const auth = authentication(address)
+  if (auth) await connection.command(...auth)
+  await connection.command('PING')
+}
+
+export class Connection implements AsyncDisposable {
+  readonly place: Place
+  readonly #socket: Socket
+  readonly #reader = new RespReader()
+  readonly #waiting: Waiting[] = []
+  #first = 0
+  #broken: ReplatformError | null = null
+
+  constructor(socket: Socket, place: Place) {
+    this.place = place
+    this.#socket = socket
+    socket.on('data', (chunk) => this.#take(chunk))
+    socket.on('error', (error) => this.#break(toRedisError(error, place)))
+    socket.on('close', () => this.#break(lost(place)))
+  }
+
+  /** One command; an error that it answers is thrown. */
+  async command(...args: readonly Argument[]): Promise<RespValue> {
+    const [reply = null] = await this.exchange(encodeCommand(args), 1)
+    if (reply instanceof RedisReplyError) throw toRedisError(reply, this.place)
+    return reply
+  }
+
+  /** Several at once; errors stand among the replies. */
+  pipeline(commands: readonly (readonly Argument[])[]): Promise<RespValue[]> {
+    if (commands.length === 0) return Promise.resolve([])
+    const buffer = new CommandBuffer(commands.length * 64)
+    for (const command of commands) buffer.add(command)
+    return this.exchange(buffer.view, commands.length)
+  }
+
+  /** Sends bytes that hold `count` commands. `bytes` must stay as they are until the replies are there. */
+  exchange(bytes: Buffer, count: number): Promise<RespValue[]> {
+    if (this.#broken) return Promise.reject(this.#broken)
+    const { promise, resolve, reject } = Promise.withResolvers<RespValue[]>()
+    this.#waiting.push({ replies: [], left: count, resolve, reject })
+    this.#socket.write(bytes)
+    return promise
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+  }
+
+  #take(chunk: Buffer): void {
+    try {
+      this.#reader.push(chunk)
+      for (let reply = this.#reader.next(); reply !== undefined; reply = this.#reader.next()) this.#answer(reply)
+    } catch (thrown) {
+      this.#break(toRedisError(thrown, this.place))
+      this.#socket.destroy()
+    }
+  }
+
+  #answer(reply: RespValue): void {
+    const waiting = this.#waiting[this.#first]
+    if (!waiting) throw new ReplatformError('redis.protocol', { message: 'The server answered what nobody asked.' })
+    waiting.replies.push(reply)
+    waiting.left -= 1
+    if (waiting.left > 0) return
+    this.#first += 1
+    if (this.#first > 1_024) {
+      this.#waiting.splice(0, this.#first)
+      this.#first = 0
+    }
+    waiting.resolve(waiting.replies)
+  }
+
+  #break(error: ReplatformError): void {
+    this.#broken ??= error
+    const waiting = this.#waiting.splice(0).slice(this.#first)
+    this.#first = 0
+    for (const { reject } of waiting) reject(this.#broken)
+  }
+}
+
+function lost({ side, host, port }: Place): ReplatformError {
+  return new ReplatformError('connection.lost', { message: `The connection to the ${side} ${host}:${port} broke.` })
+}
