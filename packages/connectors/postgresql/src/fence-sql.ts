@@ -101,6 +101,7 @@ export function fenceTables(fence: Fence, limits: LockLimits): string {
   return `BEGIN;
   SET LOCAL lock_timeout = ${limits.lockMs};
   SET LOCAL statement_timeout = ${limits.statementMs};
+  ${refuseWhenLifted}
   ${refusals(fence)}
   DO $fence$
   DECLARE
@@ -123,10 +124,34 @@ export function fenceTables(fence: Fence, limits: LockLimits): string {
   COMMIT`
 }
 
+/**
+ * A statement outlives the process that sent it. Without this: (1) a mover waits here for a table's lock and is killed;
+ * (2) its cutover is aborted and another mover lifts the fence; (3) the lock is free, and the statement of the dead one
+ * fences a side that takes payments. The row stays locked until the commit, so that (2) finds whom to end.
+ */
+const refuseWhenLifted = `DO $fence$
+  BEGIN
+    PERFORM FROM replatform.fence WHERE state <> 'lifted' FOR UPDATE;
+    IF NOT FOUND THEN
+      RAISE object_not_in_prerequisite_state USING MESSAGE = 'another process has lifted the fence';
+    END IF;
+  END $fence$;`
+
+/** Ends whoever is still fencing in the name of the same move. */
+export const endFencers = `SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a
+  WHERE a.datname = current_database() AND a.usename = current_user AND a.pid <> pg_backend_pid()
+    AND a.application_name = current_setting('application_name')
+    AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.relation = 'replatform.fence'::regclass
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND l.mode IN ('RowShareLock', 'RowExclusiveLock'))`
+
 /** The fence stands; tables that were committed after the triggers were put up are fenced with the same stroke. */
 export function markFenced(fence: Fence, limits: LockLimits): string {
   const sql = fenceTables(fence, limits)
-  return sql.replace(/^BEGIN;/, `BEGIN; UPDATE replatform.fence SET state = 'fenced', at = now();`)
+  return sql.replace(
+    /^BEGIN;/,
+    `BEGIN; UPDATE replatform.fence SET state = 'fenced', at = now() WHERE state <> 'lifted';`,
+  )
 }
 
 /** Both refuse unless it is the mover; operators are qualified, because callers choose their own search_path. */

@@ -15,6 +15,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import { countPrepared, describeSessions, endSessions, type OtherSession, otherSessions } from './fence-sessions.ts'
 import {
   closeDoor,
+  endFencers,
   type Fence,
   fenceTableSql,
   fenceTables,
@@ -148,6 +149,7 @@ async function endEarlierSessions(options: FenceOptions, deadline: number): Prom
 
 async function lift(session: Session): Promise<void> {
   if (!(await hasFenceTable(session))) return
+  await session.query(endFencers)
   await session.query(liftFence)
   await session.query(sweepTriggers)
 }
