@@ -13,10 +13,25 @@ export interface Row {
   readonly runs: number
 }
 
+export interface BenchmarkOptions {
+  readonly runs: number
+  /** Size of the data, in the benchmark's own unit. */
+  readonly scale: number
+  readonly log: (line: string) => void
+}
+
+export interface Benchmark {
+  readonly title: string
+  /** `setting`: versions and data size, for the record. */
+  run(options: BenchmarkOptions): Promise<{ readonly rows: readonly Row[]; readonly setting: string }>
+}
+
 export interface Contest {
   readonly work: string
   readonly unit: Row['unit']
   readonly peerName: string
+  /** Makes what both will work on, before each run. */
+  readonly prepare?: () => Promise<void>
   readonly ours: () => Promise<number>
   readonly peer: () => Promise<number>
 }
@@ -24,6 +39,7 @@ export interface Contest {
 export async function contest(options: Contest, runs: number, log: (line: string) => void): Promise<Row> {
   const figures = { ours: [] as number[], peer: [] as number[] }
   for (let run = 1; run <= runs; run++) {
+    await options.prepare?.()
     for (const who of ['ours', 'peer'] as const) {
       const figure = await options[who]()
       figures[who].push(figure)
