@@ -1,4 +1,4 @@
-import { chown, writeFile } from 'node:fs/promises'
+import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort } from './free-port.ts'
 import { type OsUser, unprivilegedUser } from './os-user.ts'
@@ -78,6 +78,14 @@ export class Daemon implements AsyncDisposable {
   async write(name: string, content: string | Buffer): Promise<string> {
     const path = this.path(name)
     await writeFile(path, content, { mode: 0o600 })
+    if (this.#user) await chown(path, this.#user.uid, this.#user.gid)
+    return path
+  }
+
+  /** Makes a folder for the daemon in its own, and returns its path. */
+  async makeFolder(name: string): Promise<string> {
+    const path = this.path(name)
+    await mkdir(path, { mode: 0o700 })
     if (this.#user) await chown(path, this.#user.uid, this.#user.gid)
     return path
   }

@@ -2,7 +2,7 @@
 import { access, constants, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cached } from './cache.ts'
+import { cached, exists } from './cache.ts'
 import { runProgram } from './run-program.ts'
 
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
@@ -30,6 +30,11 @@ export async function findProgram(program: string): Promise<string | undefined> 
     if (runs) return path
   }
   return undefined
+}
+
+/** Brings `packageName` to this machine when the file that it is wanted for is not there. */
+export async function debianFile(path: string, packageName: string): Promise<void> {
+  if (!(await exists(path))) await installPackages([packageName])
 }
 
 export async function installPackages(packages: readonly string[]): Promise<void> {

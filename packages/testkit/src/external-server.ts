@@ -8,12 +8,20 @@ import type { ServerControl } from './rig-server.ts'
  */
 export class ExternalServer implements ServerControl {
   readonly running = true
-  readonly url: URL
+  /** As it was given. */
+  readonly address: string
   readonly #variable: string
 
-  constructor(variable: string, url: URL) {
+  constructor(variable: string, address: string) {
     this.#variable = variable
-    this.url = url
+    this.address = address
+    // The address may hold a password: it does not go into the error.
+    if (!URL.canParse(withOneHost(address))) throw new Error(`${variable} is not an address`)
+  }
+
+  /** The address, with its first host where it names several. */
+  get url(): URL {
+    return new URL(withOneHost(this.address))
   }
 
   get host(): string {
@@ -59,10 +67,11 @@ export class ExternalServer implements ServerControl {
 export function externalServer(name: string): ExternalServer | undefined {
   const variable = `RIG_${name.toUpperCase().replaceAll('-', '_')}_URL`
   const address = process.env[variable]
-  if (!address) return undefined
-  // The address may hold a password: it does not go into the error.
-  if (!URL.canParse(address)) throw new Error(`${variable} is not an address`)
-  return new ExternalServer(variable, new URL(address))
+  return address ? new ExternalServer(variable, address) : undefined
+}
+
+function withOneHost(address: string): string {
+  return address.replace(/,[^/@]*(?=\/|$)/, '')
 }
 
 /**

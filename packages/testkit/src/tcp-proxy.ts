@@ -86,7 +86,8 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   #forward(client: Socket): void {
-    const server = connect(this.#target)
+    const { host, port } = this.#target
+    const server = connect({ host, port })
     for (const [socket, other] of [
       [client, server],
       [server, client],
