@@ -21,22 +21,25 @@ export function published(tables: readonly Table[]): readonly Table[] {
   return tables.filter((table) => !table.isUnlogged)
 }
 
-/** Where the slot stands, or undefined where it does not exist. */
+/** Where the slot stands, null while it is being created; undefined where it does not exist. */
 export async function readSlot(
   source: Session,
   key: FlowKey,
-): Promise<{ confirmed: Lsn; isActive: boolean } | undefined> {
+): Promise<{ confirmed: Lsn | null; isActive: boolean } | undefined> {
   const { rows } = await source.query(
     'SELECT confirmed_flush_lsn AS confirmed, active FROM pg_replication_slots WHERE slot_name = $1',
     [streamName(key)],
   )
-  const row = rows[0] as { confirmed: string; active: string } | undefined
-  return row && { confirmed: parseLsn(row.confirmed), isActive: row.active === 't' }
+  const row = rows[0] as { confirmed: string | null; active: string } | undefined
+  return row && { confirmed: row.confirmed === null ? null : parseLsn(row.confirmed), isActive: row.active === 't' }
 }
 
 /** Creates the slot of a flow that loads nothing. Waits for transactions that are open now. Idempotent. */
 export async function ensureSlot(source: Session, key: FlowKey): Promise<void> {
-  if (await readSlot(source, key)) return
+  const found = await readSlot(source, key)
+  if (found?.confirmed != null) return
+  // The statement of a mover that died while it waited; it would vanish with an error, or become a slot, at any time.
+  if (found) await dropSlot(source, key)
   await source.query(`SELECT pg_create_logical_replication_slot(${literal(streamName(key))}, 'pgoutput')`)
 }
 
