@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { LedgerSnapshot } from './ledger-snapshot.ts'
 import { mergeJoin } from './merge-join.ts'
-import type { Findings } from './verdict.ts'
+import type { LedgerFindings } from './verdict.ts'
 
 /** Transfers whose entries are not exactly their debit and their credit, and entries of no transfer. */
 const oddTransfers = `
@@ -34,7 +34,7 @@ const oddHolds = `
       OR t.least <> h.amount OR t.most <> h.amount`
 
 /** Holds transfers against their entries, holds against their transfers. */
-export async function checkTransfers(ledger: LedgerSnapshot, findings: Findings): Promise<void> {
+export async function checkTransfers(ledger: LedgerSnapshot, findings: LedgerFindings): Promise<void> {
   for await (const odd of ledger.rows<OddTransfer>(oddTransfers)) {
     if (odd.total !== '0' || odd.entries === '0') findings.found('unbalanced', odd.key)
     else if (isWholeMultiple(odd)) findings.found('doubled', odd.key)
@@ -79,7 +79,7 @@ interface Trail {
  */
 export async function checkAccounts(
   ledger: LedgerSnapshot,
-  findings: Findings,
+  findings: LedgerFindings,
 ): Promise<{ accounts: number; entries: number; sum: bigint }> {
   const totals = { accounts: 0, entries: 0, sum: 0n }
   const accounts = ledger.rows<AccountRow>(

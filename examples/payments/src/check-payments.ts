@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { JournalledPayment, JournalTable } from './journal-table.ts'
 import type { LedgerSnapshot } from './ledger-snapshot.ts'
 import { mergeJoin } from './merge-join.ts'
-import type { Findings } from './verdict.ts'
+import type { LedgerFindings } from './verdict.ts'
 
 /** A transfer and the answer stored under its reference; one of the two may be missing. */
 interface LedgerRow {
@@ -44,7 +44,7 @@ export interface Seeded {
 export async function checkPayments(
   journal: JournalTable,
   ledger: LedgerSnapshot,
-  findings: Findings,
+  findings: LedgerFindings,
 ): Promise<PaymentCounts> {
   const counts = { payments: 0, success: 0, refused: 0, unknown: 0, unknownPresent: 0 }
   const seeded = new SeededDigest()
@@ -69,7 +69,7 @@ export async function checkPayments(
   return { ...counts, seeded: seeded.value() }
 }
 
-function checkPayment(asked: JournalledPayment, transfers: readonly LedgerRow[], findings: Findings): void {
+function checkPayment(asked: JournalledPayment, transfers: readonly LedgerRow[], findings: LedgerFindings): void {
   if (asked.outcome === 'success' && transfers.length === 0) findings.found('lost', asked.key)
   if (asked.outcome === 'refused' && transfers.length > 0) findings.found('refusedButPresent', asked.key)
   if (transfers.length > 1) findings.found('doubled', asked.key)
@@ -77,7 +77,7 @@ function checkPayment(asked: JournalledPayment, transfers: readonly LedgerRow[],
 }
 
 /** Lost payments are told as lost, whether their answer is there or not. */
-function checkAnswer(asked: JournalledPayment, rows: readonly LedgerRow[], findings: Findings): void {
+function checkAnswer(asked: JournalledPayment, rows: readonly LedgerRow[], findings: LedgerFindings): void {
   const present = rows.some((row) => row.kind !== null)
   const body = rows[0]?.body ?? null
   if (body === null) {

@@ -1,7 +1,7 @@
 import type { JournalTable } from './journal-table.ts'
 import type { LedgerSnapshot } from './ledger-snapshot.ts'
 import { mergeJoin } from './merge-join.ts'
-import type { Findings } from './verdict.ts'
+import type { LedgerFindings } from './verdict.ts'
 
 interface Row {
   readonly key: string
@@ -23,7 +23,7 @@ export async function checkSides(
   journal: JournalTable,
   one: LedgerSnapshot,
   other: LedgerSnapshot,
-  findings: Findings,
+  findings: LedgerFindings,
 ): Promise<void> {
   for await (const key of differences(one, other, transferRows, String)) {
     findings.found(journal.isUnknown(key) ? 'unknownDiffers' : 'sidesDiffer', key)

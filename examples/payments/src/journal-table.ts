@@ -1,8 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { type AskLine, type EndLine, type Outcome, type PaymentKind, readJournal } from './journal.ts'
+import { TemporaryDatabase } from './temporary-database.ts'
 
 /** One payment as the journal knows it at its end. */
 export interface JournalledPayment {
@@ -21,43 +18,37 @@ export interface JournalledPayment {
  * and about 150 bytes of disk a payment.
  */
 export class JournalTable implements Disposable {
-  readonly #directory = mkdtempSync(join(tmpdir(), 'judge-'))
-  readonly #database = new DatabaseSync(join(this.#directory, 'journal.sqlite'), { readBigInts: true })
+  readonly #file = new TemporaryDatabase(`
+    CREATE TABLE payments (
+      key TEXT PRIMARY KEY, kind TEXT, from_account INTEGER, to_account INTEGER, amount INTEGER,
+      outcome TEXT DEFAULT 'unknown', answer TEXT
+    ) WITHOUT ROWID`)
   #repliesDiffering: string[] = []
   #repliesDifferingCount = 0
 
-  constructor() {
-    this.#database.exec(`
-      PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32000;
-      CREATE TABLE payments (
-        key TEXT PRIMARY KEY, kind TEXT, from_account INTEGER, to_account INTEGER, amount INTEGER,
-        outcome TEXT DEFAULT 'unknown', answer TEXT
-      ) WITHOUT ROWID`)
-  }
-
   async add(path: string): Promise<void> {
-    const ask = this.#database.prepare(
+    const ask = this.#file.sql.prepare(
       'INSERT INTO payments (key, kind, from_account, to_account, amount) VALUES (?, ?, ?, ?, ?)',
     )
-    const end = this.#database.prepare('UPDATE payments SET outcome = ?, answer = ? WHERE key = ?')
-    this.#database.exec('BEGIN')
+    const end = this.#file.sql.prepare('UPDATE payments SET outcome = ?, answer = ? WHERE key = ?')
+    this.#file.sql.exec('BEGIN')
     for await (const line of readJournal(path)) {
       if (line.t === 'ask') ask.run(...askValues(line))
       if (line.t === 'end') requireOne(end.run(...endValues(line)).changes, line.key)
       if (line.t === 'differs') this.#replyDiffers(line.key)
     }
-    this.#database.exec('COMMIT')
+    this.#file.sql.exec('COMMIT')
   }
 
   /** Ascending by key, bytewise. */
   payments(): Iterable<JournalledPayment> {
-    return this.#database
+    return this.#file.sql
       .prepare('SELECT * FROM payments ORDER BY key')
       .iterate() as Iterable<unknown> as Iterable<JournalledPayment>
   }
 
   isUnknown(key: string): boolean {
-    const row = this.#database.prepare(`SELECT 1 FROM payments WHERE key = ? AND outcome = 'unknown'`).get(key)
+    const row = this.#file.sql.prepare(`SELECT 1 FROM payments WHERE key = ? AND outcome = 'unknown'`).get(key)
     return row !== undefined
   }
 
@@ -67,8 +58,7 @@ export class JournalTable implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#database.close()
-    rmSync(this.#directory, { recursive: true, force: true })
+    this.#file[Symbol.dispose]()
   }
 
   #replyDiffers(key: string): void {

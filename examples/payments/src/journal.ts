@@ -56,7 +56,7 @@ export type JournalLine = RunLine | AskLine | EndLine | DiffersLine
  * Writes synchronously: when `write` returns the line is with the operating system and survives the process, though
  * not a power cut.
  */
-export class JournalWriter {
+export class JournalWriter<Line extends { readonly t: string } = JournalLine> {
   readonly #file: number
 
   constructor(path: string) {
@@ -64,7 +64,7 @@ export class JournalWriter {
     if (endsInMidLine(this.#file)) this.#append('\n')
   }
 
-  write(line: JournalLine): void {
+  write(line: Line): void {
     this.#append(`${JSON.stringify(line)}\n`)
   }
 
@@ -80,12 +80,14 @@ export class JournalWriter {
 }
 
 /** Reads line by line in bounded memory. A torn line is accepted only where a run was killed: at the end of one. */
-export async function* readJournal(path: string): AsyncGenerator<JournalLine> {
+export async function* readJournal<Line extends { readonly t: string } = JournalLine>(
+  path: string,
+): AsyncGenerator<Line> {
   let torn = 0
   let number = 0
   for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
     number++
-    const line = parseLine(text)
+    const line = parseLine<Line>(text)
     if (line === undefined) torn = number
     else {
       if (torn !== 0 && line.t !== 'run') throw new Error(`line ${torn} of the journal cannot be read`)
@@ -95,10 +97,10 @@ export async function* readJournal(path: string): AsyncGenerator<JournalLine> {
   }
 }
 
-function parseLine(text: string): JournalLine | undefined {
+function parseLine<Line>(text: string): Line | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && 't' in value ? (value as JournalLine) : undefined
+    return typeof value === 'object' && value !== null && 't' in value ? (value as Line) : undefined
   } catch {
     return undefined
   }

@@ -1,9 +1,10 @@
 import { checkAccounts, checkTransfers } from './check-bookkeeping.ts'
 import { checkPayments, type Seeded } from './check-payments.ts'
 import { checkSides } from './check-sides.ts'
+import { Findings } from './findings.ts'
 import { JournalTable } from './journal-table.ts'
 import { LedgerSnapshot } from './ledger-snapshot.ts'
-import { Findings, type Verdict } from './verdict.ts'
+import { corruptions, type Verdict } from './verdict.ts'
 
 export interface JudgeOptions {
   readonly journals: readonly string[]
@@ -27,7 +28,7 @@ export interface Baseline {
  */
 export async function judge(options: JudgeOptions): Promise<Verdict> {
   const startedAt = performance.now()
-  const findings = new Findings()
+  const findings = new Findings(corruptions)
   using journal = new JournalTable()
   for (const path of options.journals) await journal.add(path)
   await using ledger = await LedgerSnapshot.open(options.url)
@@ -61,8 +62,8 @@ export async function judge(options: JudgeOptions): Promise<Verdict> {
 export async function recordBaseline(url: string): Promise<Baseline> {
   using nothing = new JournalTable()
   await using ledger = await LedgerSnapshot.open(url)
-  const { seeded } = await checkPayments(nothing, ledger, new Findings())
-  const { sum } = await checkAccounts(ledger, new Findings())
+  const { seeded } = await checkPayments(nothing, ledger, new Findings(corruptions))
+  const { sum } = await checkAccounts(ledger, new Findings(corruptions))
   return { seeded, balanceSum: String(sum) }
 }
 

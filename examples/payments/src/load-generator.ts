@@ -2,8 +2,10 @@ import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AskLine, EndLine, JournalWriter, Outcome } from './journal.ts'
 import { LoadStatistics, roundMs } from './load-statistics.ts'
+import { dueTimes } from './open-loop.ts'
+import type { Reply } from './patient-client.ts'
 import { PaymentMix, type PlannedPayment } from './payment-mix.ts'
-import type { Reply, WalletClient } from './wallet-client.ts'
+import type { WalletClient } from './wallet-client.ts'
 
 export interface LoadOptions {
   /** Payments a second. */
@@ -37,13 +39,8 @@ export class LoadGenerator {
 
   /** Sends payments until the signal, then waits until each has an outcome. */
   async run(signal: AbortSignal): Promise<void> {
-    const intervalMs = 1000 / this.#options.rate
-    const beganMs = this.nowMs()
-    for (let n = 0; !signal.aborted; n++) {
-      const dueMs = beganMs + n * intervalMs
-      while (dueMs > this.nowMs() && !signal.aborted) await sleep(dueMs - this.nowMs(), signal)
-      if (!signal.aborted) this.#launch(dueMs)
-    }
+    const pace = { rate: this.#options.rate, nowMs: () => this.nowMs(), signal }
+    for await (const dueMs of dueTimes(pace)) this.#launch(dueMs)
     await Promise.all(this.#inFlight)
   }
 
@@ -158,8 +155,4 @@ function isStored(status: number): boolean {
 
 function digest(body: Buffer): string {
   return createHash('sha256').update(body).digest('hex')
-}
-
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(Math.max(1, ms), undefined, { signal }).catch(() => undefined)
 }

@@ -1,4 +1,5 @@
 import { DatabaseError, Pool, type PoolClient } from 'pg'
+import { type FailedOutcome, StoreUnavailable } from './store-unavailable.ts'
 
 /** What the ledger answered to a key: always the same status and the same bytes, however often it is asked. */
 export interface Answer {
@@ -12,18 +13,6 @@ export interface AccountState {
   readonly kind: string
   /** Whole dong; text, since it may exceed what a JSON number holds. */
   readonly balance: string
-}
-
-/** `not-done`: the payment has certainly not happened. `unknown`: it may have; asking again with its key tells. */
-export type FailedOutcome = 'not-done' | 'unknown'
-
-export class LedgerUnavailable extends Error {
-  readonly outcome: FailedOutcome
-
-  constructor(outcome: FailedOutcome, cause: unknown) {
-    super(`the ledger gave no answer, outcome ${outcome}`, { cause })
-    this.outcome = outcome
-  }
 }
 
 export interface LedgerOptions {
@@ -94,7 +83,7 @@ export class PaymentLedger {
   async #answer(call: string, parameters: readonly unknown[]): Promise<Answer> {
     const rows = await this.#run<Answer>(`SELECT status, body, replayed FROM ${call}`, parameters)
     const answer = rows[0]
-    if (answer === undefined) throw new LedgerUnavailable('unknown', new Error('no row'))
+    if (answer === undefined) throw new StoreUnavailable('unknown', new Error('no row'))
     return answer
   }
 
@@ -108,7 +97,7 @@ export class PaymentLedger {
       const outcome = outcomeOf(error)
       // After an unknown outcome the connection may still be busy with the statement: it is not used again.
       client.release(outcome === 'unknown')
-      throw new LedgerUnavailable(outcome, error)
+      throw new StoreUnavailable(outcome, error)
     }
   }
 
@@ -116,7 +105,7 @@ export class PaymentLedger {
     try {
       return await this.#pool.connect()
     } catch (error) {
-      throw new LedgerUnavailable('not-done', error)
+      throw new StoreUnavailable('not-done', error)
     }
   }
 }

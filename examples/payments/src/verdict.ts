@@ -1,3 +1,5 @@
+import type { Findings } from './findings.ts'
+
 /**
  * What can be wrong, gravest first. Each is counted by payment, account or hold, as said here.
  */
@@ -43,27 +45,4 @@ export interface Verdict extends Readonly<Record<Corruption, number>> {
   readonly samples: Readonly<Partial<Record<Corruption, readonly string[]>>>
 }
 
-/** Collects what the checks find, in bounded memory. */
-export class Findings {
-  readonly counts = Object.fromEntries(names().map((name) => [name, 0])) as Record<Corruption, number>
-  readonly samples: Partial<Record<Corruption, string[]>> = {}
-
-  found(corruption: Corruption, key: string): void {
-    this.add(corruption, 1, [key])
-  }
-
-  /** So many, of which some are named. */
-  add(corruption: Corruption, count: number, keys: readonly string[]): void {
-    if (count === 0) return
-    this.counts[corruption] += count
-    this.samples[corruption] = [...(this.samples[corruption] ?? []), ...keys].slice(0, 10)
-  }
-
-  gravest(): Corruption | undefined {
-    return names().find((name) => this.counts[name] > 0)
-  }
-}
-
-function names(): Corruption[] {
-  return Object.keys(corruptions) as Corruption[]
-}
+export type LedgerFindings = Findings<Corruption>

@@ -4,8 +4,9 @@
  *     WALLET_DATABASE_URL=… node wallet-main.ts [--port 0] [--connections 16]
  */
 import { parseArgs } from 'node:util'
-import { printLine, requiredVariable, runMain, wholeNumber } from './environment.ts'
+import { requiredVariable, runMain, wholeNumber } from './environment.ts'
 import { PaymentLedger } from './payment-ledger.ts'
+import { serveUntilStopped } from './serve.ts'
 import { createWalletServer } from './wallet-server.ts'
 
 await runMain(async () => {
@@ -21,17 +22,7 @@ await runMain(async () => {
   })
   const app = createWalletServer(ledger)
   await ledger.warmUp()
-  const address = await app.listen({ host: '127.0.0.1', port: wholeNumber(values.port, '--port') })
-  printLine({ port: Number(new URL(address).port) })
-  await stopSignal()
-  await app.close()
+  await serveUntilStopped(app, wholeNumber(values.port, '--port'))
   await ledger.close()
   return 0
 })
-
-async function stopSignal(): Promise<void> {
-  await new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve)
-    process.once('SIGINT', resolve)
-  })
-}

@@ -1,15 +1,10 @@
 import { createHash } from 'node:crypto'
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
-import { type Answer, LedgerUnavailable, type PaymentLedger } from './payment-ledger.ts'
-import { WalletMetrics } from './wallet-metrics.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Answer, PaymentLedger } from './payment-ledger.ts'
+import { createServiceApp, keyHeader } from './service-app.ts'
 
 /** Numbers in JSON are exact only up to 2^53 − 1; larger amounts and fractions are refused, never rounded. */
 const wholeNumber = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER }
-const keyHeader = {
-  type: 'object',
-  required: ['idempotency-key'],
-  properties: { 'idempotency-key': { type: 'string', pattern: '^[!-~]{1,200}$' } },
-}
 const holdPath = { type: 'object', properties: { id: { type: 'string', pattern: '^[1-9][0-9]{0,17}$' } } }
 
 interface TopUp {
@@ -31,27 +26,10 @@ interface ById {
 }
 
 export function createWalletServer(ledger: PaymentLedger): FastifyInstance {
-  const app = fastify({
-    logger: { level: process.env.WALLET_LOG_LEVEL ?? 'warn', stream: process.stderr },
-    // Whatever is not exactly as described is refused: a string is no amount, an unknown field no detail to ignore.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-  })
+  const app = createServiceApp({ name: 'wallet', ready: () => ledger.ping() })
   addPayments(app, ledger)
   addHolds(app, ledger)
   addAccounts(app, ledger)
-  addOperations(app, ledger, measure(app))
-  app.setErrorHandler<Error & { statusCode?: number }>(async (error, request, reply) => {
-    if (error instanceof LedgerUnavailable) {
-      // Not a warning: while a database is away, every request would write one. The metrics count them.
-      request.log.info({ outcome: error.outcome, cause: sqlState(error.cause) }, 'no answer from the ledger')
-      return await reply.code(503).header('retry-after', '1').send({ outcome: error.outcome })
-    }
-    if (error.statusCode !== undefined && error.statusCode < 500) {
-      return await reply.code(error.statusCode).send({ error: error.message })
-    }
-    request.log.error({ name: error.name }, 'unexpected error')
-    return await reply.code(500).send({ outcome: 'unknown' })
-  })
   return app
 }
 
@@ -97,25 +75,6 @@ function addAccounts(app: FastifyInstance, ledger: PaymentLedger): void {
   })
 }
 
-function addOperations(app: FastifyInstance, ledger: PaymentLedger, metrics: WalletMetrics): void {
-  app.get('/health/live', async () => ({ live: true }))
-  app.get('/health/ready', async () => {
-    await ledger.ping()
-    return { ready: true }
-  })
-  app.get('/metrics', async (_request, reply) => await reply.type(metrics.contentType).send(await metrics.text()))
-}
-
-function measure(app: FastifyInstance): WalletMetrics {
-  const metrics = new WalletMetrics()
-  app.addHook('onResponse', async (request, reply) => {
-    if (request.method === 'POST') {
-      metrics.observe(request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000)
-    }
-  })
-  return metrics
-}
-
 /** Sends the stored bytes as they are: a repeated request gets the very same answer. */
 async function send(reply: FastifyReply, answer: Answer): Promise<FastifyReply> {
   if (answer.replayed) reply.header('idempotent-replayed', 'true')
@@ -135,10 +94,4 @@ function keyOf(request: FastifyRequest): string {
 
 function requestHash(...parts: ReadonlyArray<string | number>): Buffer {
   return createHash('sha256').update(parts.join('|')).digest()
-}
-
-/** The part of a database's error that holds no values. */
-function sqlState(cause: unknown): string {
-  if (!(cause instanceof Error)) return 'none'
-  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name
 }
