@@ -18,7 +18,9 @@ export async function fetchMavenArtifacts(folder: string, { jars, trees = [] }: 
   await writeFile(project, projectFile(folder, { jars, trees }))
   // A repository of its own: two Mavens that write to the same one at once can spoil it.
   const repository = `-Dmaven.repo.local=${join(folder, 'repository')}`
-  await runProgram(maven, ['--quiet', '--batch-mode', repository, '--file', project, 'package'])
+  const args = ['--quiet', '--batch-mode', repository, '--file', project, 'package']
+  // Maven complains on standard output.
+  await runProgram('/bin/sh', ['-c', 'exec "$0" "$@" >&2', maven, ...args])
 }
 
 /** Name of the file that the artifact arrives as. */
