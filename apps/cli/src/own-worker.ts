@@ -13,6 +13,7 @@ export function startOwnWorker(invocation: Invocation, log: Log, { hostsMoves }:
     stateDirectory,
     controlUrl: io.env.REPLATFORM_CONTROL_URL || undefined,
     moverMain: new URL('./mover-main.ts', import.meta.url),
+    guardMain: new URL('./guard-main.ts', import.meta.url),
     version,
     mostMoves: hostsMoves ? undefined : 0,
     describeRoute,

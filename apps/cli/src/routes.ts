@@ -2,11 +2,12 @@
 import { createPgbouncerRouting } from '@replatform/connector-pgbouncer/routing'
 import { postgresqlRoute } from '@replatform/connector-postgresql/route'
 import { withSession } from '@replatform/connector-postgresql/session'
-import type { Endpoint, Log, Route } from '@replatform/core/connector'
+import type { Endpoint, Log, Mover, Route } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import type { EstateStore, StoreKind } from '@replatform/core/estate'
-import type { Side } from '@replatform/core/move'
+import type { Direction, Side } from '@replatform/core/move'
 import type { Routing } from '@replatform/core/routing'
+import type { MoveSpec } from '@replatform/engine/mover-protocol'
 import type { ResolveSecret } from './secrets.ts'
 
 export const routes: readonly Route[] = [postgresqlRoute]
@@ -28,6 +29,23 @@ export function describeRoute(store: EstateStore) {
 export function endpointOf(store: EstateStore, side: Side, resolveSecret: ResolveSecret): Endpoint {
   const { kind, url, service } = store[side]
   return { kind, url: resolveSecret(url), service }
+}
+
+export interface OpenMoverOptions {
+  readonly direction: Direction
+  readonly resolveSecret: ResolveSecret
+  readonly log: Log
+}
+
+/** Opens the route of a move one way: its old and new sides are source and target of the flow, or the reverse. */
+export function openMover(
+  { name, store, tools }: MoveSpec,
+  { direction, resolveSecret, log }: OpenMoverOptions,
+): Mover {
+  const old = endpointOf(store, 'source', resolveSecret)
+  const next = endpointOf(store, 'target', resolveSecret)
+  const [source, target] = direction === 'forward' ? [old, next] : [next, old]
+  return routeFor(store).open({ move: name, direction, source, target, tools, workers: store.workers ?? 4, log })
 }
 
 type Probe = (endpoint: Endpoint, side: Side) => Promise<string>

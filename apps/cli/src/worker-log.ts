@@ -19,6 +19,11 @@ export function openWorkerLog(stateDirectory: string): Logger {
   }
 }
 
+/** The guard of a cutover may outlive the worker, whose streams are gone then. */
+export function openGuardLog(stateDirectory: string): Logger {
+  return createLog(pino.destination({ dest: join(stateDirectory, 'guard.log'), mode: 0o600, sync: true }))
+}
+
 /** One line of JSON an entry. */
 export function createLog(destination: DestinationStream): Logger {
   return pino(

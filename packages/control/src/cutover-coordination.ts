@@ -1,6 +1,13 @@
 import type { Routing } from '@replatform/core/routing'
-import { type CutoverOptions, type CutoverOutcome, cutOver, recoverCutover } from '@replatform/engine/cutover'
+import {
+  type CutoverOptions,
+  type CutoverOutcome,
+  cutOver,
+  recoverCutover,
+  type StepJournal,
+} from '@replatform/engine/cutover'
 import type { CutoverStatus } from './api-types.ts'
+import { CutoverGuard } from './cutover-guard.ts'
 import { CutoverJournal } from './cutover-journal.ts'
 import { participantOf } from './cutover-participants.ts'
 import type { CutoverRecord } from './cutover-records.ts'
@@ -26,10 +33,19 @@ export async function endCutover(
   const { id, direction, budgetMs } = cutover
   const journal = new CutoverJournal(services.journal, services.clock, cutover)
   const routings = await services.connectors.createRoutings(store)
+  const guard = await startGuard(move, cutover)
   try {
     const participant = participantOf({ name: move.name, direction, budgetMs, supervisor, routings })
     const { decisions, clock } = services
-    const outcome = await procedure({ id, direction, budgetMs, participants: [participant], decisions, journal, clock })
+    const outcome = await procedure({
+      id,
+      direction,
+      budgetMs,
+      participants: [participant],
+      decisions,
+      journal: guarded(journal, guard),
+      clock,
+    })
     const end = {
       outcome: outcome.decision.outcome,
       pauseMs: outcome.pauseMs === null ? null : Math.round(outcome.pauseMs),
@@ -38,8 +54,35 @@ export async function endCutover(
     if (cutover.outcome === null) await services.cutovers.end(cutover, end)
     return { outcome, status: await cutoverStatus(services, { ...cutover, ...end }) }
   } finally {
+    guard?.end()
     await flush(move, journal)
     await disposeAll(routings)
+  }
+}
+
+/** Without a guard a coordinator that dies leaves writes held until the next worker comes; that is no reason to stop. */
+async function startGuard({ services, store, name }: HostedMove, cutover: CutoverRecord): Promise<CutoverGuard | null> {
+  const { guard, estate, log } = services
+  if (!guard) return null
+  const { main, ...where } = guard
+  const { id, direction, budgetMs } = cutover
+  const moves = [{ name, store, tools: estate.tools ?? {} }]
+  const order = { id, direction, budgetMs, moves, ...where }
+  return CutoverGuard.start(main, order, log).catch((thrown) => {
+    log.error({ move: name, err: thrown }, 'The cutover has no guard.')
+    return null
+  })
+}
+
+/** The guard is armed before anything is held. */
+function guarded(journal: CutoverJournal, guard: CutoverGuard | null): StepJournal {
+  return {
+    started: async (step) => {
+      if (step.name === 'hold') await guard?.arm()
+      journal.started(step)
+    },
+    finished: (step, ms) => journal.finished(step, ms),
+    failed: (step, error) => journal.failed(step, error),
   }
 }
 

@@ -4,6 +4,7 @@ import type { Routing } from '@replatform/core/routing'
 import type { Clock } from '@replatform/engine/clock'
 import type { DecisionStore } from '@replatform/engine/decision-store'
 import type { AuditLog } from './audit-log.ts'
+import type { GuardOrder } from './cutover-guard.ts'
 import type { CutoverIntents } from './cutover-intents.ts'
 import type { CutoverRecords } from './cutover-records.ts'
 import type { Journal } from './journal.ts'
@@ -35,6 +36,8 @@ export interface Services {
   readonly audit: AuditLog
   readonly decisions: DecisionStore
   readonly intents: CutoverIntents
+  /** The process that guards a cutover, and where it finds decisions; null where none is wanted. */
+  readonly guard: (Pick<GuardOrder, 'decisionsPath' | 'stateDirectory'> & { readonly main: URL }) | null
   readonly connectors: Connectors
   readonly startMover: (move: string) => MoverProcess
   readonly clock: Clock

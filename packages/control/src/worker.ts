@@ -30,6 +30,8 @@ export interface WorkerOptions extends Connectors {
   readonly controlUrl?: string | undefined
   /** Module that a mover process runs. */
   readonly moverMain: URL
+  /** Module that guards a cutover while writes are held; without one a coordinator that dies leaves them held. */
+  readonly guardMain?: URL | undefined
   /** Shown in the status. */
   readonly version: string
   /** How many moves this worker hosts at once; all of the estate where it is not given, and none for 0. */
@@ -57,7 +59,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const database = opened.use(await openDatabase(options, directory))
   const intents = database.kind === 'pglite' ? await FileCutoverIntents.open(directory.intentsPath) : null
   const decisions = await openDecisions(database, directory)
-  const services = createServices(options, database, { decisions, intents: intents ?? noIntents })
+  const services = createServices(options, database, {
+    decisions,
+    intents: intents ?? noIntents,
+    guard: guardOf(options, database, directory),
+  })
   for (const [name, store] of Object.entries(estate.stores)) {
     await services.moves.ensure(name, options.describeRoute(store).name)
   }
@@ -127,6 +133,16 @@ function openDatabase({ controlUrl, log }: WorkerOptions, directory: StateDirect
   return openSharedDatabase(controlUrl, log)
 }
 
+function guardOf(
+  { guardMain }: WorkerOptions,
+  database: ControlDatabase,
+  directory: StateDirectory,
+): Services['guard'] {
+  if (!guardMain) return null
+  const decisionsPath = database.kind === 'pglite' ? directory.decisionsPath : null
+  return { main: guardMain, decisionsPath, stateDirectory: directory.path }
+}
+
 async function openDecisions(database: ControlDatabase, directory: StateDirectory): Promise<DecisionStore> {
   if (database.kind === 'postgresql') return new PostgresqlDecisionStore(database)
   return FileDecisionStore.open(directory.decisionsPath)
@@ -135,7 +151,7 @@ async function openDecisions(database: ControlDatabase, directory: StateDirector
 function createServices(
   options: WorkerOptions,
   database: ControlDatabase,
-  flushed: Pick<Services, 'decisions' | 'intents'>,
+  flushed: Pick<Services, 'decisions' | 'intents' | 'guard'>,
 ): Services {
   const { estate, log, moverMain, clock = systemClock } = options
   const moves = new MoveRecords(database, estate.estate)

@@ -10,6 +10,7 @@ export interface FileWorkerOptions {
   readonly stores: Readonly<Record<string, string>>
   readonly controlUrl?: string | undefined
   readonly mostMoves?: number | undefined
+  readonly isGuarded?: boolean | undefined
   readonly log?: Log
 }
 
@@ -19,6 +20,7 @@ export function startFileWorker({
   stores,
   controlUrl,
   mostMoves,
+  isGuarded,
   log = silent,
 }: FileWorkerOptions): Promise<Worker> {
   return startWorker({
@@ -27,6 +29,7 @@ export function startFileWorker({
     controlUrl,
     mostMoves,
     moverMain: new URL('./file-mover-main.ts', import.meta.url),
+    guardMain: isGuarded ? new URL('./file-guard-main.ts', import.meta.url) : undefined,
     version: '0.0.0-test',
     describeRoute: () => ({
       name: 'file→file',

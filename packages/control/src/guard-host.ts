@@ -1,0 +1,120 @@
+/** The guard's own process; see `cutover-guard.ts`. It needs no control database, only the record of decisions. */
+import type { Log, Mover } from '@replatform/core/connector'
+import type { Direction } from '@replatform/core/move'
+import type { Routing } from '@replatform/core/routing'
+import { type Clock, systemClock } from '@replatform/engine/clock'
+import { recoverCutover } from '@replatform/engine/cutover'
+import type { CutoverParticipant } from '@replatform/engine/cutover-participant'
+import type { DecisionStore } from '@replatform/engine/decision-store'
+import { directFlow } from '@replatform/engine/direct-flow'
+import type { MoveSpec } from '@replatform/engine/mover-protocol'
+import type { FromGuard, GuardOrder, ToGuard } from './cutover-guard.ts'
+import { FileDecisionStore } from './file-decision-store.ts'
+
+export interface GuardHostOptions {
+  readonly openLog: (stateDirectory: string) => Log
+  readonly openMover: (spec: MoveSpec, direction: Direction, log: Log) => Mover
+  readonly createRoutings: (spec: MoveSpec, log: Log) => readonly Routing[]
+  /** For a control database that several workers share. */
+  readonly openSharedDecisions: (log: Log) => Promise<DecisionStore>
+  readonly clock?: Clock
+}
+
+/** A coordinator that lives gets this long beyond its budget to notice by itself. */
+const slackMs = 1_000
+
+/** Resolves when the cutover has ended, by whomever. */
+export async function serveGuard(options: GuardHostOptions): Promise<void> {
+  const order = await nextMessage<{ order: GuardOrder }>('order')
+  const host = new GuardHost(order.order, options)
+  await host.open()
+  const isArmed = await Promise.race([nextMessage<{ tell: 'armed' }>('tell').then(() => true), disconnected()])
+  if (!isArmed) return
+  const over = (options.clock ?? systemClock).sleep(order.order.budgetMs + slackMs).then(() => 'overrun' as const)
+  const ended = nextMessage('tell').then(() => 'ended' as const)
+  const gone = disconnected().then(() => 'gone' as const)
+  answer('armed')
+  let event = await Promise.race([ended, gone, over])
+  if (event === 'overrun' && (await host.isDecided())) event = await Promise.race([ended, gone])
+  if (event !== 'ended') await host.endCutover(event)
+}
+
+class GuardHost {
+  readonly #order: GuardOrder
+  readonly #options: GuardHostOptions
+  readonly #log: Log
+  #decisions: DecisionStore | null = null
+
+  constructor(order: GuardOrder, options: GuardHostOptions) {
+    this.#order = order
+    this.#options = options
+    this.#log = options.openLog(order.stateDirectory)
+  }
+
+  async open(): Promise<void> {
+    const { decisionsPath } = this.#order
+    this.#decisions =
+      decisionsPath === null
+        ? await this.#options.openSharedDecisions(this.#log)
+        : await FileDecisionStore.open(decisionsPath)
+    answer('ready')
+  }
+
+  /** From then on the coordinator only goes forward, and a living one needs no help. */
+  async isDecided(): Promise<boolean> {
+    return (await this.#decisions?.read(this.#order.id)) !== undefined
+  }
+
+  async endCutover(why: 'gone' | 'overrun'): Promise<void> {
+    const { clock = systemClock } = this.#options
+    const log = this.#log
+    const { id, direction, budgetMs, moves } = this.#order
+    log.warn({ cutover: id, why }, 'The guard ends the cutover.')
+    await using opened = new AsyncDisposableStack()
+    const participants = moves.map((spec) => this.#participant(spec, opened))
+    const journal = {
+      started: ({ name }: { name: string }) => log.info({ cutover: id, step: name }, 'The guard begins a step.'),
+      finished: () => {},
+      failed: ({ name }: { name: string }, error: unknown) =>
+        log.error({ cutover: id, step: name, err: error }, 'A step of the guard failed.'),
+    }
+    const decisions = this.#decisions as DecisionStore
+    const { decision } = await recoverCutover({ id, direction, budgetMs, participants, decisions, journal, clock })
+    log.warn({ cutover: id, outcome: decision.outcome }, 'The guard has ended the cutover.')
+  }
+
+  #participant(spec: MoveSpec, opened: AsyncDisposableStack): CutoverParticipant {
+    const open = (direction: Direction) => directFlow(opened.use(this.#options.openMover(spec, direction, this.#log)))
+    const { direction } = this.#order
+    return {
+      name: spec.name,
+      flow: open(direction),
+      back: open(direction === 'forward' ? 'reverse' : 'forward'),
+      // Its mover ended with the coordinator, or is refused by the epoch and the fence.
+      stop: async () => {},
+      routings: this.#options.createRoutings(spec, this.#log).map((routing) => opened.use(routing)),
+    }
+  }
+}
+
+function answer(message: FromGuard): void {
+  if (process.connected) process.send?.(message, undefined, undefined, () => {})
+}
+
+function nextMessage<T extends object>(key: 'order' | 'tell'): Promise<T> {
+  return new Promise((resolve) => {
+    const handler = (message: ToGuard) => {
+      if (!(key in message)) return
+      process.off('message', handler)
+      resolve(message as T)
+    }
+    process.on('message', handler)
+  })
+}
+
+function disconnected(): Promise<false> {
+  return new Promise((resolve) => {
+    if (!process.connected) resolve(false)
+    else process.once('disconnect', () => resolve(false))
+  })
+}
