@@ -6,6 +6,7 @@
 import type { CompareOptions, OpenOptions } from '@replatform/core/connector'
 import { type CompareReport, type CompareResult, isEqual } from '@replatform/core/difference'
 import { ReplatformError } from '@replatform/core/errors'
+import type { Side } from '@replatform/core/move'
 import { compareKeys, compareTables } from './compare.ts'
 import { type FlowKey, readFlow } from './flow-store.ts'
 import type { Follower } from './follower.ts'
@@ -27,9 +28,8 @@ const readOnly = 'BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY'
 export async function compareAligned(options: AlignedCompareOptions): Promise<CompareReport> {
   const { open, key } = options
   const startedAt = performance.now()
-  const { move } = open
-  await using source = disposable(await openSession({ endpoint: open.source, side: 'source', move, role: 'compare' }))
-  await using target = disposable(await openSession({ endpoint: open.target, side: 'target', move, role: 'compare' }))
+  await using sessions = await openBoth(open)
+  const { source, target } = sessions
   const at = options.at === 'live' ? await align(options, source, target) : await takeAsItIs(source, target)
   const flow = await readFlow(target, key)
   const scope = flow?.comparedAt == null ? 'all' : options.scope
@@ -37,7 +37,8 @@ export async function compareAligned(options: AlignedCompareOptions): Promise<Co
   if (scope === 'changed') await requireSameShape(source, target)
   const results = await compare({ ...options, scope }, source, target)
   const equal = results.every(isEqual)
-  if (equal) await recordEqual(open, key, at)
+  // Inside the pause nobody waits for what the end of it makes void.
+  if (equal && options.at === 'live') await recordEqual(open, key, at)
   return { scope, at: formatLsn(at), equal, seconds: (performance.now() - startedAt) / 1_000, results }
 }
 
@@ -45,7 +46,7 @@ async function compare(options: AlignedCompareOptions, source: Session, target: 
   const { report, signal } = options
   const common = { source, target, ...(report ? { report } : {}), ...(signal ? { signal } : {}) }
   if (options.scope === 'all') return compareTables(common)
-  return compareKeys({ ...common, changed: changedKeys(options) })
+  return compareKeys({ ...common, changed: changedKeys(options, target) })
 }
 
 /**
@@ -95,26 +96,20 @@ async function takeAsItIs(source: Session, target: Session): Promise<Lsn> {
   return parseLsn((rows[0] as { position: string }).position)
 }
 
-/** In pages, so that memory stays flat however much was written. */
-async function* changedKeys({
-  open,
-  key,
-}: AlignedCompareOptions): AsyncIterable<{ relation: string; keys: string[][] }> {
-  const session = await openSession({ endpoint: open.target, side: 'target', move: open.move, role: 'compare' })
-  try {
-    await session.query('BEGIN')
-    await session.query({
-      text: `DECLARE changed NO SCROLL CURSOR FOR SELECT c.relation, to_json(c.key) AS key FROM replatform.changed c
-             WHERE c.move = $1 AND c.direction = $2 ORDER BY c.relation, c.key`,
-      values: [key.move, key.direction],
-    })
-    for (;;) {
-      const { rows } = await session.query('FETCH 5000 FROM changed')
-      if (rows.length === 0) return
-      for (const [relation, keys] of groupByRelation(rows as ChangedRow[])) yield { relation, keys }
-    }
-  } finally {
-    await session.end().catch(() => {})
+/** In pages, so that memory stays flat however much was written; in the snapshot that is compared. */
+async function* changedKeys(
+  { key }: AlignedCompareOptions,
+  target: Session,
+): AsyncIterable<{ relation: string; keys: string[][] }> {
+  await target.query({
+    text: `DECLARE changed NO SCROLL CURSOR FOR SELECT c.relation, to_json(c.key) AS key FROM replatform.changed c
+           WHERE c.move = $1 AND c.direction = $2 ORDER BY c.relation, c.key`,
+    values: [key.move, key.direction],
+  })
+  for (;;) {
+    const { rows } = await target.query('FETCH 5000 FROM changed')
+    if (rows.length === 0) return
+    for (const [relation, keys] of groupByRelation(rows as ChangedRow[])) yield { relation, keys }
   }
 }
 
@@ -151,6 +146,16 @@ async function recordEqual(open: OpenOptions, key: FlowKey, at: Lsn): Promise<vo
   })
 }
 
-function disposable(session: Session): Session & AsyncDisposable {
-  return Object.assign(session, { [Symbol.asyncDispose]: () => session.end().catch(() => {}) })
+/** At once, since connecting is what takes the time in a write pause. */
+async function openBoth(open: OpenOptions): Promise<{ source: Session; target: Session } & AsyncDisposable> {
+  const session = (side: Side) => openSession({ endpoint: open[side], side, move: open.move, role: 'compare' })
+  const [source, target] = await Promise.allSettled([session('source'), session('target')])
+  const close = async () => {
+    for (const opened of [source, target]) if (opened.status === 'fulfilled') await opened.value.end().catch(() => {})
+  }
+  if (source.status === 'fulfilled' && target.status === 'fulfilled') {
+    return { source: source.value, target: target.value, [Symbol.asyncDispose]: close }
+  }
+  await close()
+  throw source.status === 'rejected' ? source.reason : (target as PromiseRejectedResult).reason
 }
