@@ -72,8 +72,10 @@ async function receive(server: ActivemqServer, address: string): Promise<unknown
 
 async function connect(server: ActivemqServer, password = server.password): Promise<Connection & AsyncDisposable> {
   const { host, port, user: username, authority } = server
-  const tls = authority === undefined ? {} : { transport: 'tls' as const, ca: authority }
+  const tls = authority === undefined ? {} : { transport: 'tls' as const, ca: authority, servername: 'localhost' }
   const connection = rhea.create_container().connect({ host, port, username, password, reconnect: false, ...tls })
+  // Without anybody listening, rhea prints it.
+  connection.on('disconnected', () => {})
   await Promise.race([
     once(connection, 'connection_open'),
     once(connection, 'disconnected').then(() => Promise.reject(new Error('The broker closed the connection'))),

@@ -7,9 +7,10 @@ import { ActivemqStatistics } from './activemq-statistics.ts'
 import { stompLogin } from './activemq-stomp.ts'
 import { type ServerCertificate, serverCertificate, writeCertificate } from './certificate-authority.ts'
 import { Daemon } from './daemon.ts'
+import { type ExternalServer, externalAuthority, externalServer } from './external-server.ts'
 import { freePort } from './free-port.ts'
 import { java17 } from './java-runtime.ts'
-import { RigServer } from './rig-server.ts'
+import { RigServer, type ServerControl } from './rig-server.ts'
 import { runProgram } from './run-program.ts'
 
 export interface ActivemqUser {
@@ -31,48 +32,81 @@ export interface ActivemqOptions {
 
 const admin = { user: 'rig', password: 'rig-activemq' }
 
+/** `RIG_ACTIVEMQ_URL` and `RIG_AMAZON_MQ_ACTIVEMQ_URL` (AMQP 1.0) name brokers to be used instead. */
 export async function startActivemq(options: ActivemqOptions = {}): Promise<ActivemqServer> {
   const { flavour = 'plain', configuration = defaultConfiguration, tls = flavour === 'amazon-mq' } = options
+  const external = externalServer(flavour === 'plain' ? 'activemq' : 'amazon-mq-activemq')
+  if (external) return externalBroker(external)
   if (flavour === 'amazon-mq') {
     assertPermittedByAmazonMq(configuration)
     if (!tls) throw new Error('Amazon MQ takes no plain connections')
   }
   const certificate = await serverCertificate(tls)
   const files = await activemqFiles()
+  const authority = certificate?.authority
+  let ports: BrokerPorts = { stomp: 0, jolokia: 0 }
   const daemon: Daemon = await Daemon.create({
     name: 'activemq',
     program: await java17(),
     args: () => javaArguments(files, daemon, options.heapMb ?? 256),
-    ready: () => stompLogin({ host: daemon.host, port: server.stompPort, ...admin, ca: certificate?.authority }),
+    // STOMP is the last to be opened.
+    ready: () => stompLogin({ host: daemon.host, port: ports.stomp, ...admin, ca: authority }),
     readyWithinMs: 90_000,
   })
-  const server = new ActivemqServer(daemon, certificate?.authority)
   try {
-    await server.start({ ...options, configuration }, certificate)
-    return server
+    const keyStore = certificate && (await writeKeyStore(daemon, certificate))
+    await daemon.start(async (amqp) => {
+      ports = { stomp: await freePort(), jolokia: await freePort() }
+      await writeConfiguration({ daemon, ports: { amqp, ...ports }, keyStore, configuration, users: options.users })
+    })
+    return new ActivemqServer(daemon, { ...admin, authority, ...ports })
   } catch (error) {
-    await server[Symbol.asyncDispose]()
+    await daemon[Symbol.asyncDispose]()
     throw error
   }
 }
 
+interface BrokerPorts {
+  readonly stomp: number
+  readonly jolokia: number
+}
+
+/** Its other two ports are those of Amazon MQ, or ActiveMQ's own without TLS. */
+function externalBroker(external: ExternalServer): ActivemqServer {
+  const { username, password, protocol } = external.url
+  const secure = protocol === 'amqps:'
+  return new ActivemqServer(external, {
+    user: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    authority: secure ? externalAuthority() : undefined,
+    stomp: secure ? 61614 : 61613,
+    jolokia: secure ? 8162 : 8161,
+  })
+}
+
+interface BrokerAccess extends BrokerPorts {
+  readonly user: string
+  readonly password: string
+  readonly authority: string | undefined
+}
+
 export class ActivemqServer extends RigServer {
-  readonly user = admin.user
-  readonly password = admin.password
+  /** Of the rig's own administrator. */
+  readonly user: string
+  readonly password: string
   /** The certificate, in PEM, that clients have to trust; `undefined` without TLS. */
   readonly authority: string | undefined
-  readonly #daemon: Daemon
-  #stompPort = 0
-  #jolokiaPort = 0
+  readonly stompPort: number
+  readonly statistics: ActivemqStatistics
 
-  constructor(daemon: Daemon, authority: string | undefined) {
-    super(daemon)
-    this.#daemon = daemon
+  constructor(control: ServerControl, { user, password, authority, stomp, jolokia }: BrokerAccess) {
+    super(control)
+    this.user = user
+    this.password = password
     this.authority = authority
-  }
-
-  get stompPort(): number {
-    return this.#stompPort
+    this.stompPort = stomp
+    const url = `${authority ? 'https' : 'http'}://${control.host}:${jolokia}/api/jolokia/`
+    this.statistics = new ActivemqStatistics(url, { user, password, ca: authority })
   }
 
   /** Address of its AMQP 1.0. */
@@ -84,41 +118,35 @@ export class ActivemqServer extends RigServer {
     return this.#address(this.authority ? 'stomp+ssl' : 'stomp', this.stompPort, user, password)
   }
 
-  get statistics(): ActivemqStatistics {
-    const scheme = this.authority ? 'https' : 'http'
-    return new ActivemqStatistics(`${scheme}://${this.host}:${this.#jolokiaPort}/api/jolokia/`, {
-      ...admin,
-      ca: this.authority,
-    })
-  }
-
-  async start(
-    { configuration, users }: ActivemqOptions & { readonly configuration: string },
-    certificate: ServerCertificate | undefined,
-  ): Promise<void> {
-    const daemon = this.#daemon
-    const keyStore = certificate && (await writeKeyStore(daemon, certificate))
-    const security = certificate ? '+ssl' : ''
-    await daemon.write('log4j2.properties', logging)
-    await daemon.write('jolokia-access.xml', jolokiaAccess)
-    await daemon.start(async (port) => {
-      this.#stompPort = await freePort()
-      this.#jolokiaPort = await freePort()
-      // Readiness is asked of STOMP, which therefore comes last.
-      const connectors = {
-        amqp: `amqp${security}://${this.host}:${port}`,
-        stomp: `stomp${security}://${this.host}:${this.#stompPort}`,
-      }
-      const xml = { configuration, dataFolder: daemon.path('data'), connectors, keyStore }
-      const everybody = { ...users, [admin.user]: { password: admin.password, groups: ['admins'] } }
-      await daemon.write('activemq.xml', brokerXml({ ...xml, users: everybody }))
-      await daemon.write('jolokia.properties', jolokiaProperties(daemon, this.#jolokiaPort, keyStore))
-    })
-  }
-
   #address(scheme: string, port: number, user: string, password: string): string {
     return `${scheme}://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${this.host}:${port}`
   }
+}
+
+interface BrokerSetup {
+  readonly daemon: Daemon
+  readonly ports: BrokerPorts & { readonly amqp: number }
+  readonly keyStore: KeyStore | undefined
+  readonly configuration: string
+  readonly users: ActivemqOptions['users']
+}
+
+async function writeConfiguration({ daemon, ports, keyStore, configuration, users }: BrokerSetup): Promise<void> {
+  const security = keyStore ? '+ssl' : ''
+  const xml = brokerXml({
+    configuration,
+    dataFolder: daemon.path('data'),
+    users: { ...users, [admin.user]: { password: admin.password, groups: ['admins'] } },
+    connectors: {
+      amqp: `amqp${security}://${daemon.host}:${ports.amqp}`,
+      stomp: `stomp${security}://${daemon.host}:${ports.stomp}`,
+    },
+    keyStore,
+  })
+  await daemon.write('activemq.xml', xml)
+  await daemon.write('jolokia.properties', jolokiaProperties(daemon, ports.jolokia, keyStore))
+  await daemon.write('jolokia-access.xml', jolokiaAccess)
+  await daemon.write('log4j2.properties', logging)
 }
 
 function javaArguments({ classpath, agent }: ActivemqFiles, daemon: Daemon, heapMb: number): string[] {

@@ -1,42 +1,52 @@
 /**
- * Debian's RabbitMQ without its service: every node has its own home, cookie, port mapper and ports, so that several
- * live side by side, and is gone when it is disposed of or when this process dies.
+ * Debian's RabbitMQ 3.10 without its service: every node has its own home, cookie, port mapper and ports, so that
+ * several live side by side, and is gone when it is disposed of or when this process dies.
  */
+import {
+  type CertificateFiles,
+  type ServerCertificate,
+  serverCertificate,
+  writeCertificate,
+} from './certificate-authority.ts'
 import { Daemon } from './daemon.ts'
 import { debianProgram } from './debian-package.ts'
+import { type ExternalServer, externalAuthority, externalServer } from './external-server.ts'
 import { freePort } from './free-port.ts'
+import { amazonMqDefaults, amazonMqFeatureFlags, assertPermittedByAmazonMq } from './rabbitmq-amazon-mq.ts'
 import { startEpmd } from './rabbitmq-epmd.ts'
 import { type RabbitmqDefinitions, RabbitmqManagement } from './rabbitmq-management.ts'
+import { RigServer, type ServerControl } from './rig-server.ts'
 
 export interface RabbitmqOptions {
+  /** `amazon-mq`: TLS only, its plugins, its settings and its default policy. */
+  readonly flavour?: 'plain' | 'amazon-mq'
   /** Imported when the node is ready: users, virtual hosts, queues, exchanges, bindings, policies. */
   readonly definitions?: RabbitmqDefinitions
   /** Beyond management, shovel and federation. */
   readonly plugins?: readonly string[]
   /** Lines of its rabbitmq.conf, over the rig's own. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Clients must use TLS; `true` for a certificate of the rig's authority. */
+  readonly tls?: boolean | ServerCertificate
 }
 
 const basicPlugins = ['rabbitmq_management', 'rabbitmq_shovel', 'rabbitmq_federation']
-const host = '127.0.0.1'
 const admin = { user: 'rig', password: 'rig-rabbitmq' }
 // The one in /usr/sbin insists on root or on the service's user.
 const program = '/usr/lib/rabbitmq/bin/rabbitmq-server'
 
+/** `RIG_RABBITMQ_URL` and `RIG_AMAZON_MQ_RABBITMQ_URL` name brokers to be used instead. */
 export async function startRabbitmq(options: RabbitmqOptions = {}): Promise<RabbitmqServer> {
-  await debianProgram('rabbitmq-server', 'rabbitmq-server')
-  const epmd = await startEpmd()
-  const daemon = await Daemon.create({
-    name: 'rabbitmq',
-    program,
-    args: () => [],
-    env: () => environment(daemon, epmd),
-    ready: () => server.management.call('GET', `health/checks/port-listener/${daemon.port}`),
-    readyWithinMs: 90_000,
-  })
-  const server = new RabbitmqServer(daemon, epmd)
+  const { flavour = 'plain', definitions, tls = flavour === 'amazon-mq' } = options
+  const external = externalServer(flavour === 'plain' ? 'rabbitmq' : 'amazon-mq-rabbitmq')
+  if (flavour === 'amazon-mq') {
+    assertPermittedByAmazonMq(options)
+    if (!tls) throw new Error('Amazon MQ takes no plain connections')
+  }
+  const server = external ? externalBroker(external) : await startNode(options, await serverCertificate(tls))
   try {
-    await server.start(options)
+    if (flavour === 'amazon-mq' && !external) await server.management.importDefinitions(amazonMqDefaults)
+    if (definitions) await server.management.importDefinitions(definitions)
     return server
   } catch (error) {
     await server[Symbol.asyncDispose]()
@@ -44,87 +54,109 @@ export async function startRabbitmq(options: RabbitmqOptions = {}): Promise<Rabb
   }
 }
 
-export class RabbitmqServer implements AsyncDisposable {
-  readonly host = host
-  readonly user = admin.user
-  readonly password = admin.password
-  readonly #daemon: Daemon
-  readonly #epmd: Daemon
-  #management: RabbitmqManagement | undefined
+async function startNode(
+  options: RabbitmqOptions,
+  certificate: ServerCertificate | undefined,
+): Promise<RabbitmqServer> {
+  await debianProgram('rabbitmq-server', 'rabbitmq-server')
+  const authority = certificate?.authority
+  let management = managementOf({ ...admin, authority, host: '', managementPort: 0 })
+  const epmd = await startEpmd()
+  const daemon: Daemon = await Daemon.create({
+    name: 'rabbitmq',
+    program,
+    args: () => [],
+    env: () => environment(daemon, epmd, options),
+    ready: () => management.call('GET', `health/checks/port-listener/${daemon.port}`),
+    readyWithinMs: 90_000,
+  })
+  try {
+    const files = certificate && (await writeCertificate(daemon, certificate))
+    await daemon.write('enabled_plugins', `[${[...basicPlugins, ...(options.plugins ?? [])].join(',')}].\n`)
+    let managementPort = 0
+    await daemon.start(async (port) => {
+      managementPort = await freePort()
+      management = managementOf({ ...admin, authority, host: daemon.host, managementPort })
+      const ports = { port, managementPort, distributionPort: await freePort() }
+      await daemon.write('rabbitmq.conf', configFile({ host: daemon.host, ports, files, settings: options.settings }))
+    })
+    return new RabbitmqServer(daemon, { ...admin, authority, managementPort }, epmd)
+  } catch (error) {
+    await daemon[Symbol.asyncDispose]()
+    await epmd[Symbol.asyncDispose]()
+    throw error
+  }
+}
 
-  constructor(daemon: Daemon, epmd: Daemon) {
-    this.#daemon = daemon
+/** Its management listens where RabbitMQ puts it, which Amazon MQ does as well. */
+function externalBroker(external: ExternalServer): RabbitmqServer {
+  const { username, password, protocol } = external.url
+  const secure = protocol === 'amqps:'
+  return new RabbitmqServer(external, {
+    user: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    authority: secure ? externalAuthority() : undefined,
+    managementPort: secure ? 15671 : 15672,
+  })
+}
+
+interface BrokerAccess {
+  readonly user: string
+  readonly password: string
+  readonly authority: string | undefined
+  readonly managementPort: number
+}
+
+function managementOf({ host, user, password, authority, managementPort }: BrokerAccess & { readonly host: string }) {
+  const url = `${authority ? 'https' : 'http'}://${host}:${managementPort}`
+  return new RabbitmqManagement(url, { user, password, ca: authority })
+}
+
+export class RabbitmqServer extends RigServer {
+  /** Of the rig's own administrator. */
+  readonly user: string
+  readonly password: string
+  /** The certificate, in PEM, that clients have to trust; `undefined` without TLS. */
+  readonly authority: string | undefined
+  /** Its HTTP API, as the rig's own administrator. */
+  readonly management: RabbitmqManagement
+  readonly #epmd: Daemon | undefined
+
+  constructor(control: ServerControl, access: BrokerAccess, epmd?: Daemon) {
+    super(control)
+    this.user = access.user
+    this.password = access.password
+    this.authority = access.authority
+    this.management = managementOf({ ...access, host: control.host })
     this.#epmd = epmd
   }
 
-  /** Where it speaks AMQP. */
-  get port(): number {
-    return this.#daemon.port
-  }
-
-  get pid(): number {
-    return this.#daemon.pid
-  }
-
-  get logFile(): string {
-    return this.#daemon.logFile
-  }
-
-  /** Its HTTP API, as the rig's own administrator. */
-  get management(): RabbitmqManagement {
-    if (!this.#management) throw new Error('RabbitMQ was not started')
-    return this.#management
-  }
-
+  /** Address of its AMQP 0-9-1. */
   url({ user = this.user, password = this.password, vhost = '/' } = {}): string {
     const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
-    return `amqp://${credentials}@${this.host}:${this.port}/${encodeURIComponent(vhost)}`
+    const scheme = this.authority ? 'amqps' : 'amqp'
+    return `${scheme}://${credentials}@${this.host}:${this.port}/${encodeURIComponent(vhost)}`
   }
 
-  async start({ definitions, plugins = [], settings = {} }: RabbitmqOptions): Promise<void> {
-    await this.#daemon.write('enabled_plugins', `[${[...basicPlugins, ...plugins].join(',')}].\n`)
-    await this.#daemon.start(async (port) => {
-      const managementPort = await freePort()
-      this.#management = new RabbitmqManagement(`http://${host}:${managementPort}`, admin)
-      const ports = { port, managementPort, distributionPort: await freePort() }
-      await this.#daemon.write('rabbitmq.conf', configFile(ports, settings))
-    })
-    if (definitions) await this.management.importDefinitions(definitions)
-  }
-
-  /** Ends in order; what is durable is there after `restart`. */
-  async stop(): Promise<void> {
-    await this.#daemon.stop()
-  }
-
-  async kill(): Promise<void> {
-    await this.#daemon.kill()
-  }
-
-  async restart(): Promise<void> {
-    await this.#daemon.restart()
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#daemon[Symbol.asyncDispose]()
-    await this.#epmd[Symbol.asyncDispose]()
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]()
+    await this.#epmd?.[Symbol.asyncDispose]()
   }
 }
 
-interface NodePorts {
-  readonly port: number
-  readonly managementPort: number
-  readonly distributionPort: number
+interface NodeSetup {
+  readonly host: string
+  readonly ports: { readonly port: number; readonly managementPort: number; readonly distributionPort: number }
+  readonly files: CertificateFiles | undefined
+  readonly settings: RabbitmqOptions['settings']
 }
 
-function configFile({ port, managementPort, distributionPort }: NodePorts, settings: Readonly<Record<string, string>>) {
+function configFile({ host, ports, files, settings }: NodeSetup): string {
   const all = {
-    'listeners.tcp.default': `${host}:${port}`,
+    ...listeners(host, ports, files),
+    'distribution.listener.port_range.min': String(ports.distributionPort),
+    'distribution.listener.port_range.max': String(ports.distributionPort),
     'distribution.listener.interface': host,
-    'management.tcp.ip': host,
-    'management.tcp.port': String(managementPort),
-    'distribution.listener.port_range.min': String(distributionPort),
-    'distribution.listener.port_range.max': String(distributionPort),
     // In place of guest, whose password everybody knows.
     'default_user': admin.user,
     'default_pass': admin.password,
@@ -140,7 +172,29 @@ function configFile({ port, managementPort, distributionPort }: NodePorts, setti
     .join('')
 }
 
-function environment(daemon: Daemon, epmd: Daemon): Record<string, string> {
+function listeners(host: string, { port, managementPort }: NodeSetup['ports'], files: CertificateFiles | undefined) {
+  if (!files) {
+    return {
+      'listeners.tcp.default': `${host}:${port}`,
+      'management.tcp.ip': host,
+      'management.tcp.port': String(managementPort),
+    }
+  }
+  return {
+    'listeners.tcp': 'none',
+    'listeners.ssl.default': `${host}:${port}`,
+    'ssl_options.cacertfile': files.authority,
+    'ssl_options.certfile': files.certificate,
+    'ssl_options.keyfile': files.key,
+    'management.ssl.ip': host,
+    'management.ssl.port': String(managementPort),
+    'management.ssl.cacertfile': files.authority,
+    'management.ssl.certfile': files.certificate,
+    'management.ssl.keyfile': files.key,
+  }
+}
+
+function environment(daemon: Daemon, epmd: Daemon, { flavour }: RabbitmqOptions): Record<string, string> {
   return {
     // Erlang keeps its cookie there.
     HOME: daemon.folder,
@@ -157,5 +211,6 @@ function environment(daemon: Daemon, epmd: Daemon): Record<string, string> {
     RABBITMQ_LOG_BASE: daemon.path('log'),
     // Its script then becomes the server instead of waiting for it: the id that we know is the server's.
     RUNNING_UNDER_SYSTEMD: 'true',
+    ...(flavour === 'amazon-mq' ? { RABBITMQ_FEATURE_FLAGS: amazonMqFeatureFlags.join(',') } : {}),
   }
 }
