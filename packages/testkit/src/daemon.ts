@@ -9,6 +9,8 @@ export interface DaemonOptions {
   /** What its folder is called. */
   readonly name: string
   readonly program: string
+  /** Where its folder is made: a small disk, say. The machine's temporary folder unless said. */
+  readonly within?: string | undefined
   /** Its arguments on a given port. Every user of the machine can read them: no secret belongs here. */
   readonly args: (port: number) => readonly string[]
   /** Given a function, it is asked at each start, when folder and port are known. */
@@ -45,7 +47,7 @@ export class Daemon implements AsyncDisposable {
   /** Makes the folder; starts nothing yet. */
   static async create(options: DaemonOptions): Promise<Daemon> {
     const user = await unprivilegedUser()
-    return new Daemon(options, await createTempFolder(options.name, user), user)
+    return new Daemon(options, await createTempFolder(options.name, user, options.within), user)
   }
 
   get port(): number {

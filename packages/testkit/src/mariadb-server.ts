@@ -19,6 +19,8 @@ import { RigServer, type ServerControl } from './rig-server.ts'
 import { runProgram } from './run-program.ts'
 
 export interface MariadbOptions {
+  /** Where its folder is made: a small disk, say. */
+  readonly within?: string
   /** `rds`: the ordinary user is RDS's master, who has no SUPER and none of the rights that stand in for it. */
   readonly flavour?: 'plain' | 'rds'
   /** Lines of its [mariadbd] section, over the rig's own. */
@@ -49,6 +51,7 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   const template = await dataTemplate(await unprivilegedUser())
   const certificate = await serverCertificate(tls)
   const daemon = await Daemon.create({
+    within: options.within,
     name: 'mariadb',
     program,
     args: () => [`--defaults-file=${daemon.path('my.cnf')}`],

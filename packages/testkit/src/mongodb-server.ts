@@ -14,6 +14,8 @@ import { pythonEnvironment } from './python-environment.ts'
 import type { ServerControl } from './rig-server.ts'
 
 export interface MongodbOptions {
+  /** Where its folder is made: a small disk, say. */
+  readonly within?: string
   /** 1 unless said. With three, one may be killed. */
   readonly members?: 1 | 3
   /** `documentdb`: behind a model of what Amazon DocumentDB refuses; one member only. */
@@ -155,6 +157,7 @@ interface MemberOptions {
 async function startMember({ options, key, certificate }: MemberOptions): Promise<Daemon> {
   const { flavour, oplogMegabytes = 64 } = options
   const daemon = await Daemon.create({
+    within: options.within,
     name: 'mongodb',
     program: await findMongod(),
     args: (port) => [

@@ -19,6 +19,8 @@ export interface PostgresqlOptions {
   /** Lines of postgresql.conf, over the rig's own. */
   readonly settings?: Readonly<Record<string, string>>
   readonly superuserPassword?: string
+  /** Where its folder is made: a small disk, say. */
+  readonly within?: string
 }
 
 const rigSettings = {
@@ -37,7 +39,7 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
   const user = await unprivilegedUser()
   const binaries = await postgresqlBinaries(options.major, user)
   const template = await postgresqlTemplate(binaries, user)
-  const folder = await createTempFolder(`postgresql-${options.major}`, user)
+  const folder = await createTempFolder(`postgresql-${options.major}`, user, options.within)
   const server = new PostgresqlServer({
     major: options.major,
     program: join(binaries.folder, 'bin', 'postgres'),

@@ -15,6 +15,8 @@ import { freePort } from './free-port.ts'
 import { RigServer, type ServerControl } from './rig-server.ts'
 
 export interface RedisOptions {
+  /** Where its folder is made: a small disk, say. */
+  readonly within?: string
   /** Redis 7.0 unless said. */
   readonly engine?: 'redis' | 'valkey'
   /** `elasticache`: users are refused what ElastiCache refuses them. */
@@ -45,6 +47,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 
   const certificate = await serverCertificate(tls)
   const daemon = await Daemon.create({
+    within: options.within,
     name: engine,
     program: await findServer(engine),
     args: () => ['redis.conf'],

@@ -82,7 +82,16 @@ export class ServerProcess {
 
 /** Ids of the processes whose working directory is `folder`: a PostgreSQL server with all its children. */
 export async function processesIn(folder: string): Promise<number[]> {
+  return processesWhere((workingFolder) => workingFolder === folder)
+}
+
+/** Ids of the processes that work in `folder` or in a folder of it. */
+export async function processesUnder(folder: string): Promise<number[]> {
+  return processesWhere((workingFolder) => workingFolder === folder || workingFolder.startsWith(`${folder}/`))
+}
+
+async function processesWhere(matches: (workingFolder: string) => boolean): Promise<number[]> {
   const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const folders = await Promise.all(ids.map((id) => readlink(`/proc/${id}/cwd`).catch(() => undefined)))
-  return ids.filter((_, index) => folders[index] === folder).map(Number)
+  const folders = await Promise.all(ids.map((id) => readlink(`/proc/${id}/cwd`).catch(() => '')))
+  return ids.filter((_, index) => matches(folders[index] ?? '')).map(Number)
 }

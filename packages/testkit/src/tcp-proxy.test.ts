@@ -47,6 +47,38 @@ test('what a black hole took in arrives after restore', async () => {
   expect(String((await answer)[0])).toBe('lost?')
 })
 
+test('a half-open connection takes everything and answers nothing, until it learns the truth', async () => {
+  await using echo = await startEcho()
+  await using proxy = await startTcpProxy(echo)
+  using client = await open(proxy)
+  await ask(client, 'ping')
+  proxy.halfOpen()
+  client.write('lost')
+  using next = await open(proxy)
+  expect(await ask(next, 'new')).toBe('new')
+  expect(client.read()).toBeNull()
+  expect(client.closed).toBe(false)
+  const reset = once(client, 'data')
+  await proxy.restore()
+  await expect(reset).rejects.toMatchObject({ code: 'ECONNRESET' })
+})
+
+test('under a limit data takes its time, and arrives whole', async () => {
+  await using echo = await startEcho()
+  await using proxy = await startTcpProxy(echo)
+  using client = await open(proxy)
+  proxy.limitBandwidth(100_000)
+  const startedMs = performance.now()
+  client.write(Buffer.alloc(10_000))
+  let bytes = 0
+  for await (const data of client) {
+    bytes += (data as Buffer).length
+    if (bytes === 10_000) break
+  }
+  // There and back at 100 kB/s. More is possible on a busy machine, less is not.
+  expect(performance.now() - startedMs).toBeGreaterThan(190)
+})
+
 test('an end of the server is an end for the client', async () => {
   await using echo = await startEcho()
   await using proxy = await startTcpProxy(echo)

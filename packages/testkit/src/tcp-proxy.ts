@@ -8,8 +8,15 @@ export class TcpProxy implements AsyncDisposable {
   readonly #target: { readonly host: string; readonly port: number }
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  /** The server's connection of each client's. */
+  readonly #pairs = new Map<Socket, Socket>()
+  /** Clients whose server is gone without their knowing. */
+  readonly #halfOpen = new Set<Socket>()
   #port = 0
   #delayMs = 0
+  #bytesPerSecond = Number.POSITIVE_INFINITY
+  /** When what was let through under the limit will all have passed. */
+  #busyUntilMs = 0
   #opened = Promise.resolve()
   #open: (() => void) | undefined
 
@@ -65,6 +72,24 @@ export class TcpProxy implements AsyncDisposable {
     this.#open = resolve
   }
 
+  /**
+   * Servers see their open connections reset; clients are not told, and what they send vanishes: a server that lost
+   * power and came back. New connections go through. `restore` resets the clients, as the server would by then.
+   */
+  halfOpen(): void {
+    for (const [client, server] of this.#pairs) {
+      this.#halfOpen.add(client)
+      client.unpipe()
+      client.resume()
+      server.resetAndDestroy()
+    }
+  }
+
+  /** All connections share so much, both directions together, until `restore`. */
+  limitBandwidth(bytesPerSecond: number): void {
+    this.#bytesPerSecond = bytesPerSecond
+  }
+
   /** Each piece of data arrives later by so much, in both directions. */
   delay(ms: number): void {
     this.#delayMs = ms
@@ -73,6 +98,9 @@ export class TcpProxy implements AsyncDisposable {
   /** Ends every fault. */
   async restore(): Promise<void> {
     this.#delayMs = 0
+    this.#bytesPerSecond = Number.POSITIVE_INFINITY
+    this.#busyUntilMs = 0
+    for (const client of this.#halfOpen) client.resetAndDestroy()
     this.#open?.()
     this.#open = undefined
     if (!this.#server.listening) await this.listen()
@@ -88,6 +116,11 @@ export class TcpProxy implements AsyncDisposable {
   #forward(client: Socket): void {
     const { host, port } = this.#target
     const server = connect({ host, port })
+    this.#pairs.set(client, server)
+    client.once('close', () => {
+      this.#pairs.delete(client)
+      this.#halfOpen.delete(client)
+    })
     for (const [socket, other] of [
       [client, server],
       [server, client],
@@ -98,7 +131,7 @@ export class TcpProxy implements AsyncDisposable {
       socket.on('error', () => other.resetAndDestroy())
       socket.on('close', () => {
         this.#sockets.delete(socket)
-        if (!other.writableEnded) other.destroySoon()
+        if (!other.writableEnded && !this.#halfOpen.has(other)) other.destroySoon()
       })
       socket.pipe(this.#wire()).pipe(other)
     }
@@ -106,15 +139,24 @@ export class TcpProxy implements AsyncDisposable {
 
   #wire(): Transform {
     return new Transform({
-      transform: (data, _encoding, done) => {
-        void this.#passage().then(() => done(null, data))
+      transform: (data: Buffer, _encoding, done) => {
+        void this.#passage(data.length).then(() => done(null, data))
       },
     })
   }
 
-  async #passage(): Promise<void> {
+  async #passage(bytes: number): Promise<void> {
     await this.#opened
-    if (this.#delayMs > 0) await sleep(this.#delayMs)
+    const waitMs = this.#queueMs(bytes) + this.#delayMs
+    if (waitMs > 0) await sleep(waitMs)
+  }
+
+  /** How long these bytes take to get through behind all that came before them. */
+  #queueMs(bytes: number): number {
+    if (this.#bytesPerSecond === Number.POSITIVE_INFINITY) return 0
+    const nowMs = performance.now()
+    this.#busyUntilMs = Math.max(nowMs, this.#busyUntilMs) + (bytes * 1_000) / this.#bytesPerSecond
+    return this.#busyUntilMs - nowMs
   }
 }
 

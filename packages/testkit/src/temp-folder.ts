@@ -34,8 +34,9 @@ export class TempFolder implements AsyncDisposable {
   }
 }
 
-export async function createTempFolder(prefix: string, owner?: OsUser): Promise<TempFolder> {
-  const folder = new TempFolder(await mkdtemp(join(tmpdir(), `${prefix}-`)))
+/** Made in the machine's temporary folder unless `within` names another, which the owner must be able to enter. */
+export async function createTempFolder(prefix: string, owner?: OsUser, within = tmpdir()): Promise<TempFolder> {
+  const folder = new TempFolder(await mkdtemp(join(within, `${prefix}-`)))
   if (owner) await chown(folder.path, owner.uid, owner.gid)
   return folder
 }

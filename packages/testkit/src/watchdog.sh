@@ -16,4 +16,6 @@ if [ "$pid" -gt 0 ]; then
   done
   kill -KILL "$pid" 2>/dev/null
 fi
+# A small disk of the rig may be mounted there.
+! mountpoint -q "$1" || umount -l "$1"
 rm -rf "$1"
