@@ -1,4 +1,3 @@
-import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort } from './free-port.ts'
 import { type OsUser, unprivilegedUser } from './os-user.ts'
@@ -78,18 +77,12 @@ export class Daemon implements AsyncDisposable {
 
   /** Writes a file that only the daemon and we can read, and returns its path. */
   async write(name: string, content: string | Buffer): Promise<string> {
-    const path = this.path(name)
-    await writeFile(path, content, { mode: 0o600 })
-    if (this.#user) await chown(path, this.#user.uid, this.#user.gid)
-    return path
+    return this.#folder.write(name, content)
   }
 
   /** Makes a folder for the daemon in its own, and returns its path. */
   async makeFolder(name: string): Promise<string> {
-    const path = this.path(name)
-    await mkdir(path, { mode: 0o700 })
-    if (this.#user) await chown(path, this.#user.uid, this.#user.gid)
-    return path
+    return this.#folder.makeFolder(name)
   }
 
   /** Takes a free port and starts on it; `configure` writes what depends on the port. */

@@ -33,32 +33,33 @@ export class ExternalServer implements ServerControl {
   }
 
   get pid(): number {
-    throw this.#refusal('has no process here')
+    throw this.refusal('has no process here')
   }
 
   get logFile(): string {
-    throw this.#refusal('has no log here')
+    throw this.refusal('has no log here')
   }
 
   get folder(): string {
-    throw this.#refusal('has no folder here')
+    throw this.refusal('has no files here')
   }
 
   async stop(): Promise<void> {
-    throw this.#refusal('is not ours to stop')
+    throw this.refusal('is not ours to stop')
   }
 
   async kill(): Promise<void> {
-    throw this.#refusal('is not ours to kill')
+    throw this.refusal('is not ours to kill')
   }
 
   async restart(): Promise<void> {
-    throw this.#refusal('is not ours to restart')
+    throw this.refusal('is not ours to restart')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  #refusal(reason: string): Error {
+  /** What every call gets that only a server of ours can answer. */
+  refusal(reason: string): Error {
     return new Error(`The server that ${this.#variable} names ${reason}`)
   }
 }

@@ -1,7 +1,7 @@
 /** Debian's PgBouncer on a free port of loopback, gone when it is disposed of or when this process dies. */
-import { access, chown, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
+import { debianProgram } from './debian-package.ts'
 import { freePort } from './free-port.ts'
 import { type OsUser, unprivilegedUser } from './os-user.ts'
 import { ServerProcess } from './server-process.ts'
@@ -28,7 +28,7 @@ export interface PgbouncerOptions {
 const admin = { user: 'pgbouncer_admin', password: 'rig-pgbouncer-admin' }
 
 export async function startPgbouncer(options: PgbouncerOptions): Promise<PgbouncerServer> {
-  const program = await findProgram()
+  const program = await debianProgram('pgbouncer', 'pgbouncer')
   const user = await unprivilegedUser()
   const folder = await createTempFolder('pgbouncer', user)
   const server = new PgbouncerServer({ program, folder, user })
@@ -112,10 +112,7 @@ export class PgbouncerServer implements AsyncDisposable {
   }
 
   async writeOwned(name: string, content: string): Promise<void> {
-    const { folder, user } = this.#installation
-    const path = join(folder.path, name)
-    await writeFile(path, content, { mode: 0o600 })
-    if (user) await chown(path, user.uid, user.gid)
+    await this.#installation.folder.write(name, content)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -159,20 +156,6 @@ export class PgbouncerServer implements AsyncDisposable {
     const lines = Object.entries(all).map(([name, value]) => `${name} = ${value}`)
     return `%include ${this.configFile}\n\n[pgbouncer]\n${lines.join('\n')}\n`
   }
-}
-
-async function findProgram(): Promise<string> {
-  // Debian puts it where only root's PATH leads.
-  const folders = ['/usr/sbin', ...(process.env.PATH ?? '').split(':')]
-  for (const folder of folders) {
-    const program = join(folder, 'pgbouncer')
-    const found = await access(program).then(
-      () => true,
-      () => false,
-    )
-    if (found) return program
-  }
-  throw new Error('pgbouncer is not on this machine: apt-get install pgbouncer')
 }
 
 function databasesFile(databases: PgbouncerOptions['databases']): string {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import pg from 'pg'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { type PostgresqlServer, startPostgresql } from './postgresql-server.ts'
 import { processesIn } from './server-process.ts'
 
@@ -33,6 +33,16 @@ test('a wrong password is refused', async () => {
   await expect(client.connect()).rejects.toMatchObject({ code: '28P01' })
 })
 
+test('TLS is all that it speaks, under a certificate of the rig', async () => {
+  await using server = await startPostgresql({ major: 17, tls: true })
+  const [row] = await server.query<{ ssl: boolean }>('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()')
+  expect(row).toEqual({ ssl: true })
+  const plain = new pg.Client({ connectionString: server.url().replace(/\?.*/, '') })
+  await expect(plain.connect()).rejects.toMatchObject({ code: '28000' })
+  const untrusting = new pg.Client({ connectionString: server.url().replace(/&sslrootcert=.*/, '') })
+  await expect(untrusting.connect()).rejects.toThrow(/self-signed|unable to (get|verify)/)
+})
+
 test('two servers of one major are two clusters', async () => {
   await using one = await startPostgresql({ major: 15 })
   await using other = await startPostgresql({ major: 15 })
@@ -41,6 +51,22 @@ test('two servers of one major are two clusters', async () => {
 
 test('a server that cannot start says why', async () => {
   await expect(startPostgresql({ major: 15, settings: { shared_buffers: 'plenty' } })).rejects.toThrow(/shared_buffers/)
+})
+
+test("somebody's own server takes the place of ours, and is never stopped", async () => {
+  await using theirs = await startPostgresql({ major: 15 })
+  vi.stubEnv('RIG_POSTGRESQL_15_URL', theirs.url())
+  try {
+    await using server = await startPostgresql({ major: 15 })
+    await server.createDatabase('ledger')
+    expect(server.url('ledger')).toBe(theirs.url('ledger'))
+    await expect(server.kill()).rejects.toThrow('RIG_POSTGRESQL_15_URL')
+    await expect(server.restart()).rejects.toThrow('RIG_POSTGRESQL_15_URL')
+    expect(() => server.dataDir).toThrow('RIG_POSTGRESQL_15_URL')
+  } finally {
+    vi.unstubAllEnvs()
+  }
+  expect(await theirs.query('SELECT 1 AS one', 'ledger')).toEqual([{ one: 1 }])
 })
 
 async function setting(server: PostgresqlServer, name: string): Promise<string | undefined> {

@@ -2,10 +2,12 @@
  * A real PostgreSQL of a given major on a free port of loopback, with scram passwords and logical decoding, gone
  * without a trace when it is disposed of or when this process dies.
  */
-import { appendFile } from 'node:fs/promises'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
+import { type ServerCertificate, serverCertificate, writeCertificate } from './certificate-authority.ts'
 import { giveOwnIdentity } from './cluster-identity.ts'
+import { ExternalServer, externalServer } from './external-server.ts'
 import { freePort } from './free-port.ts'
 import { type OsUser, unprivilegedUser } from './os-user.ts'
 import { pollUntil } from './poll-until.ts'
@@ -19,6 +21,8 @@ export interface PostgresqlOptions {
   /** Lines of postgresql.conf, over the rig's own. */
   readonly settings?: Readonly<Record<string, string>>
   readonly superuserPassword?: string
+  /** Clients must use TLS; `true` for a certificate of the rig's authority, which the addresses name. */
+  readonly tls?: boolean | ServerCertificate
   /** Where its folder is made: a small disk, say. */
   readonly within?: string
 }
@@ -35,21 +39,23 @@ const rigSettings = {
   log_timezone: 'UTC',
 }
 
+/** `RIG_POSTGRESQL_13_URL` and the like name servers, and their superusers, to be used instead. */
 export async function startPostgresql(options: PostgresqlOptions): Promise<PostgresqlServer> {
+  const external = externalServer(`postgresql-${options.major}`)
+  if (external) return new PostgresqlServer(external, options.major)
   const user = await unprivilegedUser()
   const binaries = await postgresqlBinaries(options.major, user)
   const template = await postgresqlTemplate(binaries, user)
   const folder = await createTempFolder(`postgresql-${options.major}`, user, options.within)
-  const server = new PostgresqlServer({
-    major: options.major,
-    program: join(binaries.folder, 'bin', 'postgres'),
-    folder,
-    user,
-  })
+  const program = join(binaries.folder, 'bin', 'postgres')
+  const certificate = await serverCertificate(options.tls ?? false)
+  const server = new PostgresqlServer({ program, folder, user, tls: certificate !== undefined }, options.major)
   try {
     await copyTemplate(template, server.dataDir)
     await giveOwnIdentity(server.dataDir)
-    await appendFile(join(server.dataDir, 'postgresql.conf'), configuration({ ...rigSettings, ...options.settings }))
+    const tlsSettings = certificate ? await requireTls(folder, certificate) : {}
+    const settings = { ...rigSettings, ...tlsSettings, ...options.settings }
+    await appendFile(join(server.dataDir, 'postgresql.conf'), configuration(settings))
     await server.startOnFreePort()
     if (options.superuserPassword !== undefined) await server.changePassword(options.superuserPassword)
     return server
@@ -60,28 +66,37 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
 }
 
 interface Installation {
-  readonly major: PostgresqlMajor
   readonly program: string
   readonly folder: TempFolder
   readonly user: OsUser | undefined
+  readonly tls: boolean
 }
 
 export class PostgresqlServer implements AsyncDisposable {
-  readonly host = '127.0.0.1'
-  readonly superuser = 'postgres'
+  readonly host: string
+  readonly superuser: string
   readonly major: PostgresqlMajor
-  readonly dataDir: string
-  readonly logFile: string
-  readonly #installation: Installation
+  readonly #place: Installation | ExternalServer
   #port = 0
   #password = rigPassword
   #process: ServerProcess | undefined
 
-  constructor(installation: Installation) {
-    this.#installation = installation
-    this.major = installation.major
-    this.dataDir = join(installation.folder.path, 'data')
-    this.logFile = join(installation.folder.path, 'server.log')
+  constructor(place: Installation | ExternalServer, major: PostgresqlMajor) {
+    this.#place = place
+    this.major = major
+    const given = place instanceof ExternalServer ? place.url : undefined
+    this.host = given?.hostname ?? '127.0.0.1'
+    this.#port = Number(given?.port || 5432)
+    this.superuser = decodeURIComponent(given?.username ?? 'postgres')
+    if (given) this.#password = decodeURIComponent(given.password)
+  }
+
+  get dataDir(): string {
+    return join(this.#ours.folder.path, 'data')
+  }
+
+  get logFile(): string {
+    return join(this.#ours.folder.path, 'server.log')
   }
 
   get port(): number {
@@ -95,18 +110,19 @@ export class PostgresqlServer implements AsyncDisposable {
 
   /** Process id of the postmaster. */
   get pid(): number {
+    if (this.#place instanceof ExternalServer) return this.#place.pid
     if (!this.#process?.running) throw new Error('The server does not run')
     return this.#process.pid
   }
 
   get running(): boolean {
-    return this.#process?.running ?? false
+    return this.#place instanceof ExternalServer || (this.#process?.running ?? false)
   }
 
   /** Address of a database, for the superuser unless another is named. */
   url(database = 'postgres', user = this.superuser, password = this.password): string {
     const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
-    return `postgresql://${credentials}@${this.host}:${this.port}/${encodeURIComponent(database)}`
+    return `postgresql://${credentials}@${this.host}:${this.port}/${encodeURIComponent(database)}${this.#tlsParameters}`
   }
 
   /** Rows of one statement, or of the last of several, by the superuser on a connection of its own. */
@@ -125,12 +141,14 @@ export class PostgresqlServer implements AsyncDisposable {
 
   /** `fast` ends sessions and writes a checkpoint; `immediate` leaves recovery to the next start. */
   async stop(mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
+    if (this.#place instanceof ExternalServer) return this.#place.stop()
     await this.#process?.stop(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
     await this.#waitUntilGone()
   }
 
   /** As if the machine lost power, except that what was written to its files stays. */
   async kill(): Promise<void> {
+    if (this.#place instanceof ExternalServer) return this.#place.kill()
     await this.#process?.stop('SIGKILL')
     await this.#waitUntilGone()
   }
@@ -154,13 +172,26 @@ export class PostgresqlServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#place instanceof ExternalServer) return
     await this.#process?.stop('SIGQUIT', 5_000)
     await this.#waitUntilGone()
-    await this.#installation.folder[Symbol.asyncDispose]()
+    await this.#place.folder[Symbol.asyncDispose]()
+  }
+
+  /** How a client is to use TLS stands behind the question mark. */
+  get #tlsParameters(): string {
+    if (this.#place instanceof ExternalServer) return this.#place.url.search
+    if (!this.#place.tls) return ''
+    return `?sslmode=verify-full&sslrootcert=${encodeURIComponent(join(this.#place.folder.path, 'authority.pem'))}`
+  }
+
+  get #ours(): Installation {
+    if (this.#place instanceof ExternalServer) throw this.#place.refusal('has no files here')
+    return this.#place
   }
 
   async #launch(): Promise<void> {
-    const { program, folder, user } = this.#installation
+    const { program, folder, user } = this.#ours
     const launched = await ServerProcess.launch({
       program,
       args: ['-D', this.dataDir, '-p', String(this.port)],
@@ -180,8 +211,17 @@ export class PostgresqlServer implements AsyncDisposable {
       for (const pid of left) killQuietly(pid)
       return left.length === 0
     })
-    this.#installation.folder.guard(undefined)
+    this.#ours.folder.guard(undefined)
   }
+}
+
+/** Writes the certificate where the server finds it, and turns away who comes without TLS. */
+async function requireTls(folder: TempFolder, certificate: ServerCertificate): Promise<Record<string, string>> {
+  const files = await writeCertificate(folder, certificate)
+  const rules = join(folder.path, 'data', 'pg_hba.conf')
+  const text = await readFile(rules, 'utf8')
+  await writeFile(rules, text.replaceAll(/^host\b/gm, 'hostssl'))
+  return { ssl: 'on', ssl_cert_file: files.certificate, ssl_key_file: files.key }
 }
 
 async function queryOnce<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {

@@ -3,17 +3,20 @@
  * model: plain PostgreSQL cannot hand out the extensions and event triggers that RDS allows its master in addition.
  */
 import pg from 'pg'
-import type { PostgresqlServer } from './postgresql-server.ts'
+import { type ExternalServer, externalServer } from './external-server.ts'
+import { PostgresqlServer } from './postgresql-server.ts'
 
 export class RdsServer implements AsyncDisposable {
-  readonly masterUser = 'master'
-  readonly masterPassword = 'rig-master'
+  readonly masterUser: string
+  readonly masterPassword: string
   readonly service = 'rds'
   /** For faults, and to look behind the curtain: nothing that is under test may get its superuser. */
   readonly server: PostgresqlServer
 
-  constructor(server: PostgresqlServer) {
+  constructor(server: PostgresqlServer, external?: ExternalServer) {
     this.server = server
+    this.masterUser = external ? server.superuser : 'master'
+    this.masterPassword = external ? server.password : 'rig-master'
   }
 
   masterUrl(database = 'postgres'): string {
@@ -30,8 +33,16 @@ export class RdsServer implements AsyncDisposable {
   }
 }
 
-/** Gives a server of the rig its `rds_superuser` and its master. The server is from now on disposed of with it. */
+/**
+ * Gives a server of the rig its `rds_superuser` and its master. The server is from now on disposed of with it.
+ * `RIG_RDS_POSTGRESQL_17_URL` and the like name a real one, and its master, to be used instead.
+ */
 export async function asRds(server: PostgresqlServer): Promise<RdsServer> {
+  const external = externalServer(`rds-postgresql-${server.major}`)
+  if (external) {
+    await server[Symbol.asyncDispose]()
+    return new RdsServer(new PostgresqlServer(external, server.major), external)
+  }
   const rds = new RdsServer(server)
   await server.query(`
     CREATE ROLE rds_superuser NOLOGIN;

@@ -22,7 +22,7 @@ test.each(['redis', 'valkey'] as const)(
     expect(Math.min(...held)).toBeGreaterThan(0)
     expect(held.reduce((sum, size) => sum + size)).toBe(keys.length)
     for (const [index, replica] of cluster.replicas.entries()) {
-      await expect.poll(() => replica.command('DBSIZE')).toBe(held[index])
+      await expect.poll(() => replica.command('DBSIZE'), { timeout: 20_000 }).toBe(held[index])
     }
   },
 )

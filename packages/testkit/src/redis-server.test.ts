@@ -40,7 +40,7 @@ test('TLS is all that it speaks, under a certificate of the rig', async () => {
   await expect(ping(server.url().replace('rediss:', 'redis:'))).rejects.toThrow()
   await using replica = await startRedis({ tls: true, replicaOf: server })
   await server.command('SET', 'a', '1')
-  await expect.poll(() => replica.command('GET', 'a')).toBe('1')
+  await expect.poll(() => replica.command('GET', 'a'), { timeout: 20_000 }).toBe('1')
 })
 
 test("somebody's own server takes the place of ours, and is never stopped", async () => {
@@ -62,7 +62,7 @@ test('a replica follows', async () => {
   await using primary = await startRedis()
   await primary.command('SET', 'a', '1')
   await using replica = await startRedis({ replicaOf: primary })
-  await expect.poll(() => replica.command('GET', 'a')).toBe('1')
+  await expect.poll(() => replica.command('GET', 'a'), { timeout: 20_000 }).toBe('1')
 })
 
 test('ElastiCache refuses its users what the rig may still do', async () => {
