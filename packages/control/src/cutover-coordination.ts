@@ -33,7 +33,7 @@ export async function endCutover(
   const { id, direction, budgetMs } = cutover
   const journal = new CutoverJournal(services.journal, services.clock, cutover)
   const routings = await services.connectors.createRoutings(store)
-  const guard = await startGuard(move, cutover)
+  const guard = procedure === begin ? await startGuard(move, cutover) : null
   try {
     const participant = participantOf({ name: move.name, direction, budgetMs, supervisor, routings })
     const { decisions, clock } = services

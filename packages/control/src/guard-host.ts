@@ -1,4 +1,6 @@
 /** The guard's own process; see `cutover-guard.ts`. It needs no control database, only the record of decisions. */
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log, Mover } from '@replatform/core/connector'
 import type { Direction } from '@replatform/core/move'
 import type { Routing } from '@replatform/core/routing'
@@ -10,6 +12,7 @@ import { directFlow } from '@replatform/engine/direct-flow'
 import type { MoveSpec } from '@replatform/engine/mover-protocol'
 import type { FromGuard, GuardOrder, ToGuard } from './cutover-guard.ts'
 import { FileDecisionStore } from './file-decision-store.ts'
+import { StateLock } from './state-lock.ts'
 
 export interface GuardHostOptions {
   readonly openLog: (stateDirectory: string) => Log
@@ -25,10 +28,12 @@ const slackMs = 1_000
 
 /** Resolves when the cutover has ended, by whomever. */
 export async function serveGuard(options: GuardHostOptions): Promise<void> {
-  const order = await nextMessage<{ order: GuardOrder }>('order')
+  const order = await nextMessage('order')
   const host = new GuardHost(order.order, options)
+  await using _alone = await waitUntilAlone(order.order)
   await host.open()
-  const isArmed = await Promise.race([nextMessage<{ tell: 'armed' }>('tell').then(() => true), disconnected()])
+  // One that ended before anything was held needs no guard, whatever becomes of the coordinator later.
+  const isArmed = await Promise.race([nextMessage('tell').then(({ tell }) => tell === 'armed'), disconnected()])
   if (!isArmed) return
   const over = (options.clock ?? systemClock).sleep(order.order.budgetMs + slackMs).then(() => 'overrun' as const)
   const ended = nextMessage('tell').then(() => 'ended' as const)
@@ -97,16 +102,32 @@ class GuardHost {
   }
 }
 
+/**
+ * Without it: (1) a coordinator dies, and its guard is slow; (2) the next worker aborts in its place; (3) another
+ * cutover is decided; (4) the guard, still aborting the first one, opens the old side again. So a guard is ready, and
+ * its cutover begins, only when those of earlier cutovers have gone.
+ */
+async function waitUntilAlone({ stateDirectory, moves }: GuardOrder): Promise<AsyncDisposable> {
+  await using locks = new AsyncDisposableStack()
+  for (const { name } of moves) {
+    for (let lock: StateLock | undefined; !lock; await sleep(20)) {
+      lock = await StateLock.acquire(join(stateDirectory, `guard of ${name}`))
+      if (lock) locks.use(lock)
+    }
+  }
+  return locks.move()
+}
+
 function answer(message: FromGuard): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => {})
 }
 
-function nextMessage<T extends object>(key: 'order' | 'tell'): Promise<T> {
+function nextMessage<Key extends 'order' | 'tell'>(key: Key): Promise<Extract<ToGuard, Record<Key, unknown>>> {
   return new Promise((resolve) => {
     const handler = (message: ToGuard) => {
       if (!(key in message)) return
       process.off('message', handler)
-      resolve(message as T)
+      resolve(message as Extract<ToGuard, Record<Key, unknown>>)
     }
     process.on('message', handler)
   })
