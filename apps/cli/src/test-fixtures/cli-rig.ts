@@ -40,7 +40,6 @@ export class CliRig implements AsyncDisposable {
     this.#env = env
   }
 
-  debug() { return this.#processes.map((p) => p.err.slice(-3000)).slice(-3).join('\n=====\n') }
   get stateDirectory(): string {
     return join(this.folder, '.replatform')
   }

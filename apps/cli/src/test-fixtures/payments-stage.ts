@@ -42,9 +42,7 @@ export class PaymentsStage implements AsyncDisposable {
     const fresh = opened.use(await asRds(await startPostgresql({ major: 17 })))
     for (const server of [old, fresh.server]) await server.query(roles)
     await fresh.server.query(`GRANT owner TO ${fresh.masterUser}`)
-    await fresh.createDatabase(database)
-    // Since 15 a schema is closed to everybody but its owner.
-    await fresh.server.query('GRANT CREATE ON SCHEMA public TO owner', database)
+    await createEmpty(fresh)
     await old.createDatabase(database)
     await old.query(schema, database)
     const pgbouncer = opened.use(
@@ -139,7 +137,6 @@ export class PaymentsStage implements AsyncDisposable {
     await this.paysOn()
     expect(await this.pooler()).toEqual({ port, isPaused: false })
     const other = place === 'old' ? 'new' : 'old'
-    if ((await this.fenceState(other)) !== 'fenced') { console.log('DEBUG', place, JSON.stringify(await this.rig.client.journal('ledger', 60), null, 0).replaceAll('},{', '}\n{')); console.log(await this.old.query('select * from replatform.fence', database), await this.fresh.server.query('select * from replatform.fence', database)); console.log(this.rig.debug()) }
     expect([await this.fenceState(place), await this.fenceState(other)]).toEqual([
       expect.not.stringMatching('fenced'),
       'fenced',
@@ -167,6 +164,12 @@ export class PaymentsStage implements AsyncDisposable {
     expect([code, document.result]).toMatchObject([0, { report: { equal: true } }])
   }
 
+  /** What a person does after a move was cancelled. */
+  async emptyNewSide(): Promise<void> {
+    await this.fresh.server.query(`DROP DATABASE ${database} WITH (FORCE)`)
+    await createEmpty(this.fresh)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#opened.disposeAsync()
   }
@@ -187,6 +190,12 @@ export class PaymentsStage implements AsyncDisposable {
       await client.end().catch(() => {})
     }
   }
+}
+
+async function createEmpty(fresh: RdsServer): Promise<void> {
+  await fresh.createDatabase(database)
+  // Since 15 a schema is closed to everybody but its owner.
+  await fresh.server.query('GRANT CREATE ON SCHEMA public TO owner', database)
 }
 
 interface Parts {
