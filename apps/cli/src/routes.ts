@@ -2,6 +2,8 @@
 import { createPgbouncerRouting } from '@replatform/connector-pgbouncer/routing'
 import { postgresqlRoute } from '@replatform/connector-postgresql/route'
 import { withSession } from '@replatform/connector-postgresql/session'
+import { probeRedis } from '@replatform/connector-redis/probe'
+import { redisRoute } from '@replatform/connector-redis/route'
 import type { Endpoint, Log, Mover, Route } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import type { EstateStore, StoreKind } from '@replatform/core/estate'
@@ -10,7 +12,7 @@ import type { Routing } from '@replatform/core/routing'
 import type { MoveSpec } from '@replatform/engine/mover-protocol'
 import type { ResolveSecret } from './secrets.ts'
 
-export const routes: readonly Route[] = [postgresqlRoute]
+export const routes: readonly Route[] = [postgresqlRoute, redisRoute]
 
 /** Throws `estate.no-route`. */
 export function routeFor({ source, target }: EstateStore): Route {
@@ -57,10 +59,14 @@ export const probes: Readonly<Record<StoreKind, Probe>> = {
       const { rows } = await session.query<{ server_version: string }>('SHOW server_version')
       return `PostgreSQL ${rows[0]?.server_version.split(' ')[0] ?? '?'}`
     }),
+  redis: (endpoint, side) => probeRedis({ url: endpoint.url, side }),
 }
 
 /** The programs that a store's route calls. */
-export const toolsOf: Readonly<Record<StoreKind, readonly string[]>> = { postgresql: ['pg_dump', 'pg_restore'] }
+export const toolsOf: Readonly<Record<StoreKind, readonly string[]>> = {
+  postgresql: ['pg_dump', 'pg_restore'],
+  redis: [],
+}
 
 /** The switchover points in front of a store; none where clients are told some other way. */
 export function createRoutings(store: EstateStore, resolveSecret: ResolveSecret, log: Log): Routing[] {

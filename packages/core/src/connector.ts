@@ -12,9 +12,15 @@ import type { Direction, Side } from './move.ts'
 import type { Position } from './position.ts'
 
 export interface RouteDeclaration {
-  /** `chunks`: read in pieces at one snapshot. `stream`: the change stream itself carries the data. `none`: queues. */
+  /**
+   * `chunks`: read in pieces at one snapshot. `stream`: the change stream itself carries the data, so that there is one
+   * chunk, which begins anew when it was interrupted, and opens the stream that `follow` goes on with. `none`: queues.
+   */
   readonly load: 'chunks' | 'stream' | 'none'
-  /** When `follow` may start. `polled`: the source has no change stream and is asked again and again. */
+  /**
+   * From when on changes are received. `after-load`: by `follow`, from the point that the load began at. `with-load`:
+   * by the load itself, which keeps them for `follow`. `polled`: the source has no change stream and is asked again.
+   */
   readonly follow: 'after-load' | 'with-load' | 'polled'
   /** What refuses a superseded writer: the target's transaction, the batch, or credentials of the epoch. */
   readonly epoch: 'transaction' | 'batch' | 'credentials'
@@ -154,7 +160,11 @@ export interface Mover extends AsyncDisposable {
   groups(): Promise<LoadGroup[]>
   /** The chunks that are not on the target yet, in a good order to load. */
   chunks(): AsyncIterable<Chunk>
-  load(chunk: Chunk, signal: AbortSignal): Promise<Loaded>
+  /**
+   * `progress` is told now and then what of the chunk is on the target so far, and awaited: a chunk that takes long is
+   * seen, and slowed down, while it is loaded.
+   */
+  load(chunk: Chunk, signal: AbortSignal, progress?: (soFar: Loaded) => Promise<void>): Promise<Loaded>
   /** Indexes, constraints, replicas, refresh: what waits until the data is there. */
   finishLoad(report: (step: string) => void): Promise<void>
   /** Applies changes until the signal; raises the epoch as it begins. What it reports is durable on the target. */

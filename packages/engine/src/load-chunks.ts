@@ -6,7 +6,8 @@ export interface LoadChunksOptions {
   readonly workers: number
   readonly throttle: Throttle
   readonly signal: AbortSignal
-  readonly report: (chunk: Chunk, loaded: Loaded) => void
+  /** What a chunk has come to so far; the last time, with `isDone`, in all. */
+  readonly report: (chunk: Chunk, loaded: Loaded, isDone: boolean) => void
 }
 
 /**
@@ -21,9 +22,7 @@ export async function loadChunks(options: LoadChunksOptions): Promise<void> {
     while (!signal.aborted) {
       const next = await chunks.next()
       if (next.done) return
-      const loaded = await options.mover.load(next.value, signal)
-      options.report(next.value, loaded)
-      await options.throttle.spend(loaded.bytes, signal)
+      await loadChunk(options, next.value, signal)
     }
   }
   const workers = Array.from({ length: options.workers }, () =>
@@ -35,4 +34,20 @@ export async function loadChunks(options: LoadChunksOptions): Promise<void> {
   const results = await Promise.allSettled(workers)
   const failure = results.find((result) => result.status === 'rejected')
   if (failure && !options.signal.aborted) throw failure.reason
+}
+
+async function loadChunk(
+  { mover, throttle, report }: LoadChunksOptions,
+  chunk: Chunk,
+  signal: AbortSignal,
+): Promise<void> {
+  let spent = 0
+  const take = async (loaded: Loaded, isDone: boolean) => {
+    report(chunk, loaded, isDone)
+    const bytes = loaded.bytes - spent
+    spent = loaded.bytes
+    await throttle.spend(bytes, signal)
+  }
+  const loaded = await mover.load(chunk, signal, (soFar) => take(soFar, false))
+  await take(loaded, true)
 }

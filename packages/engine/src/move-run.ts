@@ -2,7 +2,7 @@
  * One move from its first chunk on: prepare, full load, indexes, follow. Knows no database and keeps no state of its
  * own: what was done stands on the target, so a new run after a crash goes on where the data says.
  */
-import type { FollowProgress, LoadGroup, Mover } from '@replatform/core/connector'
+import type { Chunk, FollowProgress, Loaded, LoadGroup, Mover } from '@replatform/core/connector'
 import type { MoveState } from '@replatform/core/move'
 import { type Clock, systemClock } from './clock.ts'
 import { loadChunks } from './load-chunks.ts'
@@ -11,6 +11,8 @@ import type { Throttle } from './throttle.ts'
 
 /** Below this lag a move counts as in sync; above ten times it, as catching up again. */
 const inSyncLagMs = 1_000
+/** Between two reports of what goes on by itself. */
+const emitEveryMs = 200
 
 export interface MoveRunOptions {
   readonly mover: Mover
@@ -47,10 +49,15 @@ async function load(options: MoveRunOptions): Promise<void> {
   const groups = await mover.groups()
   const progress = new LoadProgress(groups)
   emit({ event: 'load', groups: progress.groups() })
+  const clock = options.clock ?? systemClock
+  let emittedAt = clock.now()
   await loadChunks({
     ...options,
-    report: (chunk, loaded) => {
-      progress.add(chunk.group, loaded.rows, loaded.bytes)
+    report: (chunk, loaded, isDone) => {
+      progress.take(chunk, loaded, isDone)
+      const now = clock.now()
+      if (!isDone && now - emittedAt < emitEveryMs) return
+      emittedAt = now
       emit({ event: 'load', groups: progress.groups() })
     },
   })
@@ -80,18 +87,26 @@ async function follow(options: MoveRunOptions): Promise<void> {
 class LoadProgress {
   readonly #groups: readonly LoadGroup[]
   readonly #loaded: Map<string, { chunks: number; rows: number; bytes: number }>
+  readonly #inWork = new Map<string, Loaded>()
 
   constructor(groups: readonly LoadGroup[]) {
     this.#groups = groups
     this.#loaded = new Map(groups.map((group) => [group.name, { ...group.done }]))
   }
 
-  add(name: string, rows: number, bytes: number): void {
-    const loaded = this.#loaded.get(name)
+  /** `soFar` is the chunk's own sum, told once or again and again. */
+  take(chunk: Chunk, soFar: Loaded, isDone: boolean): void {
+    const loaded = this.#loaded.get(chunk.group)
     if (!loaded) return
+    const before = this.#inWork.get(chunk.id) ?? { rows: 0, bytes: 0 }
+    loaded.rows += soFar.rows - before.rows
+    loaded.bytes += soFar.bytes - before.bytes
+    if (!isDone) {
+      this.#inWork.set(chunk.id, soFar)
+      return
+    }
+    this.#inWork.delete(chunk.id)
     loaded.chunks += 1
-    loaded.rows += rows
-    loaded.bytes += bytes
   }
 
   groups() {
@@ -129,7 +144,7 @@ class Paced {
 
   offer(progress: FollowProgress): void {
     this.latest = progress
-    if (this.#clock.now() - this.#emittedAt < 200) return
+    if (this.#clock.now() - this.#emittedAt < emitEveryMs) return
     this.#emittedAt = this.#clock.now()
     this.#emit(progress)
   }

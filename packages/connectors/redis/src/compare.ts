@@ -1,0 +1,216 @@
+/**
+ * Compares all keys of two sides by an enumeration of its own (SCAN on each), values by what they hold and not by how
+ * they are encoded, deadlines by the moment they name. Memory does not grow with the number of keys.
+ *
+ * While both sides live, what looks different may only be late. Such keys are looked at once more at one point: the
+ * follower stands still, the source tells values and offset in one transaction, the follower goes on to exactly that
+ * offset, and then the target is looked at.
+ */
+import { createHash } from 'node:crypto'
+import type { CompareResult, Difference, DifferenceKind } from '@replatform/core/difference'
+import type { Connection } from './connection.ts'
+import { isControlKey } from './control-keys.ts'
+import type { Follower } from './follower.ts'
+import { type KeyLook, lookAtKeys, readSizes, scanKeys } from './key-look.ts'
+import { compareLarge } from './large-compare.ts'
+import { readKeyspace } from './server-info.ts'
+import { isSameValue } from './value-digest.ts'
+
+export interface CompareKeysOptions {
+  readonly source: Connection
+  readonly target: Connection
+  /** Major version of the source: before 7 it tells deadlines only by what is left of them. */
+  readonly sourceMajor: number
+  /** Null where nobody follows: what differs is different. */
+  readonly follower: Follower | null
+  readonly signal: AbortSignal | undefined
+  readonly report:
+    | ((progress: { readonly name: string; readonly processed: number; readonly total: number }) => void)
+    | undefined
+}
+
+const mostSamples = 10
+const bytesAtOnce = 16 * 1024 * 1024
+/** Above it a value is compared in pieces. */
+const largeBytes = 16 * 1024 * 1024
+const suspectsAtOnce = 200
+/** Where the source only tells what is left of a deadline. */
+const toleranceMs = 1_000
+
+/** Every database of either side. */
+export async function compareAllKeys(options: CompareKeysOptions): Promise<CompareResult[]> {
+  const [sources, targets] = await Promise.all([readKeyspace(options.source), readKeyspace(options.target)])
+  const databases = [...new Set([...sources.keys(), ...targets.keys()])].sort((a, b) => a - b)
+  const results: CompareResult[] = []
+  for (const db of databases) {
+    const comparison = new DatabaseComparison(options, db, sources.get(db) ?? 0)
+    for await (const keys of scanKeys(options.source, db, options.signal)) await comparison.compare(keys)
+    for await (const keys of scanKeys(options.target, db, options.signal)) await comparison.findExtra(keys)
+    results.push(await comparison.finish())
+  }
+  return results
+}
+
+/** Only the keys that are named. */
+export async function compareSomeKeys(
+  options: CompareKeysOptions,
+  changed: readonly { readonly db: number; readonly keys: readonly Buffer[] }[],
+): Promise<CompareResult[]> {
+  const results: CompareResult[] = []
+  for (const { db, keys } of changed) {
+    const comparison = new DatabaseComparison(options, db, keys.length)
+    for (let at = 0; at < keys.length; at += 1000) await comparison.compare(keys.slice(at, at + 1000))
+    results.push(await comparison.finish())
+  }
+  return results
+}
+
+type Verdict = DifferenceKind | 'matching' | 'absent'
+
+class DatabaseComparison {
+  readonly #options: CompareKeysOptions
+  readonly #db: number
+  readonly #total: number
+  readonly #counts = { processed: 0, matching: 0, mismatched: 0, missing: 0, extra: 0 }
+  readonly #samples: Difference[] = []
+  #suspects: Buffer[] = []
+
+  constructor(options: CompareKeysOptions, db: number, total: number) {
+    this.#options = options
+    this.#db = db
+    this.#total = total
+  }
+
+  async compare(found: readonly Buffer[]): Promise<void> {
+    this.#options.signal?.throwIfAborted()
+    const keys = found.filter((key) => !isControlKey(this.#db, key))
+    const sizes = await readSizes(this.#options.source, this.#db, keys)
+    for (const group of groupBySize(keys, sizes)) await this.#compareGroup(group)
+    for (const [index, key] of keys.entries()) if ((sizes[index] as number) > largeBytes) await this.#compareLarge(key)
+    this.#options.report?.({
+      name: `db${this.#db}`,
+      processed: this.#counts.processed,
+      total: Math.max(this.#total, this.#counts.processed),
+    })
+  }
+
+  /** Those on the target that the source does not have; what it has was compared by the source's own enumeration. */
+  async findExtra(found: readonly Buffer[]): Promise<void> {
+    const keys = found.filter((key) => !isControlKey(this.#db, key))
+    const [, ...exists] = await this.#options.source.pipeline([
+      ['SELECT', this.#db],
+      ...keys.map((key) => ['EXISTS', key]),
+    ])
+    const gone = keys.filter((_, index) => exists[index] === 0)
+    if (gone.length > 0) await this.#compareGroup(gone)
+  }
+
+  async finish(): Promise<CompareResult> {
+    await this.#settleSuspects()
+    return { name: `db${this.#db}`, ...this.#counts, samples: this.#samples }
+  }
+
+  async #compareGroup(keys: readonly Buffer[]): Promise<void> {
+    const { source, target, sourceMajor, follower } = this.#options
+    const [ours, theirs] = await Promise.all([
+      lookAtKeys(source, this.#db, keys, sourceMajor >= 7),
+      lookAtKeys(target, this.#db, keys, true),
+    ])
+    for (const [index, key] of keys.entries()) {
+      const verdict = this.#judge(ours.keys[index] as KeyLook, theirs.keys[index] as KeyLook, ours.nowMs)
+      if (follower && isDifference(verdict)) this.#suspects.push(Buffer.from(key))
+      else this.#count(verdict, key)
+    }
+    if (this.#suspects.length >= suspectsAtOnce) await this.#settleSuspects()
+  }
+
+  async #settleSuspects(): Promise<void> {
+    const suspects = this.#suspects
+    this.#suspects = []
+    for (let at = 0; at < suspects.length; at += suspectsAtOnce) {
+      await this.#lookAgain(suspects.slice(at, at + suspectsAtOnce))
+    }
+  }
+
+  async #lookAgain(keys: readonly Buffer[]): Promise<void> {
+    const { source, target, sourceMajor, follower } = this.#options
+    await follower?.hold()
+    try {
+      const ours = await lookAtKeys(source, this.#db, keys, sourceMajor >= 7)
+      await follower?.applyUpTo(ours.offset)
+      const theirs = await lookAtKeys(target, this.#db, keys, true)
+      for (const [index, key] of keys.entries()) {
+        this.#count(this.#judge(ours.keys[index] as KeyLook, theirs.keys[index] as KeyLook, ours.nowMs), key)
+      }
+    } finally {
+      follower?.resume()
+    }
+  }
+
+  /** A key that has lapsed is gone, also where it still lies there and its DEL is on its way. */
+  #judge(ours: KeyLook, theirs: KeyLook, sourceNowMs: number): Verdict {
+    const hasOurs = ours.payload !== null && !hasLapsed(ours, sourceNowMs)
+    const hasTheirs = theirs.payload !== null && !hasLapsed(theirs, sourceNowMs)
+    if (!hasOurs) return hasTheirs ? 'extra' : 'absent'
+    if (!hasTheirs) return 'missing'
+    if (!this.#isSameDeadline(ours.deadlineMs, theirs.deadlineMs)) return 'mismatched'
+    return isSameValue(ours.payload as Buffer, theirs.payload as Buffer) ? 'matching' : 'mismatched'
+  }
+
+  #isSameDeadline(ours: number | null, theirs: number | null): boolean {
+    if (ours === null || theirs === null) return ours === theirs
+    return Math.abs(ours - theirs) <= (this.#options.sourceMajor >= 7 ? 0 : toleranceMs)
+  }
+
+  async #compareLarge(key: Buffer): Promise<void> {
+    const { source, target, follower } = this.#options
+    await follower?.hold()
+    try {
+      const equal = await compareLarge({ source, target, db: this.#db, key, follower })
+      this.#count(equal ? 'matching' : 'mismatched', key)
+    } finally {
+      follower?.resume()
+    }
+  }
+
+  #count(verdict: Verdict, key: Buffer): void {
+    if (verdict === 'absent') return
+    this.#counts[verdict] += 1
+    if (verdict !== 'extra') this.#counts.processed += 1
+    if (verdict !== 'matching' && this.#samples.length < mostSamples) {
+      this.#samples.push({ kind: verdict, key: maskKey(key) })
+    }
+  }
+}
+
+function hasLapsed({ deadlineMs }: KeyLook, nowMs: number): boolean {
+  return deadlineMs !== null && deadlineMs <= nowMs
+}
+
+function isDifference(verdict: Verdict): boolean {
+  return verdict !== 'matching' && verdict !== 'absent'
+}
+
+/** Groups whose values fit into memory together; those that do not even alone are left out. */
+function* groupBySize(keys: readonly Buffer[], sizes: readonly number[]): Generator<Buffer[]> {
+  let group: Buffer[] = []
+  let bytes = 0
+  for (const [index, key] of keys.entries()) {
+    const size = sizes[index] as number
+    if (size > largeBytes) continue
+    if (bytes + size > bytesAtOnce && group.length > 0) {
+      yield group
+      group = []
+      bytes = 0
+    }
+    group.push(key)
+    bytes += size
+  }
+  if (group.length > 0) yield group
+}
+
+/** What stands before the first separator is a kind of key; the rest may name a person, and is told by its digest. */
+export function maskKey(key: Buffer): string {
+  const kind = /^[\w-]{1,40}(?=[:.|/])/.exec(key.toString('latin1'))?.[0] ?? ''
+  return `${kind}…${createHash('sha256').update(key).digest('hex').slice(0, 12)}`
+}

@@ -1,0 +1,34 @@
+/** Keys of our own, all in database 0 of a flow's target. Never copied, compared, or touched by what a source sends. */
+import type { Direction } from '@replatform/core/move'
+
+const prefix = 'replatform:{'
+const prefixBytes = Buffer.from(prefix)
+
+export interface FlowKey {
+  readonly move: string
+  readonly direction: Direction
+}
+
+export interface ControlKeys {
+  /** A number; who writes holds the newest. */
+  readonly epoch: string
+  /** Hash: how far the flow is. */
+  readonly checkpoint: string
+  /** Hash of decisions by their id. */
+  readonly decisions: string
+}
+
+export function controlKeys({ move, direction }: FlowKey): ControlKeys {
+  const base = `${prefix}${move}}`
+  return {
+    epoch: `${base}:${direction}:epoch`,
+    checkpoint: `${base}:${direction}:checkpoint`,
+    decisions: `${base}:decisions`,
+  }
+}
+
+export const controlPattern = `${prefix}*`
+
+export function isControlKey(db: number, key: Buffer): boolean {
+  return db === 0 && key.length > prefixBytes.length && prefixBytes.compare(key, 0, prefixBytes.length) === 0
+}

@@ -1,0 +1,246 @@
+/**
+ * Goal: after load and follow the target holds what the source holds: every type, every database, every deadline, with
+ * transactions whole, under a live writer and whatever commands come.
+ */
+import { pollUntil } from '@replatform/testkit/poll-until'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Argument } from './command-buffer.ts'
+import type { Connection } from './connection.ts'
+import { lowered } from './deadline.ts'
+import { RedisReplyError } from './resp-reader.ts'
+import { fillAllTypes } from './test-fixtures/all-types.ts'
+import { Following, loadMove, type MoveRig, startMoveRig } from './test-fixtures/move-rig.ts'
+
+let rig: MoveRig
+let app: Connection
+
+beforeAll(async () => {
+  rig = await startMoveRig()
+  app = await rig.openApp('source')
+})
+afterAll(() => rig[Symbol.asyncDispose]())
+
+async function emptyBoth(): Promise<void> {
+  await app.command('FLUSHALL')
+  await using target = await rig.openAll('target')
+  await target.command('FLUSHALL')
+}
+
+test('every type arrives, in its database, with its deadline and its bytes', async () => {
+  await emptyBoth()
+  await fillAllTypes(app)
+  await using mover = rig.createMover()
+  await loadMove(mover)
+  await using following = new Following(mover)
+  await following.catchUp(app)
+  const report = await mover.compare({ scope: 'all', at: 'live' })
+  expect(report.results).toMatchObject([
+    { name: 'db0', mismatched: 0, missing: 0, extra: 0 },
+    { name: 'db3', mismatched: 0, missing: 0, extra: 0, matching: 3 },
+  ])
+  expect(report.results[0]?.matching).toBe(Number(await app.command('DBSIZE')))
+  await using target = await rig.openAll('target')
+  expect(String(await target.command('FCALL', 'f', 0))).toBe('1')
+})
+
+test('under a live writer in several databases, with transactions, both sides become the same', async () => {
+  await emptyBoth()
+  for (let i = 0; i < 5_000; i += 500) {
+    await app.pipeline(Array.from({ length: 500 }, (_, k) => ['SET', `seed:${i + k}`, 'x'.repeat(100)]))
+  }
+  let isOver = false
+  const write = async () => {
+    await using writer = await rig.openApp('source')
+    for (let i = 0; !isOver; i++) {
+      await writer.pipeline([
+        ['SELECT', i % 3],
+        ['MULTI'],
+        ['INCRBY', 'debit', 7],
+        ['DECRBY', 'credit', 7],
+        ['EXEC'],
+        ['HSET', `h:${i % 50}`, `f${i}`, i],
+        ['ZADD', 'z', i, `m${i % 100}`],
+        ['SET', `code:${i % 200}`, i, 'PX', 50_000],
+        ['EXPIRE', `code:${(i * 7) % 200}`, 90],
+        ['RPUSH', 'l', i],
+        ['LTRIM', 'l', -50, -1],
+        ['XADD', 's', '*', 'i', i],
+        ['XTRIM', 's', 'MAXLEN', 100],
+        ['SPOP', 'none'],
+        ['DEL', `seed:${i}`],
+        ['EVAL', "redis.call('INCR', KEYS[1]) redis.call('SADD', KEYS[2], ARGV[1])", 2, 'scripted', 'set', i % 70],
+      ])
+    }
+  }
+  const writing = write()
+  await using mover = rig.createMover()
+  await loadMove(mover)
+  await using following = new Following(mover)
+  await using target = await rig.openAll('target')
+  const torn: string[] = []
+  for (let i = 0; i < 300; i++) {
+    const [debit, credit] = (await target.command('MGET', 'debit', 'credit')) as Buffer[]
+    if (debit && Number(String(debit)) !== -Number(String(credit))) torn.push(`${debit}/${credit}`)
+  }
+  expect(torn).toEqual([])
+  const live = await mover.compare({ scope: 'all', at: 'live' })
+  expect(live.results.map(({ mismatched, missing, extra }) => mismatched + missing + extra)).toEqual([0, 0, 0])
+  const changed = await mover.compare({ scope: 'changed', at: 'live' })
+  expect(changed.equal).toBe(true)
+  isOver = true
+  await writing
+  await following.catchUp(app)
+  const report = await mover.compare({ scope: 'all', at: 'live' })
+  expect(report.equal, JSON.stringify(report.results)).toBe(true)
+  expect((following.latest?.rows ?? 0) > 0).toBe(true)
+})
+
+test('a key that is renewed during the load does not lapse on the target', async () => {
+  await emptyBoth()
+  await app.command('SET', 'renewed', 'alive', 'PX', 400)
+  await app.command('SET', 'lapsed', 'dead soon', 'PX', 400)
+  await using mover = rig.createMover()
+  await loadMove(mover)
+  // The load has the deadline of before; the renewal waits in the stream until that is over.
+  const renewedUntil = Date.now() + 60_000
+  await app.command('PEXPIREAT', 'renewed', renewedUntil)
+  await pollUntil('the first deadline is over', async () => (await app.command('EXISTS', 'lapsed')) === 0)
+  await using following = new Following(mover)
+  await following.catchUp(app)
+  await using target = await rig.openAll('target')
+  expect(String(await target.command('GET', 'renewed'))).toBe('alive')
+  expect(lowered(Number(await target.command('PEXPIRETIME', 'renewed')))).toBe(renewedUntil)
+  expect(await target.command('EXISTS', 'lapsed')).toBe(0)
+})
+
+test('FLUSHALL, FLUSHDB and SWAPDB leave checkpoint and epoch standing', async () => {
+  await emptyBoth()
+  await app.command('SET', 'a', 1)
+  await using mover = rig.createMover()
+  await loadMove(mover)
+  await using following = new Following(mover)
+  for (const command of [
+    ['FLUSHALL'],
+    ['SET', 'b', 2],
+    ['SWAPDB', 0, 4],
+    ['SET', 'c', 3],
+    ['FLUSHDB'],
+    ['SET', 'd', 4],
+    ['SWAPDB', 5, 0],
+    ['SWAPDB', 0, 5],
+  ]) {
+    await app.command(...(command as Argument[]))
+    await following.catchUp(app)
+  }
+  await using target = await rig.openAll('target')
+  expect(await target.command('GET', 'replatform:{cache}:forward:epoch')).not.toBeNull()
+  expect(String(await target.command('GET', 'd'))).toBe('4')
+  await target.command('SELECT', 4)
+  expect((await target.command('KEYS', '*')) as Buffer[]).toEqual([Buffer.from('b')])
+  await target.command('SELECT', 5)
+  expect(await target.command('DBSIZE')).toBe(0)
+})
+
+test('a mover that was superseded writes nothing', async () => {
+  await emptyBoth()
+  await using mover = rig.createMover()
+  await loadMove(mover)
+  await using following = new Following(mover)
+  await app.command('SET', 'before', 1)
+  await following.catchUp(app)
+  await using newer = rig.createMover()
+  await newer.raiseEpoch()
+  await app.command('SET', 'after', 1)
+  await expect(following.ended).rejects.toMatchObject({ code: 'epoch.superseded' })
+  await using target = await rig.openAll('target')
+  expect(await target.command('EXISTS', 'before')).toBe(1)
+  expect(await target.command('EXISTS', 'after')).toBe(0)
+})
+
+test('random commands of all types leave the target equal to the source', async () => {
+  await emptyBoth()
+  await using mover = rig.createMover()
+  await loadMove(mover)
+  await using following = new Following(mover)
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyCommand, { minLength: 1, maxLength: 60 }), async (commands) => {
+      const replies = await app.pipeline(commands.flatMap(({ db, command }) => [['SELECT', db], command]))
+      expect(
+        replies.filter((reply) => reply instanceof RedisReplyError).map((reply) => (reply as Error).message),
+      ).toSatisfy((messages: string[]) =>
+        messages.every((message) => !/unknown command|syntax|wrong number/.test(message)),
+      )
+      await following.catchUp(app)
+      const report = await mover.compare({ scope: 'all', at: 'live' })
+      expect(report.equal, JSON.stringify(report.results)).toBe(true)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+const key = fc.constantFrom('a', 'b', 'c', 'd', 'e')
+const text = fc.oneof(fc.constantFrom('x', '', '12', '-7', 'long '.repeat(30)), fc.string({ maxLength: 8 }))
+const n = fc.integer({ min: -50, max: 5_000 })
+const soon = fc.integer({ min: 50, max: 500_000 })
+const command = (...parts: (string | number | fc.Arbitrary<string | number>)[]): fc.Arbitrary<Argument[]> =>
+  fc.tuple(...parts.map((part) => (typeof part === 'object' ? part : fc.constant(part))))
+const anyCommand = fc.record({
+  db: fc.constantFrom(0, 0, 1),
+  command: fc.oneof(
+    command('SET', key, text),
+    command('SET', key, text, 'PX', soon),
+    command('SET', key, text, 'KEEPTTL'),
+    command('SETEX', key, 100, text),
+    command('PSETEX', key, soon, text),
+    command('GETEX', key, 'PX', soon),
+    command('GETEX', key, 'PERSIST'),
+    command('GETDEL', key),
+    command('APPEND', key, text),
+    command('INCRBY', key, n),
+    command('INCRBYFLOAT', key, '0.5'),
+    command('SETRANGE', key, fc.nat(100), text),
+    command('SETBIT', key, fc.nat(100), 1),
+    command('BITFIELD', key, 'SET', 'u8', 0, fc.nat(200)),
+    command('BITOP', 'OR', key, key, key),
+    command('PEXPIRE', key, soon),
+    command('EXPIRE', key, 200),
+    command('PERSIST', key),
+    command('DEL', key),
+    command('RENAME', key, key),
+    command('COPY', key, key, 'DB', 1, 'REPLACE'),
+    command('MOVE', key, 1),
+    command('LPUSH', key, text, text),
+    command('RPOP', key),
+    command('LINSERT', key, 'BEFORE', text, text),
+    command('LMOVE', key, key, 'LEFT', 'RIGHT'),
+    command('LMPOP', 1, key, 'LEFT', 'COUNT', 2),
+    command('LTRIM', key, 0, 5),
+    command('SADD', key, text, n),
+    command('SPOP', key),
+    command('SMOVE', key, key, text),
+    command('SUNIONSTORE', key, key, key),
+    command('SORT', key, 'ALPHA', 'STORE', key),
+    command('HSET', key, text, text),
+    command('HINCRBY', key, text, n),
+    command('HDEL', key, text),
+    command('ZADD', key, n, text),
+    command('ZINCRBY', key, '1.25', text),
+    command('ZPOPMIN', key),
+    command('ZRANGESTORE', key, key, 0, 3),
+    command('ZUNIONSTORE', key, 2, key, key),
+    command('GEOADD', key, '105.8', '21.0', text),
+    command('PFADD', key, text),
+    command('PFMERGE', key, key),
+    command('XADD', key, '*', 'f', text),
+    command('XADD', key, 'MAXLEN', '~', 3, '*', 'f', text),
+    command('XGROUP', 'CREATE', key, 'g', '0', 'MKSTREAM'),
+    command('XREADGROUP', 'GROUP', 'g', 'me', 'COUNT', 2, 'STREAMS', key, '>'),
+    command('XAUTOCLAIM', key, 'g', 'you', 0, '0'),
+    command('XGROUP', 'DESTROY', key, 'g'),
+    command('MSET', key, text, key, text),
+    command('SWAPDB', 0, 1),
+    command('FLUSHDB'),
+    command('EVAL', "return redis.call('SET', KEYS[1], ARGV[1], 'EX', 100)", 1, key, text),
+  ),
+})

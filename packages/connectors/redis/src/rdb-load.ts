@@ -1,0 +1,219 @@
+/**
+ * The full load: the snapshot of a replication link goes to the target while it arrives. Values cross as their own
+ * bytes by RESTORE; where the target is older than those bytes, or a value is too large to be held, by native commands.
+ * Several connections write at once, a batch each; keys know no order. What belongs to one key stays in its order.
+ */
+import { ReplatformError } from '@replatform/core/errors'
+import { CommandBuffer } from './command-buffer.ts'
+import { isControlKey } from './control-keys.ts'
+import { Crc64 } from './crc64.ts'
+import { lifted } from './deadline.ts'
+import type { EpochWriter } from './epoch-writer.ts'
+import { addNative } from './native-commands.ts'
+import type { ReplicaLink } from './psync.ts'
+import { type RdbEntry, type RdbEvent, type RdbPart, RdbWalker } from './rdb-walker.ts'
+import type { Piece } from './spool.ts'
+
+export interface RdbLoadOptions {
+  readonly link: ReplicaLink
+  readonly writers: readonly EpochWriter[]
+  /** Newest RDB version that the target restores. */
+  readonly targetRdbVersion: number
+  readonly signal: AbortSignal
+  /** Awaited after each batch; sums since the load began. */
+  readonly progress: (loaded: { readonly rows: number; readonly bytes: number }) => Promise<void>
+}
+
+export interface RdbLoaded {
+  readonly rows: number
+  readonly bytes: number
+  /** The beginning of the stream, which came together with the end of the snapshot. */
+  readonly rest: Piece
+}
+
+const batchBytes = 256 * 1024
+const batchCommands = 2_000
+
+/** Resolves when the whole snapshot is on the target; rejects, also by the signal, when no writer writes any more. */
+export async function loadSnapshot(options: RdbLoadOptions): Promise<RdbLoaded> {
+  const load = new RdbLoad(options)
+  try {
+    return await load.run()
+  } catch (thrown) {
+    await load.settle().catch(() => {})
+    throw thrown
+  }
+}
+
+class RdbLoad {
+  readonly #options: RdbLoadOptions
+  readonly #walker = new RdbWalker()
+  readonly #lanes: Lane[]
+  #lane: Lane
+  #partLane: Lane | null = null
+  readonly #totals = { rows: 0, bytes: 0 }
+
+  constructor(options: RdbLoadOptions) {
+    this.#options = options
+    this.#lanes = options.writers.map((writer) => new Lane(writer))
+    this.#lane = this.#lanes[0] as Lane
+  }
+
+  async run(): Promise<RdbLoaded> {
+    const { link, signal } = this.#options
+    for (;;) {
+      signal.throwIfAborted()
+      const piece = await link.read()
+      this.#walker.push(piece.data)
+      for (let event = this.#walker.next(); event; event = this.#walker.next()) {
+        if (event.kind === 'end') return this.#end({ data: event.rest, receivedAtMs: piece.receivedAtMs })
+        this.#add(event)
+        if (this.#lane.isFull) await this.#turn()
+      }
+    }
+  }
+
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#lanes.map((lane) => lane.idle()))
+  }
+
+  async #end(rest: Piece): Promise<RdbLoaded> {
+    await this.#lane.send()
+    await Promise.all(this.#lanes.map((lane) => lane.idle()))
+    return { ...this.#totals, rest: await this.#afterMarker(rest) }
+  }
+
+  /** A snapshot that was sent without its length ends in a marker. */
+  async #afterMarker(rest: Piece): Promise<Piece> {
+    const { snapshot } = this.#options.link
+    if (!snapshot || !('marker' in snapshot)) return rest
+    let { data, receivedAtMs } = rest
+    while (data.length < snapshot.marker.length) {
+      const piece = await this.#options.link.read()
+      data = Buffer.concat([data, piece.data])
+      receivedAtMs = piece.receivedAtMs
+    }
+    if (data.toString('latin1', 0, snapshot.marker.length) !== snapshot.marker) {
+      throw new ReplatformError('redis.rdb-malformed', {
+        message: 'The snapshot of the source does not end as announced.',
+      })
+    }
+    return { data: data.subarray(snapshot.marker.length), receivedAtMs }
+  }
+
+  /** To the lane that is free first; one that holds a half-written key keeps it. */
+  async #turn(): Promise<void> {
+    const { rows, bytes } = this.#totals
+    const sent = this.#lane.send()
+    if (this.#partLane) {
+      await sent
+    } else {
+      sent.catch(() => {})
+      this.#lane = await Promise.race(this.#lanes.map((lane) => lane.idle().then(() => lane)))
+    }
+    await this.#options.progress({ rows, bytes })
+  }
+
+  #add(event: Exclude<RdbEvent, { kind: 'end' }>): void {
+    if (event.kind === 'function') {
+      this.#lane.buffer.add(['FUNCTION', 'LOAD', 'REPLACE', event.code])
+      return
+    }
+    if (isControlKey(event.db, event.key)) return
+    this.#lane.select(event.db)
+    if (event.kind === 'part') this.#addPart(event)
+    else if (this.#walker.version > this.#options.targetRdbVersion) this.#addNative(event)
+    else this.#lane.restore(event, this.#walker.version)
+    if (event.kind === 'entry') this.#count(event.value.length + event.key.length, 1)
+  }
+
+  #addNative({ key, type, value, expireAtMs }: RdbEntry): void {
+    const { buffer } = this.#lane
+    buffer.add(['DEL', key])
+    addNative(buffer, key, type, value)
+    if (expireAtMs !== null) buffer.add(['PEXPIREAT', key, lifted(expireAtMs)])
+  }
+
+  #addPart({ key, verb, args, isFirst, isLast, expireAtMs }: RdbPart): void {
+    const { buffer } = this.#lane
+    if (isFirst) buffer.add(['DEL', key])
+    buffer.add([verb, key, ...args])
+    if (isLast && expireAtMs !== null) buffer.add(['PEXPIREAT', key, lifted(expireAtMs)])
+    this.#partLane = isLast ? null : this.#lane
+    this.#count(
+      args.reduce((sum, arg) => sum + arg.length, 0),
+      isLast ? 1 : 0,
+    )
+  }
+
+  #count(bytes: number, rows: number): void {
+    this.#totals.bytes += bytes
+    this.#totals.rows += rows
+  }
+}
+
+/** One connection's batch: filled while others are on their way. */
+class Lane {
+  readonly buffer = new CommandBuffer(2 * batchBytes)
+  readonly #writer: EpochWriter
+  readonly #crc = new Crc64()
+  readonly #footer = Buffer.alloc(10)
+  #db: number | null = null
+  #sending: Promise<void> = Promise.resolve()
+
+  constructor(writer: EpochWriter) {
+    this.#writer = writer
+  }
+
+  get isFull(): boolean {
+    return this.buffer.length >= batchBytes || this.buffer.commands >= batchCommands
+  }
+
+  select(db: number): void {
+    if (this.#db === db) return
+    this.#db = db
+    this.buffer.add(['SELECT', db])
+  }
+
+  restore({ key, type, value, expireAtMs }: RdbEntry, version: number): void {
+    const { buffer } = this
+    buffer.begin(expireAtMs === null ? 5 : 6)
+    buffer.argument('RESTORE')
+    buffer.argument(key)
+    buffer.argument(expireAtMs === null ? '0' : lifted(expireAtMs))
+    buffer.beginArgument(1 + value.length + 10)
+    buffer.byte(type)
+    buffer.bytes(value)
+    buffer.bytes(this.#seal(type, value, version))
+    buffer.endArgument()
+    buffer.argument('REPLACE')
+    if (expireAtMs !== null) buffer.argument('ABSTTL')
+  }
+
+  /** The buffer is free again when it resolves. */
+  send(): Promise<void> {
+    this.#sending = this.#send()
+    return this.#sending
+  }
+
+  idle(): Promise<void> {
+    return this.#sending
+  }
+
+  async #send(): Promise<void> {
+    if (this.buffer.commands > 0) await this.#writer.commit(this.buffer)
+    this.buffer.clear()
+    this.#db = null
+  }
+
+  /** What DUMP puts behind a value: the version, and the checksum of all before. */
+  #seal(type: number, value: Buffer, version: number): Buffer {
+    this.#footer.writeUInt16LE(version, 0)
+    this.#crc.reset()
+    this.#crc.updateByte(type)
+    this.#crc.update(value)
+    this.#crc.update(this.#footer, 0, 2)
+    this.#crc.writeTo(this.#footer, 2)
+    return this.#footer
+  }
+}

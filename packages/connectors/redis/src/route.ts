@@ -1,0 +1,17 @@
+import type { Route } from '@replatform/core/connector'
+import { RedisMover } from './mover.ts'
+
+export const redisRoute: Route = {
+  source: 'redis',
+  target: 'redis',
+  declares: {
+    load: 'stream',
+    follow: 'with-load',
+    epoch: 'batch',
+    fence: { source: true, target: true },
+    delivery: 'exactly-once',
+    reverse: 'none',
+    pause: 'joins',
+  },
+  open: (options) => new RedisMover(options),
+}
