@@ -73,6 +73,15 @@ export class PgbouncerServer implements AsyncDisposable {
     return this.#process.pid
   }
 
+  get folder(): string {
+    return this.#installation.folder.path
+  }
+
+  /** Throws while it does not answer. */
+  async check(): Promise<void> {
+    await askVersion(this.adminUrl)
+  }
+
   /** Address of the admin console. */
   get adminUrl(): string {
     return this.url('pgbouncer', admin.user, admin.password)
@@ -136,7 +145,7 @@ export class PgbouncerServer implements AsyncDisposable {
     })
     folder.guard(launched.pid)
     this.#process = launched
-    await launched.waitUntilReady(() => askVersion(this.adminUrl))
+    await launched.waitUntilReady(() => this.check())
   }
 
   #mainFile({ poolMode = 'transaction', poolSize = 20, settings }: PgbouncerOptions): string {
