@@ -46,7 +46,8 @@ begin
   return null;
 end $$;
 
-create function ledger.append_entry(p_transfer bigint, p_account bigint, p_amount bigint) returns void
+-- Returns the entry's number in its account.
+create function ledger.append_entry(p_transfer bigint, p_account bigint, p_amount bigint) returns bigint
   language plpgsql as $$
 declare account ledger.accounts;
 begin
@@ -55,23 +56,31 @@ begin
    where id = p_account returning * into account;
   insert into ledger.entries (account_id, seq, transfer_id, amount, balance_after, chain)
   values (p_account, account.entry_count, p_transfer, p_amount, account.balance, account.chain);
+  return account.entry_count;
 end $$;
 
--- Books a payment that `refusal` has let pass, and returns the answer's body.
+-- Books a payment that `refusal` has let pass, and returns the answer's body. Its event says which entry of each account
+-- it is, so that consumers can keep the order of an account whatever a broker does. Both accounts are locked by now, so
+-- that events of one account are numbered in the order in which they commit.
 create function ledger.post(
   p_key text, p_kind ledger.transfer_kind, p_debit bigint, p_credit bigint, p_amount bigint, p_hold bigint
 ) returns json language plpgsql as $$
 declare
   booked ledger.transfers;
   answer json;
+  debit bigint;
+  credit bigint;
 begin
   insert into ledger.transfers (reference, kind, debit_account, credit_account, amount, hold_id)
   values (p_key, p_kind, p_debit, p_credit, p_amount, p_hold) returning * into booked;
-  perform ledger.append_entry(booked.id, p_debit, -p_amount);
-  perform ledger.append_entry(booked.id, p_credit, p_amount);
+  debit := ledger.append_entry(booked.id, p_debit, -p_amount);
+  credit := ledger.append_entry(booked.id, p_credit, p_amount);
   answer := json_build_object('transfer', booked.id::text, 'receipt', booked.receipt::text, 'kind', p_kind,
                               'amount', p_amount, 'hold', p_hold::text);
-  insert into ledger.outbox (topic, subject, payload) values ('payments.v1.' || p_kind, p_key, answer);
+  insert into ledger.outbox (topic, subject, payload)
+  values ('payments.v1.' || p_kind, p_key, answer::jsonb || jsonb_build_object(
+    'debit', jsonb_build_object('account', p_debit, 'seq', debit),
+    'credit', jsonb_build_object('account', p_credit, 'seq', credit)));
   return answer;
 end $$;
 

@@ -144,4 +144,5 @@ grant select on all tables in schema ledger to wallet;
 grant insert on ledger.transfers, ledger.entries, ledger.holds, ledger.idempotency, ledger.outbox to wallet;
 grant update (balance, entry_count, chain) on ledger.accounts to wallet;
 grant update (state, closed_at) on ledger.holds to wallet;
+grant update (published_at) on ledger.outbox to wallet;
 grant usage on sequence ledger.receipt_number, ledger.hold_number to wallet;

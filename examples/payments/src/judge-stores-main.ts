@@ -2,12 +2,15 @@
  * Judges the stores beside the ledger: one line of JSON for each store whose address is in the environment.
  *
  *     JUDGE_REDIS_URL=… node judge-stores-main.ts --sessions-journal sessions.journal [--tolerance-ms 1000]
+ *     JUDGE_DATABASE_URL=… JUDGE_CONSUMERS_URL=… [JUDGE_BROKER_URL=…] node judge-stores-main.ts
  *
  * Exit code 0: all clean; 1: something was found; 2: it could not be judged.
  */
 import { parseArgs } from 'node:util'
-import { printLine, runMain, wholeNumber } from './environment.ts'
+import { printLine, requiredVariable, runMain, wholeNumber } from './environment.ts'
+import { judgeEvents } from './events/judge-events.ts'
 import { judgeSessions } from './sessions/judge-sessions.ts'
+import type { StoreVerdict } from './store-verdict.ts'
 
 await runMain(async () => {
   const { values } = parseArgs({
@@ -16,13 +19,17 @@ await runMain(async () => {
       'tolerance-ms': { type: 'string', default: '1000' },
     },
   })
-  const { JUDGE_REDIS_URL: redisUrl } = process.env
-  const verdicts = []
+  const { JUDGE_REDIS_URL: redisUrl, JUDGE_CONSUMERS_URL: consumersUrl, JUDGE_BROKER_URL: brokerUrl } = process.env
+  const verdicts: StoreVerdict<string>[] = []
   if (redisUrl) {
     const toleranceMs = wholeNumber(values['tolerance-ms'], '--tolerance-ms')
     verdicts.push(await judgeSessions({ journals: values['sessions-journal'], url: redisUrl, toleranceMs }))
   }
-  if (verdicts.length === 0) throw new Error('set JUDGE_REDIS_URL in the environment')
+  if (consumersUrl) {
+    const ledgerUrl = requiredVariable('JUDGE_DATABASE_URL')
+    verdicts.push(await judgeEvents({ ledgerUrl, consumersUrl, brokerUrl }))
+  }
+  if (verdicts.length === 0) throw new Error('name a store in the environment: JUDGE_REDIS_URL, JUDGE_CONSUMERS_URL')
   for (const verdict of verdicts) printLine(verdict)
   return verdicts.every(({ verdict }) => verdict === 'clean') ? 0 : 1
 })

@@ -1,4 +1,5 @@
 import { type FastifyInstance, fastify } from 'fastify'
+import type { Registry } from 'prom-client'
 import { ServiceMetrics } from './service-metrics.ts'
 import { StoreUnavailable } from './store-unavailable.ts'
 
@@ -7,6 +8,8 @@ export interface ServiceOptions {
   readonly name: string
   /** Rejects while the service could not do its work. */
   readonly ready: () => Promise<unknown>
+  /** Figures of its own, beside those that all services have. */
+  readonly metrics?: Registry
 }
 
 /** Every value of this header names one request: it may be sent again, and is done once. */
@@ -17,13 +20,13 @@ export const keyHeader = {
 }
 
 /** What all services have in common: strict requests, honest errors, health and metrics. */
-export function createServiceApp({ name, ready }: ServiceOptions): FastifyInstance {
+export function createServiceApp(options: ServiceOptions): FastifyInstance {
   const app = fastify({
-    logger: { level: process.env[`${name.toUpperCase()}_LOG_LEVEL`] ?? 'warn', stream: process.stderr },
+    logger: { level: process.env[`${options.name.toUpperCase()}_LOG_LEVEL`] ?? 'warn', stream: process.stderr },
     // Whatever is not exactly as described is refused: a string is no amount, an unknown field no detail to ignore.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   })
-  addOperations(app, name, ready)
+  addOperations(app, options)
   app.setErrorHandler<Error & { statusCode?: number }>(async (error, request, reply) => {
     if (error instanceof StoreUnavailable) {
       // Not a warning: while a store is away, every request would write one. The metrics count them.
@@ -39,8 +42,8 @@ export function createServiceApp({ name, ready }: ServiceOptions): FastifyInstan
   return app
 }
 
-function addOperations(app: FastifyInstance, name: string, ready: () => Promise<unknown>): void {
-  const metrics = new ServiceMetrics(name)
+function addOperations(app: FastifyInstance, { name, ready, metrics: own }: ServiceOptions): void {
+  const metrics = new ServiceMetrics(name, own)
   app.addHook('onResponse', async (request, reply) => {
     if (request.method !== 'GET') {
       metrics.observe(request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000)

@@ -2,11 +2,13 @@ import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client
 
 /** What Prometheus reads from a service. */
 export class ServiceMetrics {
-  readonly #registry = new Registry()
+  readonly #registry: Registry
   readonly #answers: Counter
   readonly #seconds: Histogram
 
-  constructor(service: string) {
+  /** `registry` may hold figures of the service's own. */
+  constructor(service: string, registry = new Registry()) {
+    this.#registry = registry
     const registers = [this.#registry]
     this.#answers = new Counter({
       name: `${service}_answers_total`,
