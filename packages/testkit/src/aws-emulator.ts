@@ -8,7 +8,7 @@ import { RigServer } from './rig-server.ts'
 export async function startAwsEmulator(): Promise<AwsEmulator> {
   const external = externalServer('aws')
   if (external) return new AwsEmulator(external)
-  const environment = await pythonEnvironment({ name: 'moto-5.2.5', requirements: ['moto[server,all]==5.2.5'] })
+  const environment = await installMoto()
   const daemon = await Daemon.create({
     name: 'aws-emulator',
     program: `${environment}/bin/python`,
@@ -53,4 +53,9 @@ export class AwsEmulator extends RigServer {
     const response = await fetch(`${this.url}/moto-api/${action}`, { method: 'POST' })
     if (!response.ok) throw new Error(`The AWS emulator answered ${response.status} to ${action}`)
   }
+}
+
+/** Folder of the Python environment that holds it. */
+export async function installMoto(): Promise<string> {
+  return pythonEnvironment({ name: 'moto-5.2.5', requirements: ['moto[server,all]==5.2.5'] })
 }

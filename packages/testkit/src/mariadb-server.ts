@@ -47,8 +47,7 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   const external = externalServer(flavour === 'plain' ? 'mariadb' : 'rds-mariadb')
   if (external) return new MariadbServer(external, access(external))
 
-  const program = await debianProgram('mariadbd', 'mariadb-server')
-  const template = await dataTemplate(await unprivilegedUser())
+  const { program, template } = await installMariadb()
   const certificate = await serverCertificate(tls)
   const daemon = await Daemon.create({
     within: options.within,
@@ -136,6 +135,11 @@ function access(external: ExternalServer): MariadbAccess {
   const { username, password, searchParams } = external.url
   const user = { name: decodeURIComponent(username), password: decodeURIComponent(password) }
   return { user, admin: user, authority: searchParams.has('ssl') ? externalAuthority() : undefined }
+}
+
+export async function installMariadb(): Promise<{ readonly program: string; readonly template: string }> {
+  const program = await debianProgram('mariadbd', 'mariadb-server')
+  return { program, template: await dataTemplate(await unprivilegedUser()) }
 }
 
 /** A data directory as the installation leaves it: copying it is faster than making it. */

