@@ -20,6 +20,7 @@ test('the master owns its databases and is no superuser', async () => {
       "COPY entry TO '/tmp/entry'",
       'SET session_preload_libraries = anything',
       'ALTER ROLE postgres NOLOGIN',
+      "SELECT pg_replication_origin_create('replatform')",
     ]) {
       await expect(client.query(refused), refused).rejects.toMatchObject({ code: '42501' })
     }
