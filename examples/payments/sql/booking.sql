@@ -63,7 +63,8 @@ end $$;
 -- it is, so that consumers can keep the order of an account whatever a broker does. Both accounts are locked by now, so
 -- that events of one account are numbered in the order in which they commit.
 create function ledger.post(
-  p_key text, p_kind ledger.transfer_kind, p_debit bigint, p_credit bigint, p_amount bigint, p_hold bigint
+  p_key text, p_kind ledger.transfer_kind, p_debit bigint, p_credit bigint, p_amount bigint, p_hold bigint,
+  p_refund_of bigint default null
 ) returns json language plpgsql as $$
 declare
   booked ledger.transfers;
@@ -71,8 +72,8 @@ declare
   debit bigint;
   credit bigint;
 begin
-  insert into ledger.transfers (reference, kind, debit_account, credit_account, amount, hold_id)
-  values (p_key, p_kind, p_debit, p_credit, p_amount, p_hold) returning * into booked;
+  insert into ledger.transfers (reference, kind, debit_account, credit_account, amount, hold_id, refund_of)
+  values (p_key, p_kind, p_debit, p_credit, p_amount, p_hold, p_refund_of) returning * into booked;
   debit := ledger.append_entry(booked.id, p_debit, -p_amount);
   credit := ledger.append_entry(booked.id, p_credit, p_amount);
   answer := json_build_object('transfer', booked.id::text, 'receipt', booked.receipt::text, 'kind', p_kind,
@@ -120,12 +121,14 @@ begin
   return ledger.remember(p_key, p_request, 201, ledger.post(p_key, 'hold', p_account, escrow, p_amount, hold));
 end $$;
 
--- Captures a hold for its payee, or releases it to its account; always the whole amount.
-create function ledger.close_hold(p_key text, p_request bytea, p_kind ledger.transfer_kind, p_hold bigint)
-  returns ledger.answer language plpgsql as $$
+-- Captures a hold for its payee, or releases it to its account: all that is left of it, or of a capture a part.
+create function ledger.close_hold(
+  p_key text, p_request bytea, p_kind ledger.transfer_kind, p_hold bigint, p_amount bigint default null
+) returns ledger.answer language plpgsql as $$
 declare
   earlier ledger.answer := ledger.recall(p_key, p_request);
   hold ledger.holds;
+  remaining bigint;
   credited bigint;
 begin
   if earlier.status is not null then return earlier; end if;
@@ -136,9 +139,43 @@ begin
   if hold.state <> 'held' then
     return ledger.remember(p_key, p_request, 422, json_build_object('error', 'hold-is-closed'));
   end if;
+  remaining := hold.amount - hold.captured;
+  if p_amount > remaining then
+    return ledger.remember(p_key, p_request, 422, json_build_object('error', 'more-than-is-held'));
+  end if;
+  p_amount := coalesce(p_amount, remaining);
   credited := case p_kind when 'capture' then hold.payee_id else hold.account_id end;
-  perform ledger.refusal(hold.escrow_id, credited, hold.amount);
-  update ledger.holds set state = (p_kind || 'd')::ledger.hold_state, closed_at = now() where id = p_hold;
+  perform ledger.refusal(hold.escrow_id, credited, p_amount);
+  if p_kind = 'capture' then update ledger.holds set captured = captured + p_amount where id = p_hold; end if;
+  if p_amount = remaining then
+    update ledger.holds set state = (p_kind || 'd')::ledger.hold_state, closed_at = now() where id = p_hold;
+  end if;
   return ledger.remember(p_key, p_request, 201,
-                         ledger.post(p_key, p_kind, hold.escrow_id, credited, hold.amount, p_hold));
+                         ledger.post(p_key, p_kind, hold.escrow_id, credited, p_amount, p_hold));
+end $$;
+
+-- Gives back a capture or a transfer, or a part of it; all refunds together are never more than it was.
+create function ledger.refund(p_key text, p_request bytea, p_transfer bigint, p_amount bigint)
+  returns ledger.answer language plpgsql as $$
+declare
+  earlier ledger.answer := ledger.recall(p_key, p_request);
+  original ledger.transfers;
+  payer bigint;
+  refused text;
+begin
+  if earlier.status is not null then return earlier; end if;
+  perform pg_advisory_xact_lock(hashtextextended('refund:' || p_transfer, 0));
+  select * into original from ledger.transfers where id = p_transfer and kind in ('capture', 'transfer');
+  if not found then refused := 'unknown-payment';
+  elsif p_amount + (select coalesce(sum(amount), 0) from ledger.transfers where refund_of = p_transfer) > original.amount then
+    refused := 'more-than-was-paid';
+  else
+    payer := coalesce((select account_id from ledger.holds where id = original.hold_id), original.debit_account);
+    refused := ledger.refusal(original.credit_account, payer, p_amount);
+  end if;
+  if refused is not null then
+    return ledger.remember(p_key, p_request, 422, json_build_object('error', refused));
+  end if;
+  return ledger.remember(p_key, p_request, 201,
+                         ledger.post(p_key, 'refund', original.credit_account, payer, p_amount, null, p_transfer));
 end $$;

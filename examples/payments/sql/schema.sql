@@ -4,7 +4,7 @@
 create schema ledger;
 
 create type ledger.account_kind as enum ('customer', 'funding', 'escrow');
-create type ledger.transfer_kind as enum ('opening', 'top-up', 'transfer', 'hold', 'capture', 'release');
+create type ledger.transfer_kind as enum ('opening', 'top-up', 'transfer', 'hold', 'capture', 'release', 'refund');
 create type ledger.hold_state as enum ('held', 'captured', 'released');
 
 -- Receipts and holds are numbered by sequences of their own, beside the identity columns.
@@ -35,6 +35,7 @@ create table ledger.holds (
   payee_id   bigint not null references ledger.accounts,
   escrow_id  bigint not null references ledger.accounts,
   amount     bigint not null check (amount > 0),
+  captured   bigint not null default 0 check (captured between 0 and amount),
   state      ledger.hold_state not null default 'held',
   created_at timestamptz not null default now(),
   expires_at timestamptz not null default now() + interval '7 days',
@@ -53,6 +54,7 @@ create table ledger.transfers (
   credit_account bigint not null references ledger.accounts,
   amount         bigint not null check (amount > 0),
   hold_id        bigint references ledger.holds,
+  refund_of      bigint references ledger.transfers,
   receipt        bigint not null default nextval('ledger.receipt_number'),
   metadata       jsonb not null default '{}',
   created_at     timestamptz not null default now(),
@@ -60,6 +62,7 @@ create table ledger.transfers (
 );
 create index transfers_by_debit on ledger.transfers (debit_account, created_at desc);
 create index transfers_by_credit on ledger.transfers (credit_account, created_at desc);
+create index refunds on ledger.transfers (refund_of) where refund_of is not null;
 create index transfers_by_hold on ledger.transfers (hold_id) where hold_id is not null;
 
 create table ledger.entries (
@@ -143,6 +146,6 @@ grant usage on schema ledger to wallet;
 grant select on all tables in schema ledger to wallet;
 grant insert on ledger.transfers, ledger.entries, ledger.holds, ledger.idempotency, ledger.outbox to wallet;
 grant update (balance, entry_count, chain) on ledger.accounts to wallet;
-grant update (state, closed_at) on ledger.holds to wallet;
+grant update (state, closed_at, captured) on ledger.holds to wallet;
 grant update (published_at) on ledger.outbox to wallet;
 grant usage on sequence ledger.receipt_number, ledger.hold_number to wallet;

@@ -24,14 +24,29 @@ interface OddTransfer {
   readonly credits: string
 }
 
+/** A hold's transfers must be itself, captures up to its amount, and at most one release of what was left. */
 const oddHolds = `
   SELECT 'hold:' || coalesce(h.id, t.hold_id) AS key
     FROM ledger.holds h
-    FULL JOIN (SELECT hold_id, array_agg(kind::text ORDER BY kind) AS kinds, min(amount) AS least, max(amount) AS most
+    FULL JOIN (SELECT hold_id, count(*) FILTER (WHERE kind = 'hold') AS holds,
+                      coalesce(sum(amount) FILTER (WHERE kind = 'hold'), 0) AS held,
+                      coalesce(sum(amount) FILTER (WHERE kind = 'capture'), 0) AS captured,
+                      count(*) FILTER (WHERE kind = 'release') AS releases,
+                      coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
                  FROM ledger.transfers WHERE hold_id IS NOT NULL GROUP BY hold_id) t ON t.hold_id = h.id
-   WHERE t.kinds IS DISTINCT FROM CASE h.state WHEN 'held' THEN ARRAY['hold'] WHEN 'captured' THEN ARRAY['hold', 'capture']
-                                               WHEN 'released' THEN ARRAY['hold', 'release'] END
-      OR t.least <> h.amount OR t.most <> h.amount`
+   WHERE NOT coalesce(t.holds = 1 AND t.held = h.amount AND t.captured = h.captured AND
+           CASE h.state WHEN 'held' THEN t.captured < h.amount AND t.releases = 0
+                        WHEN 'captured' THEN t.captured = h.amount AND t.releases = 0
+                        WHEN 'released' THEN t.releases = 1 AND t.captured + t.released = h.amount END, false)`
+
+const oddRefunds = `
+  SELECT 'transfer:' || id AS key FROM ledger.transfers WHERE kind = 'refund' AND refund_of IS NULL
+  UNION ALL
+  SELECT 'transfer:' || r.refund_of
+    FROM ledger.transfers r LEFT JOIN ledger.transfers t ON t.id = r.refund_of
+   WHERE r.refund_of IS NOT NULL
+   GROUP BY r.refund_of, t.id
+  HAVING t.id IS NULL OR sum(r.amount) > max(t.amount) OR bool_or(r.debit_account <> t.credit_account)`
 
 /** Holds transfers against their entries, holds against their transfers. */
 export async function checkTransfers(ledger: LedgerSnapshot, findings: LedgerFindings): Promise<void> {
@@ -41,6 +56,7 @@ export async function checkTransfers(ledger: LedgerSnapshot, findings: LedgerFin
     else findings.found('misbooked', odd.key)
   }
   for await (const odd of ledger.rows<{ key: string }>(oddHolds)) findings.found('holdsWrong', odd.key)
+  for await (const odd of ledger.rows<{ key: string }>(oddRefunds)) findings.found('refundsWrong', odd.key)
 }
 
 function isWholeMultiple({ entries, debits, credits }: OddTransfer): boolean {

@@ -58,8 +58,13 @@ export class PaymentLedger {
     return await this.#answer('ledger.hold($1, $2, $3, $4, $5)', [key, request, hold.account, hold.payee, hold.amount])
   }
 
-  async closeHold(key: string, request: Buffer, verb: 'capture' | 'release', hold: string): Promise<Answer> {
-    return await this.#answer('ledger.close_hold($1, $2, $3, $4)', [key, request, verb, hold])
+  /** Without an amount: all that is left. */
+  async closeHold(key: string, request: Buffer, { verb, hold, amount = null }: RequestedClosing): Promise<Answer> {
+    return await this.#answer('ledger.close_hold($1, $2, $3, $4, $5)', [key, request, verb, hold, amount])
+  }
+
+  async refund(key: string, request: Buffer, transfer: string, amount: number): Promise<Answer> {
+    return await this.#answer('ledger.refund($1, $2, $3, $4)', [key, request, transfer, amount])
   }
 
   async account(id: string): Promise<AccountState | undefined> {
@@ -120,6 +125,12 @@ export interface RequestedHold {
   readonly account: number
   readonly payee: number
   readonly amount: number
+}
+
+export interface RequestedClosing {
+  readonly verb: 'capture' | 'release'
+  readonly hold: string
+  readonly amount?: number | null
 }
 
 /**

@@ -18,6 +18,7 @@ export const corruptions = {
   answersDiffer: 'payments whose stored answer is not the one that the client got',
   repliesDiffer: 'payments that got different answers when they were repeated',
   holdsWrong: 'holds whose state does not follow from their transfers',
+  refundsWrong: 'payments whose refunds are more than they were, or do not come from their payee',
   seededDiffer: 'whether the ledger before the load is not what it was (1) or is (0)',
   unknownDiffers: 'payments of unknown outcome that one side has and the other has not',
   sidesDiffer: 'other payments on which the two sides differ',

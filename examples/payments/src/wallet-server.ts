@@ -5,7 +5,7 @@ import { createServiceApp, keyHeader } from './service-app.ts'
 
 /** Numbers in JSON are exact only up to 2^53 − 1; larger amounts and fractions are refused, never rounded. */
 const wholeNumber = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER }
-const holdPath = { type: 'object', properties: { id: { type: 'string', pattern: '^[1-9][0-9]{0,17}$' } } }
+const idPath = { type: 'object', properties: { id: { type: 'string', pattern: '^[1-9][0-9]{0,17}$' } } }
 
 interface TopUp {
   readonly account: number
@@ -21,6 +21,9 @@ interface Hold {
   readonly payee: number
   readonly amount: number
 }
+interface Part {
+  readonly amount?: number
+}
 interface ById {
   readonly id: string
 }
@@ -29,6 +32,7 @@ export function createWalletServer(ledger: PaymentLedger): FastifyInstance {
   const app = createServiceApp({ name: 'wallet', ready: () => ledger.ping() })
   addPayments(app, ledger)
   addHolds(app, ledger)
+  addRefunds(app, ledger)
   addAccounts(app, ledger)
   return app
 }
@@ -59,17 +63,40 @@ function addHolds(app: FastifyInstance, ledger: PaymentLedger): void {
     return await send(reply, await ledger.hold(keyOf(request), hash, { account, payee, amount }))
   })
 
-  for (const verb of ['capture', 'release'] as const) {
-    const close = { schema: { headers: keyHeader, params: holdPath } }
-    app.post<{ Params: ById }>(`/v1/holds/:id/${verb}`, close, async (request, reply) => {
-      const hash = requestHash(verb, request.params.id)
-      return await send(reply, await ledger.closeHold(keyOf(request), hash, verb, request.params.id))
-    })
+  const captureBody = {
+    type: ['object', 'null'],
+    properties: { amount: wholeNumber },
+    additionalProperties: false,
   }
+  const capture = { schema: { headers: keyHeader, params: idPath, body: captureBody } }
+  app.post<{ Params: ById; Body: Part | null }>('/v1/holds/:id/capture', capture, async (request, reply) => {
+    const { id: hold } = request.params
+    const amount = request.body?.amount
+    const hash = requestHash('capture', hold, ...(amount === undefined ? [] : [amount]))
+    const closing = { verb: 'capture', hold, amount: amount ?? null } as const
+    return await send(reply, await ledger.closeHold(keyOf(request), hash, closing))
+  })
+
+  const release = { schema: { headers: keyHeader, params: idPath } }
+  app.post<{ Params: ById }>('/v1/holds/:id/release', release, async (request, reply) => {
+    const { id: hold } = request.params
+    const hash = requestHash('release', hold)
+    return await send(reply, await ledger.closeHold(keyOf(request), hash, { verb: 'release', hold }))
+  })
+}
+
+function addRefunds(app: FastifyInstance, ledger: PaymentLedger): void {
+  const refund = { schema: { headers: keyHeader, params: idPath, body: exactly('amount') } }
+  app.post<{ Params: ById; Body: Required<Part> }>('/v1/transfers/:id/refund', refund, async (request, reply) => {
+    const { id } = request.params
+    const { amount } = request.body
+    const hash = requestHash('refund', id, amount)
+    return await send(reply, await ledger.refund(keyOf(request), hash, id, amount))
+  })
 }
 
 function addAccounts(app: FastifyInstance, ledger: PaymentLedger): void {
-  app.get<{ Params: ById }>('/v1/accounts/:id', { schema: { params: holdPath } }, async (request, reply) => {
+  app.get<{ Params: ById }>('/v1/accounts/:id', { schema: { params: idPath } }, async (request, reply) => {
     const account = await ledger.account(request.params.id)
     return account ?? (await reply.code(404).send({ error: 'unknown-account' }))
   })

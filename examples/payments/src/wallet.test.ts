@@ -87,6 +87,37 @@ describe('money', () => {
     expect(trail).toHaveLength(2)
   })
 
+  test('a hold is captured in parts up to its amount, and what is left is released', async () => {
+    await using wallet = await startWallet(walletUrl)
+    const held = await wallet.post('/v1/holds', 'k-parts', { account: 1022, payee: 1023, amount: 400 })
+    const { hold } = JSON.parse(held.text) as { hold: string }
+    const capture = async (key: string, amount: number) =>
+      await wallet.post(`/v1/holds/${hold}/capture`, key, { amount })
+    expect((await capture('k-part-1', 150)).status).toBe(201)
+    expect((await capture('k-part-2', 300)).text).toContain('more-than-is-held')
+    expect((await capture('k-part-3', 50)).status).toBe(201)
+    expect((await wallet.post(`/v1/holds/${hold}/release`, 'k-rest')).status).toBe(201)
+    expect(await balance(1022)).toBe(String(opening - 200))
+    expect(await balance(1023)).toBe(String(opening + 200))
+  })
+
+  test('refunds go back to who paid, and are together never more than the payment', async () => {
+    await using wallet = await startWallet(walletUrl)
+    const held = await wallet.post('/v1/holds', 'k-bought', { account: 1024, payee: 1025, amount: 400 })
+    const { hold } = JSON.parse(held.text) as { hold: string }
+    const captured = await wallet.post(`/v1/holds/${hold}/capture`, 'k-sold')
+    const { transfer } = JSON.parse(captured.text) as { transfer: string }
+    const answers = await Promise.all(
+      ['k-back-1', 'k-back-2', 'k-back-3'].map((key) =>
+        wallet.post(`/v1/transfers/${transfer}/refund`, key, { amount: 150 }),
+      ),
+    )
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 422])
+    expect(await balance(1024)).toBe(String(opening - 100))
+    expect(await balance(1025)).toBe(String(opening + 100))
+    expect((await wallet.post(`/v1/transfers/999999/refund`, 'k-back-4', { amount: 1 })).status).toBe(422)
+  })
+
   test.each([
     ['a fraction', '{"from":1001,"to":1002,"amount":1.5}'],
     ['nothing', '{"from":1001,"to":1002,"amount":0}'],
