@@ -1,6 +1,4 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { ReplatformError } from '@replatform/core/errors'
 import pino, { type DestinationStream, type Logger } from 'pino'
 import { describeError } from './error-description.ts'
 
@@ -9,14 +7,15 @@ export function workerLogPath(stateDirectory: string): string {
   return join(stateDirectory, 'worker.log')
 }
 
+/** Creates its file at the first entry: nothing may be written in a directory that the worker refuses to open. */
 export function openWorkerLog(stateDirectory: string): Logger {
-  try {
-    mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
-    return createLog(pino.destination({ dest: workerLogPath(stateDirectory), mode: 0o600, sync: true }))
-  } catch (cause) {
-    const message = `The state directory ${stateDirectory} cannot be used: ${(cause as Error).message}.`
-    throw new ReplatformError('state.unusable', { message, cause })
-  }
+  let file: DestinationStream | undefined
+  return createLog({
+    write(line) {
+      file ??= pino.destination({ dest: workerLogPath(stateDirectory), mode: 0o600, sync: true })
+      file.write(line)
+    },
+  })
 }
 
 /** The guard of a cutover may outlive the worker, whose streams are gone then. */
