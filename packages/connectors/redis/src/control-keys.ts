@@ -30,5 +30,7 @@ export function controlKeys({ move, direction }: FlowKey): ControlKeys {
 export const controlPattern = `${prefix}*`
 
 export function isControlKey(db: number, key: Buffer): boolean {
-  return db === 0 && key.length > prefixBytes.length && prefixBytes.compare(key, 0, prefixBytes.length) === 0
+  // Asked for every command: the first byte nearly always tells.
+  if (db !== 0 || key[0] !== prefixBytes[0]) return false
+  return key.length > prefixBytes.length && prefixBytes.compare(key, 0, prefixBytes.length) === 0
 }

@@ -3,20 +3,20 @@
  *
  * 1. CLIENT PAUSE WRITE holds writes for a moment, so that those in flight are answered or never carried out.
  * 2. In one transaction every other user loses the write and admin categories. Rights are looked at for every command,
- *    also of open connections, queued transactions and scripts. What a user had before is kept as a *shadow*: a user
- *    of the same rules that nobody can log in as. So the fence and its undoing lie in the same place, are saved
- *    together, and need no other side.
+ *    also of open connections, queued transactions and scripts. What a user might call before is kept as a *shadow*: a
+ *    user of the same command rules that nobody can log in as. So the fence and its undoing lie in the same place, are
+ *    saved together, and need no other side.
  * 3. The connections of others are closed, so that clients look for the new side.
  *
  * CLIENT PAUSE alone is no fence: it opens by itself.
  */
-import { createHash } from 'node:crypto'
 import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
+import { commandRules, mayWrite, readCategories, readUsers, type User } from './acl-rules.ts'
 import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import { toRedisError } from './redis-error.ts'
-import { RedisReplyError, type RespValue } from './resp-reader.ts'
+import { RedisReplyError } from './resp-reader.ts'
 
 export interface FenceOptions {
   /** To the side that is meant, as the mover's user. */
@@ -26,7 +26,7 @@ export interface FenceOptions {
   readonly log: Log
 }
 
-const fencedRules = ['-@write', '-@admin', 'clearselectors']
+const fencedRules = ['-@write', '-@admin']
 
 /**
  * Idempotent: on a side that is fenced already it fences users that were made since. Rejects with `redis.shared-user`
@@ -34,9 +34,8 @@ const fencedRules = ['-@write', '-@admin', 'clearselectors']
  */
 export async function fenceSide({ connection, move, withinMs, log }: FenceOptions): Promise<void> {
   const me = await whoAmI(connection)
-  const users = await readUsers(connection)
-  const open = usersToFence(users, me, move)
   await requireOwnUser(connection, me)
+  const open = await readOpenUsers(connection, me)
   if (open.length > 0) {
     const pauseMs = Math.max(Math.round(withinMs), 1)
     await connection.command('CLIENT', 'PAUSE', pauseMs, 'WRITE')
@@ -55,8 +54,7 @@ export async function fenceSide({ connection, move, withinMs, log }: FenceOption
 
 /** Gives every user back what it had. Idempotent, also after a fencing that died half-way. */
 export async function unfenceSide({ connection, move, log }: Omit<FenceOptions, 'withinMs'>): Promise<void> {
-  const users = await readUsers(connection)
-  const shadows = users.filter((user) => isShadow(user, move))
+  const shadows = (await readUsers(connection)).filter(({ name }) => name.startsWith(shadowOf('', move)))
   if (shadows.length === 0) return
   await transact(
     connection,
@@ -66,9 +64,8 @@ export async function unfenceSide({ connection, move, log }: Omit<FenceOptions, 
 }
 
 /** Throws `redis.fence-lifted` where somebody but the mover could write. */
-export async function requireFenced(connection: Connection, move: string): Promise<void> {
-  const me = await whoAmI(connection)
-  const open = usersToFence(await readUsers(connection), me, move)
+export async function requireFenced(connection: Connection): Promise<void> {
+  const open = await readOpenUsers(connection, await whoAmI(connection))
   if (open.length === 0) return
   const { side, host, port } = connection.place
   throw new ReplatformError('redis.fence-lifted', {
@@ -76,70 +73,45 @@ export async function requireFenced(connection: Connection, move: string): Promi
   })
 }
 
-interface User {
-  readonly name: string
-  readonly rules: readonly string[]
-}
-
 async function whoAmI(connection: Connection): Promise<string> {
   return String(await connection.command('ACL', 'WHOAMI'))
 }
 
-async function readUsers(connection: Connection): Promise<User[]> {
-  const list = (await connection.command('ACL', 'LIST')) as RespValue[]
-  return list.map((line) => parseUser(String(line)))
+/** Users of other people who can write, with or without a fence that was meant to keep them from it. */
+async function readOpenUsers(connection: Connection, me: string): Promise<OpenUser[]> {
+  const users = await readUsers(connection)
+  const names = new Set(users.map((user) => user.name))
+  const others = users.filter(({ name }) => name !== me && !name.startsWith(shadowPrefix))
+  const categories = await readCategories(connection, others)
+  return others
+    .filter((user) => mayWrite(user, categories))
+    .map((user) => ({ user, hasShadow: (move: string) => names.has(shadowOf(user.name, move)) }))
 }
 
-/** `user name on #hash ~* &* +@all (selector with spaces)`. */
-export function parseUser(line: string): User {
-  const [, name = '', ...rules] = line.match(/\([^)]*\)|[^ ]+/g) ?? []
-  return { name, rules }
-}
-
-function usersToFence(users: readonly User[], me: string, move: string): User[] {
-  return users.filter((user) => user.name !== me && !user.name.startsWith(shadowPrefix) && !isFenced(user, users, move))
-}
-
-/** Rules apply in their order: nothing may be allowed again after what the fence took away. */
-function isFenced(user: User, users: readonly User[], move: string): boolean {
-  const hasShadow = users.some(({ name }) => name === shadowOf(user.name, move))
-  const isHarmless = !user.rules.some((rule) => rule.startsWith('+') || rule === 'allcommands' || rule.startsWith('('))
-  if (isHarmless) return true
-  if (!hasShadow || user.rules.some((rule) => rule.startsWith('('))) return false
-  const taken = user.rules.lastIndexOf('-@write')
-  return taken >= 0 && user.rules.slice(taken + 1).every((rule) => !rule.startsWith('+'))
+interface OpenUser {
+  readonly user: User
+  readonly hasShadow: (move: string) => boolean
 }
 
 const shadowPrefix = 'replatform-fence:'
 
-/** A name may hold what a rule may not, and the shadow must say whose it is: so it is the name, after the move's. */
 function shadowOf(user: string, move: string): string {
   return `${shadowPrefix}${move}:${user}`
 }
 
-function isShadow({ name }: User, move: string): boolean {
-  return name.startsWith(shadowOf('', move))
+/** A shadow that stands already holds what the user had before the first fence, and stays as it is. */
+function fenceCommands({ user, hasShadow }: OpenUser, move: string): Argument[][] {
+  const fence = ['ACL', 'SETUSER', user.name, 'clearselectors', ...fencedRules]
+  if (hasShadow(move)) return [fence]
+  return [['ACL', 'SETUSER', shadowOf(user.name, move), 'reset', ...commandRules(user)], fence]
 }
 
-function fenceCommands({ name, rules }: User, move: string): Argument[][] {
-  const kept = rules.filter((rule) => rule !== 'on')
-  // `off` is a shadow's own state, so that what the user had is told by a password that fits nobody.
-  const wasOn = rules.includes('on') ? [`#${onMark}`] : []
+/** Passwords, keys and channels were never touched. */
+function unfenceCommands(shadow: User, move: string): Argument[][] {
+  const name = shadow.name.slice(shadowOf('', move).length)
   return [
-    ['ACL', 'SETUSER', shadowOf(name, move), 'reset', ...kept.filter((rule) => rule !== 'off'), ...wasOn, 'off'],
-    ['ACL', 'SETUSER', name, ...fencedRules],
-  ]
-}
-
-const onMark = createHash('sha256').update('replatform: this user was on').digest('hex')
-
-function unfenceCommands({ name: shadow, rules }: User, move: string): Argument[][] {
-  const name = shadow.slice(shadowOf('', move).length)
-  const isOn = rules.includes(`#${onMark}`)
-  const own = rules.filter((rule) => rule !== `#${onMark}` && rule !== 'off' && rule !== 'on')
-  return [
-    ['ACL', 'SETUSER', name, 'reset', ...own, isOn ? 'on' : 'off'],
-    ['ACL', 'DELUSER', shadow],
+    ['ACL', 'SETUSER', name, 'clearselectors', 'nocommands', ...commandRules(shadow)],
+    ['ACL', 'DELUSER', shadow.name],
   ]
 }
 

@@ -34,7 +34,9 @@ export interface FollowerOptions {
 
 const batchBytes = 512 * 1024
 const batchCommands = 5_000
-const mostQueuedBytes = 16 * 1024 * 1024
+/** Beyond either of them the stream is not cut up further: a small command takes far more memory than its bytes. */
+const mostQueuedBytes = 8 * 1024 * 1024
+const mostQueuedCommands = 20_000
 const pollMs = 500
 
 export class Follower {
@@ -43,7 +45,7 @@ export class Follower {
   readonly #buffer = new CommandBuffer(2 * batchBytes)
   readonly #totals = { transactions: 0, rows: 0, bytes: 0 }
   #queue: StreamUnit[] = []
-  #queuedBytes = 0
+  readonly #queued = { bytes: 0, commands: 0 }
   #applied: number
   #db: number
   /** Database that the batch has selected so far. */
@@ -129,13 +131,23 @@ export class Follower {
       this.#units.push(piece)
       for (let unit = this.#units.next(); unit; unit = this.#units.next()) {
         this.#queue.push(unit)
-        this.#queuedBytes += unit.bytes
+        this.#queued.bytes += unit.bytes
+        this.#queued.commands += unit.commands.length
+        if (this.#isQueueFull) await this.#waitForRoom()
       }
       this.#signal()
-      while (this.#queuedBytes > mostQueuedBytes && !this.#ended) {
-        this.#room = Promise.withResolvers()
-        await this.#room.promise
-      }
+    }
+  }
+
+  get #isQueueFull(): boolean {
+    return this.#queued.bytes > mostQueuedBytes || this.#queued.commands > mostQueuedCommands
+  }
+
+  async #waitForRoom(): Promise<void> {
+    this.#signal()
+    while (this.#isQueueFull && !this.#ended) {
+      this.#room = Promise.withResolvers()
+      await this.#room.promise
     }
   }
 
@@ -148,9 +160,10 @@ export class Follower {
       commands += unit.commands.length
       count += 1
     }
-    this.#queuedBytes -= bytes
+    this.#queued.bytes -= bytes
+    this.#queued.commands -= commands
     this.#isApplying = count > 0
-    if (this.#queuedBytes <= mostQueuedBytes) this.#room.resolve()
+    if (!this.#isQueueFull) this.#room.resolve()
     return this.#queue.splice(0, count)
   }
 

@@ -124,7 +124,7 @@ export class RedisMover implements Mover {
   barrier(): Promise<Barrier> {
     this.#requireForward()
     return this.#sides.source.use(async (source) => {
-      await requireFenced(source, this.#open.move)
+      await requireFenced(source)
       const fields = await readInfo(source, 'replication')
       const point = { replid: fields.get('master_replid') ?? '', offset: Number(fields.get('master_repl_offset')) }
       const [seconds] = (await source.command('TIME')) as Buffer[]
@@ -164,10 +164,9 @@ export class RedisMover implements Mover {
 
   /** Gives every key its own deadline, after a last look at both fences. */
   async settle(): Promise<void> {
-    const { move } = this.#open
     await this.#onBoth(async (source, target) => {
-      await requireFenced(source, move)
-      if (this.#open.target.service !== 'elasticache') await requireFenced(target, move)
+      await requireFenced(source)
+      if (this.#open.target.service !== 'elasticache') await requireFenced(target)
       await target.command('SELECT', 0)
       await target.command('HSET', this.#keys.checkpoint, 'lowered', 1)
       await sweepDeadlines({ target, keys: this.#keys, epoch: this.#epoch ?? (await this.#raiseOn(target)) }, 'lower')

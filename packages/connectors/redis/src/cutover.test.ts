@@ -1,0 +1,119 @@
+/** Goal: a whole cutover under live writes: bounded, nothing lost, each deadline kept, and an abort leads back. */
+
+import type { Decision, Mover } from '@replatform/core/connector'
+import { systemClock } from '@replatform/engine/clock'
+import { cutOver } from '@replatform/engine/cutover'
+import type { CutoverParticipant, FlowVerbs } from '@replatform/engine/cutover-participant'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Connection } from './connection.ts'
+import { redisRoute } from './route.ts'
+import { Following, loadMove, type MoveRig, startMoveRig } from './test-fixtures/move-rig.ts'
+
+let rig: MoveRig
+let app: Connection
+
+beforeEach(async () => {
+  rig = await startMoveRig()
+  app = await rig.openApp('source')
+})
+afterEach(() => rig[Symbol.asyncDispose]())
+
+function verbsOf(mover: Mover): FlowVerbs {
+  return {
+    prepareFlow: () => mover.prepare({ load: false }),
+    raiseEpoch: () => mover.raiseEpoch(),
+    fence: (side, options) => mover.fence(side, options),
+    unfence: (side) => mover.unfence(side),
+    barrier: () => mover.barrier(),
+    remaining: (barrier) => mover.remaining(barrier),
+    compare: (options) => mover.compare(options),
+    settle: () => mover.settle(),
+    markStart: () => mover.markStart(),
+    recordDecision: (decision) => mover.recordDecision(decision),
+    cleanUp: (scope) => mover.cleanUp(scope),
+  }
+}
+
+function openBack(): Mover {
+  const { source, target } = rig.urls
+  const log = { info() {}, warn() {}, error() {} }
+  const sides = { source: { kind: 'redis', url: target }, target: { kind: 'redis', url: source } } as const
+  return redisRoute.open({ move: 'cache', direction: 'reverse', ...sides, tools: {}, workers: 1, log })
+}
+
+async function runCutover(mover: Mover, following: Following, outcome: Decision['outcome']) {
+  await using back = openBack()
+  const participant: CutoverParticipant = {
+    name: 'cache',
+    flow: verbsOf(mover),
+    back: verbsOf(back),
+    stop: () => following.stop(),
+    routings: [],
+  }
+  let decided: Decision | undefined
+  return cutOver({
+    id: 'one',
+    direction: 'forward',
+    budgetMs: 5_000,
+    participants: [participant],
+    decisions: {
+      read: async () => decided,
+      decide: async (decision) => (decided ??= { ...decision, outcome }),
+    },
+    journal: { started() {}, finished() {}, failed() {} },
+    clock: systemClock,
+  })
+}
+
+test('what was acknowledged before is there afterwards, with the same deadlines, and the old side is closed', async () => {
+  await app.command('SET', 'session', 'kept', 'PX', 600_000)
+  await app.command('SET', 'short', 'gone', 'PX', 150)
+  const deadline = await app.command('PEXPIRETIME', 'session')
+  await using mover = rig.createMover()
+  await loadMove(mover)
+  await using following = new Following(mover)
+  let last = 0
+  const writing = (async () => {
+    for (let i = 1; ; i++) {
+      try {
+        await app.command('SET', 'counter', i)
+        last = i
+      } catch {
+        return
+      }
+    }
+  })()
+  await following.catchUp(await rig.openAll('source'))
+  const { decision, error } = await runCutover(mover, following, 'committed')
+  await writing
+  expect(error).toBeNull()
+  expect(decision.outcome).toBe('committed')
+  await using onNew = await rig.openApp('target')
+  expect(Number(String(await onNew.command('GET', 'counter')))).toBe(last)
+  expect(await onNew.command('PEXPIRETIME', 'session')).toBe(deadline)
+  await onNew.command('SET', 'new', 1)
+  await expect(rig.openApp('source').then((old) => old.command('SET', 'old', 1))).rejects.toMatchObject({
+    code: 'auth.missing-rights',
+  })
+  for (let isThere = 1; isThere === 1; ) isThere = Number(await onNew.command('EXISTS', 'short'))
+})
+
+test('after an abort the source is written again and the flow goes on from where it was', async () => {
+  await app.command('SET', 'session', 'kept', 'PX', 600_000)
+  await using mover = rig.createMover()
+  await loadMove(mover)
+  await using following = new Following(mover)
+  await following.catchUp(app)
+  const { decision } = await runCutover(mover, following, 'aborted')
+  expect(decision.outcome).toBe('aborted')
+  await using again = await rig.openApp('source')
+  await again.command('PEXPIRE', 'session', 700_000)
+  await again.command('SET', 'after', 1, 'PX', 500_000)
+  await using more = new Following(mover)
+  await more.catchUp(again)
+  const report = await mover.compare({ scope: 'all', at: 'live' })
+  expect(report.results).toMatchObject([{ matching: 2, mismatched: 0, missing: 0, extra: 0 }])
+  await expect(rig.openApp('target').then((closed) => closed.command('SET', 'x', 1))).rejects.toMatchObject({
+    code: 'auth.missing-rights',
+  })
+})
