@@ -6,35 +6,39 @@ import { pollUntil } from './poll-until.ts'
  * connections stay open and nothing answers. Resolves when all stand still; disposing of it resumes them.
  */
 export async function suspend(pid: number): Promise<SuspendedProcess> {
-  const suspended = new SuspendedProcess([pid, ...(await descendants(pid))])
-  await suspended.untilStopped()
-  return suspended
+  const suspended = new SuspendedProcess()
+  try {
+    // Parents first, then again: what was started while we looked is found in the next round.
+    for (let found = [pid]; found.length > 0; found = await suspended.others(pid)) await suspended.add(found)
+    return suspended
+  } catch (error) {
+    suspended.resume()
+    throw error
+  }
 }
 
 export class SuspendedProcess implements Disposable {
-  readonly #pids: readonly number[]
+  readonly #pids = new Set<number>()
 
-  constructor(pids: readonly number[]) {
-    this.#pids = pids
-    for (const pid of pids) process.kill(pid, 'SIGSTOP')
+  async add(pids: readonly number[]): Promise<void> {
+    for (const pid of pids) {
+      this.#pids.add(pid)
+      signal(pid, 'SIGSTOP')
+    }
+    await pollUntil('the processes stand still', async () => {
+      const statuses = await Promise.all(pids.map(readStatus))
+      return statuses.every((status) => status === undefined || 'TZX'.includes(status.state))
+    })
   }
 
-  async untilStopped(): Promise<void> {
-    await pollUntil('the processes stand still', async () => {
-      const states = await Promise.all(this.#pids.map(async (pid) => (await readStatus(pid))?.state ?? 'gone'))
-      return states.every((state) => state === 'T' || state === 'gone')
-    })
+  /** Those that `pid` has started, and they in turn, which are not suspended yet. */
+  async others(pid: number): Promise<number[]> {
+    return (await descendants(pid)).filter((each) => !this.#pids.has(each))
   }
 
   /** Nothing to do for those that have ended meanwhile. */
   resume(): void {
-    for (const pid of this.#pids) {
-      try {
-        process.kill(pid, 'SIGCONT')
-      } catch {
-        // It was killed while it stood still.
-      }
-    }
+    for (const pid of this.#pids) signal(pid, 'SIGCONT')
   }
 
   [Symbol.dispose](): void {
@@ -42,11 +46,20 @@ export class SuspendedProcess implements Disposable {
   }
 }
 
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    // It has ended by itself, or was killed while it stood still.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 async function descendants(pid: number): Promise<number[]> {
   const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const parents = new Map(await Promise.all(ids.map(async (id) => [id, (await readStatus(id))?.parent] as const)))
   const found = new Set([pid])
-  // Parents have lower ids than their children until ids start over: go through them until nothing is added.
+  // A child may have a lower id than its parent, when ids have started over: go through them until nothing is added.
   for (let before = 0; before !== found.size; ) {
     before = found.size
     for (const [id, parent] of parents) if (parent !== undefined && found.has(parent)) found.add(id)
@@ -55,7 +68,8 @@ async function descendants(pid: number): Promise<number[]> {
   return [...found]
 }
 
-async function readStatus(pid: number): Promise<{ state: string; parent: number } | undefined> {
+/** `state` as the kernel letters it: T is stopped; Z has ended, and its parent has not heard of it yet. */
+async function readStatus(pid: number): Promise<{ readonly state: string; readonly parent: number } | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
   // The name, in brackets, may hold anything.
   const [state, parent] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? []
