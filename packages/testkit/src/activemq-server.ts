@@ -49,8 +49,11 @@ export async function startActivemq(options: ActivemqOptions = {}): Promise<Acti
     name: 'activemq',
     program: await java17(),
     args: () => javaArguments(files, daemon, options.heapMb ?? 256),
-    // STOMP is the last to be opened.
-    ready: () => stompLogin({ host: daemon.host, port: ports.stomp, ...admin, ca: authority }),
+    ready: async () => {
+      // STOMP is the last that the broker opens; Jolokia is not the broker's.
+      await stompLogin({ host: daemon.host, port: ports.stomp, ...admin, ca: authority })
+      await statisticsOf({ ...admin, authority, host: daemon.host, jolokia: ports.jolokia }).checkBroker()
+    },
     readyWithinMs: 90_000,
   })
   try {
@@ -90,6 +93,17 @@ interface BrokerAccess extends BrokerPorts {
   readonly authority: string | undefined
 }
 
+function statisticsOf({
+  host,
+  jolokia,
+  user,
+  password,
+  authority,
+}: Omit<BrokerAccess, 'stomp'> & { readonly host: string }) {
+  const url = `${authority ? 'https' : 'http'}://${host}:${jolokia}/api/jolokia/`
+  return new ActivemqStatistics(url, { user, password, ca: authority })
+}
+
 export class ActivemqServer extends RigServer {
   /** Of the rig's own administrator. */
   readonly user: string
@@ -105,8 +119,7 @@ export class ActivemqServer extends RigServer {
     this.password = password
     this.authority = authority
     this.stompPort = stomp
-    const url = `${authority ? 'https' : 'http'}://${control.host}:${jolokia}/api/jolokia/`
-    this.statistics = new ActivemqStatistics(url, { user, password, ca: authority })
+    this.statistics = statisticsOf({ user, password, authority, host: control.host, jolokia })
   }
 
   /** Address of its AMQP 1.0. */

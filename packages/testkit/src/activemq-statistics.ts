@@ -41,13 +41,24 @@ export class ActivemqStatistics {
     }
   }
 
+  /** Throws unless the broker runs. Does not wait long for an answer: it may be something else that is asked. */
+  async checkBroker(): Promise<void> {
+    const found = await this.read('org.apache.activemq:type=Broker,brokerName=*', ['TotalMessageCount'], 5_000)
+    if (Object.keys(found).length === 0) throw new Error('Jolokia knows no broker')
+  }
+
   /** Attributes of every bean that the pattern matches, by its name. */
-  async read(pattern: string, attributes: readonly string[]): Promise<Record<string, Record<string, number>>> {
+  async read(
+    pattern: string,
+    attributes: readonly string[],
+    withinMs = 60_000,
+  ): Promise<Record<string, Record<string, number>>> {
     const { status, body } = await requestJson(this.url, {
       method: 'POST',
       body: { type: 'read', mbean: pattern, attribute: attributes },
       // Jolokia answers no browser that comes from elsewhere, and takes a client that says nothing for one.
       headers: { origin: new URL(this.url).origin },
+      withinMs,
       ...this.#access,
     })
     const answer = body as { status?: number; value?: Record<string, Record<string, number>>; error?: string }

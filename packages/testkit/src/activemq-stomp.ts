@@ -15,6 +15,7 @@ export async function stompLogin({ host, port, user, password, ca }: StompLogin)
   const socket = ca === undefined ? connect({ host, port }) : connectTls({ host, port, ca })
   let answer = ''
   socket.setEncoding('utf8')
+  socket.setTimeout(5_000, () => socket.destroy(new Error('The broker does not answer')))
   socket.on('error', reject)
   socket.on('close', () => reject(new Error(`The broker closed the connection: ${answer.trim()}`)))
   socket.on('data', (data: string) => {

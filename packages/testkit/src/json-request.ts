@@ -11,6 +11,8 @@ export interface JsonRequest {
   /** The only authority that is trusted; `fetch` has no way to name one. */
   readonly ca?: string | undefined
   readonly headers?: Readonly<Record<string, string>>
+  /** Until the whole answer is there; a minute unless said. */
+  readonly withinMs?: number
 }
 
 export interface JsonAnswer {
@@ -21,7 +23,7 @@ export interface JsonAnswer {
 
 /** One HTTP request on a connection of its own. Does not judge the status. */
 export async function requestJson(url: string, options: JsonRequest = {}): Promise<JsonAnswer> {
-  const { method = 'GET', body, user, password, ca, headers } = options
+  const { method = 'GET', body, user, password, ca, headers, withinMs = 60_000 } = options
   const lines = typeof body === 'string'
   const sent = body === undefined || lines ? body : JSON.stringify(body)
   const { promise, resolve, reject } = Promise.withResolvers<JsonAnswer>()
@@ -29,6 +31,7 @@ export async function requestJson(url: string, options: JsonRequest = {}): Promi
   const request = send(url, {
     method,
     agent: false,
+    signal: AbortSignal.timeout(withinMs),
     ...(ca === undefined ? {} : { ca }),
     ...(user === undefined ? {} : { auth: `${user}:${password}` }),
     headers: {

@@ -26,6 +26,7 @@ export async function startEpmd(): Promise<Daemon> {
 function askNames(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port }, () => socket.write(Buffer.from([0, 1, 110])))
+    socket.setTimeout(5_000, () => socket.destroy(new Error('epmd does not answer')))
     socket.once('data', () => {
       socket.destroy()
       resolve()

@@ -1,4 +1,4 @@
-import { requestJson } from './json-request.ts'
+import { type JsonRequest, requestJson } from './json-request.ts'
 
 /** What `GET /api/definitions` gives and `POST /api/definitions` takes. */
 export type RabbitmqDefinitions = Readonly<Record<string, unknown>>
@@ -18,15 +18,22 @@ export class RabbitmqManagement {
 
   /** Answers the body, if there is one; throws with the server's reason when it refuses. */
   async call(method: string, path: string, body?: unknown): Promise<unknown> {
-    const answer = await requestJson(`${this.url}/api/${path}`, { method, body, ...this.#access })
-    if (answer.status >= 300) {
-      throw new Error(`RabbitMQ answered ${answer.status} to ${method} ${path}: ${JSON.stringify(answer.body)}`)
-    }
-    return answer.body
+    return this.#ask({ method, path, body })
+  }
+
+  /** Throws unless something listens there. Does not wait long for an answer: it may not be RabbitMQ that is asked. */
+  async checkListener(port: number): Promise<void> {
+    await this.#ask({ path: `health/checks/port-listener/${port}`, withinMs: 5_000 })
   }
 
   /** Adds to what is there; what has the same name is replaced where RabbitMQ allows it. */
   async importDefinitions(definitions: RabbitmqDefinitions): Promise<void> {
     await this.call('POST', 'definitions', definitions)
+  }
+
+  async #ask({ path, ...request }: JsonRequest & { readonly path: string }): Promise<unknown> {
+    const { status, body } = await requestJson(`${this.url}/api/${path}`, { ...request, ...this.#access })
+    if (status < 300) return body
+    throw new Error(`RabbitMQ answered ${status} to ${request.method ?? 'GET'} ${path}: ${JSON.stringify(body)}`)
   }
 }

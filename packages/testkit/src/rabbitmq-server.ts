@@ -67,7 +67,7 @@ async function startNode(
     program,
     args: () => [],
     env: () => environment(daemon, epmd, options),
-    ready: () => management.call('GET', `health/checks/port-listener/${daemon.port}`),
+    ready: () => management.checkListener(daemon.port),
     readyWithinMs: 90_000,
   })
   try {
@@ -155,7 +155,8 @@ function configFile({ host, ports, files, settings }: NodeSetup): string {
   const all = {
     ...listeners(host, ports, files),
     'distribution.listener.port_range.min': String(ports.distributionPort),
-    'distribution.listener.port_range.max': String(ports.distributionPort),
+    // Taken in turn: no other node can be in the way.
+    'distribution.listener.port_range.max': String(ports.distributionPort + 99),
     'distribution.listener.interface': host,
     // In place of guest, whose password everybody knows.
     'default_user': admin.user,

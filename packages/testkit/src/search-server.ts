@@ -178,8 +178,7 @@ rootLogger.appenderRef.console.ref = console
 `
 
 async function askHealth(daemon: Daemon): Promise<void> {
-  const { status } = await requestJson(
-    `http://${daemon.host}:${daemon.port}/_cluster/health?wait_for_status=yellow&timeout=1s`,
-  )
+  const url = `http://${daemon.host}:${daemon.port}/_cluster/health?wait_for_status=yellow&timeout=1s`
+  const { status } = await requestJson(url, { withinMs: 5_000 })
   if (status !== 200) throw new Error(`The cluster's health is answered with ${status}`)
 }

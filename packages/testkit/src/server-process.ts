@@ -74,9 +74,14 @@ export class ServerProcess {
     if (answered === 'ended') throw new Error(`The server did not start:\n${await this.logTail()}`, { cause: failure })
   }
 
+  /** Without Java's stack frames, behind which nobody would find the reason. */
   async logTail(lines = 20): Promise<string> {
     const log = await readFile(this.#logFile, 'utf8')
-    return log.trimEnd().split('\n').slice(-lines).join('\n')
+    const told = log
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !/^\s+(at [\w.$/]+\(|\.\.\. \d+ more)/.test(line))
+    return told.slice(-lines).join('\n')
   }
 }
 
