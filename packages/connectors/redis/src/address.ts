@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { ReplatformError } from '@replatform/core/errors'
 
 /** Where a server is and who asks. Holds the password: never logged. */
@@ -8,7 +9,7 @@ export interface Address {
   readonly user: string
   readonly password: string | null
   /** Undefined for plain text. Certificates are always verified. */
-  readonly tls: { readonly ca?: Buffer; readonly servername: string } | undefined
+  readonly tls: { readonly ca?: Buffer; readonly servername?: string } | undefined
 }
 
 /**
@@ -29,8 +30,13 @@ export function parseAddress(url: string): Address {
     port: Number(parsed.port || '6379'),
     user: decodeURIComponent(parsed.username) || 'default',
     password: parsed.password === '' ? null : decodeURIComponent(parsed.password),
-    tls: parsed.protocol === 'rediss:' ? { servername: host, ...authority(parsed.searchParams.get('ca')) } : undefined,
+    tls: parsed.protocol === 'rediss:' ? tlsOptions(host, parsed.searchParams.get('ca')) : undefined,
   }
+}
+
+/** An address has no name to ask for; its certificate must name the address itself. */
+function tlsOptions(host: string, caPath: string | null): NonNullable<Address['tls']> {
+  return { ...(isIP(host) ? {} : { servername: host }), ...authority(caPath) }
 }
 
 function authority(path: string | null): { ca?: Buffer } {

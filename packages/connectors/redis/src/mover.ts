@@ -166,7 +166,7 @@ export class RedisMover implements Mover {
   async settle(): Promise<void> {
     await this.#onBoth(async (source, target) => {
       await requireFenced(source)
-      if (this.#open.target.service !== 'elasticache') await requireFenced(target)
+      if (!this.#isManaged('target')) await requireFenced(target)
       await target.command('SELECT', 0)
       await target.command('HSET', this.#keys.checkpoint, 'lowered', 1)
       await sweepDeadlines({ target, keys: this.#keys, epoch: this.#epoch ?? (await this.#raiseOn(target)) }, 'lower')
@@ -221,16 +221,18 @@ export class RedisMover implements Mover {
     return this.#epoch
   }
 
-  /** ElastiCache lets nobody but AWS change users: there the target is fenced by whom its user group admits. */
+  /** ElastiCache lets nobody but AWS change users: there it is the user group that must admit only the mover. */
   async #fence(connection: Connection, withinMs: number): Promise<void> {
     const { move, log } = this.#open
-    try {
+    if (this.#isManaged(connection.place.side)) {
+      log.warn({ move }, 'ElastiCache is not fenced by its users: its user group must admit only the mover.')
+    } else {
       await fenceSide({ connection, move, withinMs, log })
-    } catch (thrown) {
-      const isManaged = connection.place.side === 'target' && this.#open.target.service === 'elasticache'
-      if (!isManaged || !(thrown instanceof ReplatformError) || thrown.code !== 'auth.missing-rights') throw thrown
-      log.warn({ move }, 'ElastiCache refuses to be fenced by its users: admit only the mover until the cutover.')
     }
+  }
+
+  #isManaged(side: Side): boolean {
+    return this.#open[side].service === 'elasticache'
   }
 
   #requireForward(): void {
