@@ -14,16 +14,14 @@ const supported = new Set(
 
 const supportedOfCluster = new Set(['allocation', 'health', 'pending_tasks', 'settings', 'state', 'stats'])
 
+/** Those of every version; newer ones may know more. Too strict is the harmless side to err on. */
 const changeableSettings = new Set([
   'action.auto_create_index',
   'action.search.shard_count.limit',
   'cluster.max_shards_per_node',
-  'cluster.search.request.slowlog.level',
   'indices.breaker.fielddata.limit',
   'indices.breaker.request.limit',
   'indices.breaker.total.limit',
-  'search.max_buckets',
-  'search.phase_took_enabled',
 ])
 
 /** Of the smaller instance types; the larger ones take 100 MiB. */
