@@ -3,12 +3,14 @@
  *
  *     JUDGE_REDIS_URL=… node judge-stores-main.ts --sessions-journal sessions.journal [--tolerance-ms 1000]
  *     JUDGE_DATABASE_URL=… JUDGE_CONSUMERS_URL=… [JUDGE_BROKER_URL=…] node judge-stores-main.ts
+ *     JUDGE_DATABASE_URL=… JUDGE_MARIADB_URL=… node judge-stores-main.ts --merchants-journal merchants.journal
  *
  * Exit code 0: all clean; 1: something was found; 2: it could not be judged.
  */
 import { parseArgs } from 'node:util'
 import { printLine, requiredVariable, runMain, wholeNumber } from './environment.ts'
 import { judgeEvents } from './events/judge-events.ts'
+import { judgeMerchants } from './merchants/judge-merchants.ts'
 import { judgeSessions } from './sessions/judge-sessions.ts'
 import type { StoreVerdict } from './store-verdict.ts'
 
@@ -16,10 +18,12 @@ await runMain(async () => {
   const { values } = parseArgs({
     options: {
       'sessions-journal': { type: 'string', multiple: true, default: [] },
+      'merchants-journal': { type: 'string', multiple: true, default: [] },
       'tolerance-ms': { type: 'string', default: '1000' },
     },
   })
   const { JUDGE_REDIS_URL: redisUrl, JUDGE_CONSUMERS_URL: consumersUrl, JUDGE_BROKER_URL: brokerUrl } = process.env
+  const { JUDGE_MARIADB_URL: mariadbUrl } = process.env
   const verdicts: StoreVerdict<string>[] = []
   if (redisUrl) {
     const toleranceMs = wholeNumber(values['tolerance-ms'], '--tolerance-ms')
@@ -29,7 +33,11 @@ await runMain(async () => {
     const ledgerUrl = requiredVariable('JUDGE_DATABASE_URL')
     verdicts.push(await judgeEvents({ ledgerUrl, consumersUrl, brokerUrl }))
   }
-  if (verdicts.length === 0) throw new Error('name a store in the environment: JUDGE_REDIS_URL, JUDGE_CONSUMERS_URL')
+  if (mariadbUrl) {
+    const ledgerUrl = requiredVariable('JUDGE_DATABASE_URL')
+    verdicts.push(await judgeMerchants({ journals: values['merchants-journal'], url: mariadbUrl, ledgerUrl }))
+  }
+  if (verdicts.length === 0) throw new Error('name a store in the environment, as JUDGE_REDIS_URL')
   for (const verdict of verdicts) printLine(verdict)
   return verdicts.every(({ verdict }) => verdict === 'clean') ? 0 : 1
 })
