@@ -66,10 +66,8 @@ export class CliRig implements AsyncDisposable {
   /** Resolves when it answers. */
   async worker(): Promise<CliProcess> {
     const worker = this.spawn('worker')
-    await pollUntil('the worker answers', async () => {
-      if (!worker.running) throw new Error(`The worker ended: ${worker.err}`)
-      return isListening(this.client)
-    })
+    await pollUntil('the worker answers', async () => !worker.running || (await isListening(this.client)))
+    if (!worker.running) throw new Error(`The worker ended: ${worker.err}`)
     return worker
   }
 
@@ -96,7 +94,7 @@ export class CliRig implements AsyncDisposable {
     return [...printed, ...(await textsBelow(this.stateDirectory))].join('\n')
   }
 
-  /** Files of the state directory by name and size; empty where there is none. */
+  /** Names in the state directory; none where there is no such directory. */
   async stateFiles(): Promise<string[]> {
     return (await readdir(this.stateDirectory).catch(() => [])).sort()
   }
