@@ -146,6 +146,18 @@ export const catalogue = {
     untouched: progressKept,
     next: 'Point the estate back to the original server, or cancel and start again.',
   },
+  'postgresql.slot-taken': {
+    retry: 'operator',
+    meaning: 'The slot that the move would make exists on the server already, for another database.',
+    untouched: nothingTouched,
+    next: 'Give the store another name in the estate file: slots belong to the whole server.',
+  },
+  'postgresql.target-went-back': {
+    retry: 'terminal',
+    meaning: 'The target is older than what the source was told that it holds: it was restored, or lost commits.',
+    untouched: 'Nothing is applied any more; the source is unchanged, the target stays fenced.',
+    next: 'Cancel the move and start again with an empty target; keep synchronous_commit on there.',
+  },
   'postgresql.unidentifiable-row': {
     retry: 'operator',
     meaning: 'A change arrived whose row cannot be identified on the target.',

@@ -8,10 +8,11 @@ import { type CompareReport, type CompareResult, isEqual } from '@replatform/cor
 import { ReplatformError } from '@replatform/core/errors'
 import type { Side } from '@replatform/core/move'
 import { compareKeys, compareTables } from './compare.ts'
-import { type FlowKey, readFlow } from './flow-store.ts'
+import { type FlowKey, readFlow, requireEpoch } from './flow-store.ts'
 import type { Follower } from './follower.ts'
 import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
-import { requireSameShape } from './schema-shape.ts'
+import { streamName } from './names.ts'
+import { readTableFiles, requireSameShape } from './schema-shape.ts'
 import { openSession, type Session, withSession } from './session.ts'
 import { ident, literal } from './sql.ts'
 
@@ -34,15 +35,22 @@ export async function compareAligned(options: AlignedCompareOptions): Promise<Co
   const flow = await readFlow(target, key)
   const scope = flow?.comparedAt == null ? 'all' : options.scope
   // A whole comparison looks at every table by itself.
-  if (scope === 'changed') await requireSameShape(source, target)
-  const results = await compare({ ...options, scope }, source, target)
+  if (scope === 'changed') await requireSameShape(source, target, streamName(key))
+  const files = await readTableFiles(source)
+  const rewritten = Object.keys(files).filter((label) => files[label] !== flow?.comparedFiles[label])
+  const results = await compare({ ...options, scope, rewritten }, source, target)
   const equal = results.every(isEqual)
   // Inside the pause nobody waits for what the end of it makes void.
-  if (equal && options.at === 'live') await recordEqual(open, key, at)
+  if (equal && options.at === 'live') await recordEqual(options, { at, files, epoch: flow?.epoch ?? 0n })
   return { scope, at: formatLsn(at), equal, seconds: (performance.now() - startedAt) / 1_000, results }
 }
 
-async function compare(options: AlignedCompareOptions, source: Session, target: Session): Promise<CompareResult[]> {
+interface Compared extends AlignedCompareOptions {
+  /** Tables whose rows may all have changed without a trace in the stream. */
+  readonly rewritten: readonly string[]
+}
+
+async function compare(options: Compared, source: Session, target: Session): Promise<CompareResult[]> {
   const { report, signal } = options
   const common = { source, target, ...(report ? { report } : {}), ...(signal ? { signal } : {}) }
   if (options.scope === 'all') return compareTables(common)
@@ -98,9 +106,10 @@ async function takeAsItIs(source: Session, target: Session): Promise<Lsn> {
 
 /** In pages, so that memory stays flat however much was written; in the snapshot that is compared. */
 async function* changedKeys(
-  { key }: AlignedCompareOptions,
+  { key, rewritten }: Compared,
   target: Session,
 ): AsyncIterable<{ relation: string; keys: string[][] }> {
+  for (const relation of rewritten) yield { relation, keys: [[]] }
   await target.query({
     text: `DECLARE changed NO SCROLL CURSOR FOR SELECT c.relation, to_json(c.key) AS key FROM replatform.changed c
            WHERE c.move = $1 AND c.direction = $2 ORDER BY c.relation, c.key`,
@@ -128,18 +137,25 @@ function groupByRelation(rows: readonly ChangedRow[]): Map<string, string[][]> {
   return groups
 }
 
-/** From here on only later changes are of interest. */
-async function recordEqual(open: OpenOptions, key: FlowKey, at: Lsn): Promise<void> {
-  await withSession({ endpoint: open.target, side: 'target', move: open.move, role: 'compare' }, async (session) => {
+/**
+ * From here on only later changes are of interest. Refused once another mover has taken over: it may not have recorded
+ * the keys that this comparison would let it forget.
+ */
+async function recordEqual(
+  { open, key }: AlignedCompareOptions,
+  { at, files, epoch }: { at: Lsn; files: Readonly<Record<string, string>>; epoch: bigint },
+): Promise<void> {
+  const { move, direction } = key
+  await withSession({ endpoint: open.target, side: 'target', move, role: 'compare' }, async (session) => {
     await session.query('BEGIN')
-    await session.query('UPDATE replatform.flow SET compared_at = $3 WHERE move = $1 AND direction = $2', [
-      key.move,
-      key.direction,
-      formatLsn(at),
-    ])
-    await session.query('DELETE FROM replatform.changed WHERE move = $1 AND direction = $2 AND position <= $3', [
-      key.move,
-      key.direction,
+    const { rowCount } = await session.query(
+      `UPDATE replatform.flow SET compared_at = $3, compared_files = $4 WHERE move = $1 AND direction = $2 AND epoch = $5`,
+      [move, direction, formatLsn(at), JSON.stringify(files), epoch],
+    )
+    requireEpoch(rowCount, key)
+    await session.query('DELETE FROM replatform.changed WHERE move = $1 AND direction = $2 AND position < $3', [
+      move,
+      direction,
       formatLsn(at),
     ])
     await session.query('COMMIT')

@@ -25,7 +25,7 @@ import {
 } from './change-batch.ts'
 import { type FlowKey, requireEpoch } from './flow-store.ts'
 import type { FollowedTable } from './followed-table.ts'
-import { formatLsn } from './lsn.ts'
+import { formatLsn, type Lsn } from './lsn.ts'
 import { cell, cellEnd, type Tuple } from './pgoutput.ts'
 import type { Session } from './session.ts'
 import { TextArray } from './text-array.ts'
@@ -41,6 +41,8 @@ export interface ApplierOptions {
 export async function prepareApplySession(session: Session): Promise<void> {
   const settings = {
     session_replication_role: 'replica',
+    // The source forgets what was acknowledged, so a commit must be on disk, whatever the server's own setting.
+    synchronous_commit: 'on',
     enable_hashjoin: 'off',
     enable_mergejoin: 'off',
     enable_seqscan: 'off',
@@ -71,6 +73,16 @@ export class Applier {
       if (!mayReorder || !isUniqueViolation(thrown)) throw thrown
       await this.#write(batch, false)
     }
+  }
+
+  /**
+   * Moves the checkpoint without rows, when everything before `position` is known to be applied. Also tells that the
+   * target still answers and that the epoch is still ours.
+   */
+  async checkpoint(position: Lsn): Promise<void> {
+    const pipeline = new Pipeline(this.#options.session)
+    this.#checkpoint(pipeline, formatLsn(position))
+    await pipeline.settle()
   }
 
   /** Undoes what was written of an unfinished transaction. */

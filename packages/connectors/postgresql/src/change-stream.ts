@@ -27,11 +27,19 @@ export async function readSlot(
   key: FlowKey,
 ): Promise<{ confirmed: Lsn | null; isActive: boolean } | undefined> {
   const { rows } = await source.query(
-    'SELECT confirmed_flush_lsn AS confirmed, active FROM pg_replication_slots WHERE slot_name = $1',
+    'SELECT confirmed_flush_lsn AS confirmed, active, database, current_database() AS ours FROM pg_replication_slots WHERE slot_name = $1',
     [streamName(key)],
   )
-  const row = rows[0] as { confirmed: string | null; active: string } | undefined
+  const row = rows[0] as { confirmed: string | null; active: string; database: string; ours: string } | undefined
+  if (row && row.database !== row.ours) throw slotTaken(streamName(key), row.database)
   return row && { confirmed: row.confirmed === null ? null : parseLsn(row.confirmed), isActive: row.active === 't' }
+}
+
+/** Slots belong to the whole server: that of another database's move is not ours to read or drop. */
+function slotTaken(name: string, database: string): ReplatformError {
+  return new ReplatformError('postgresql.slot-taken', {
+    message: `The replication slot ${name} belongs to the database ${database} of the same server.`,
+  })
 }
 
 /** Creates the slot of a flow that loads nothing. Waits for transactions that are open now. Idempotent. */

@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { dropPublication, dropSlot } from './change-stream.ts'
-import { isFenced, unfenceSide } from './fence.ts'
+import { isFenced, sweepFence, unfenceSide } from './fence.ts'
 import type { FlowKey } from './flow-store.ts'
 import type { Session } from './session.ts'
 import { releaseSnapshot } from './snapshot-keeper.ts'
@@ -19,9 +20,32 @@ export async function endStream(source: Session, key: FlowKey): Promise<void> {
 export async function dropControlSchema(session: Session, move: string): Promise<void> {
   if (!(await isFenced(session))) {
     await unfenceSide({ session, move })
-    await session.query('DROP SCHEMA IF EXISTS replatform CASCADE')
+    await dropSchema(session)
     return
   }
   const tables = ['flow', 'chunk', 'table_start', 'changed', 'decision', 'barrier']
   await session.query(`DROP TABLE IF EXISTS ${tables.map((name) => `replatform.${name}`).join(', ')}`)
+}
+
+const patienceMs = 10 * 60_000
+
+/**
+ * A table that somebody reads for long keeps our idle trigger, and dropping it would wait for the reader with everybody
+ * else behind it. So it is tried for a moment, again and again.
+ */
+async function dropSchema(session: Session): Promise<void> {
+  const deadline = performance.now() + patienceMs
+  for (;;) {
+    await sweepFence(session)
+    const dropped = await session
+      .query(`BEGIN; SET LOCAL lock_timeout = '100ms'; DROP SCHEMA IF EXISTS replatform CASCADE; COMMIT`)
+      .then(() => true)
+      .catch(async (thrown: { code?: string }) => {
+        await session.query('ROLLBACK')
+        if (thrown.code !== '55P03' || performance.now() > deadline) throw thrown
+        return false
+      })
+    if (dropped) return
+    await sleep(1_000)
+  }
 }

@@ -1,5 +1,5 @@
 /** Turns the first differences of a table into what a report may show: masked keys and names of columns, no values. */
-import { createHash } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import type { Difference } from '@replatform/core/difference'
 import type { Table } from './catalog.ts'
 import { type ComparePlan, digest, type KeyColumn } from './compare-plan.ts'
@@ -78,9 +78,9 @@ export function maskKey(columns: readonly Pick<KeyColumn, 'isPlain'>[], values: 
   return shown.length === 1 ? (shown[0] as string) : `(${shown.join(', ')})`
 }
 
-/** Two characters of a value that has more to hide, none of a short one. */
+/** Equal values look equal within one report; with the key gone nobody can try values against what was printed. */
+const maskKeyBytes = randomBytes(32)
+
 function mask(value: string): string {
-  const characters = [...value]
-  const hash = createHash('sha256').update(value).digest('hex').slice(0, 8)
-  return `${characters.length > 4 ? characters.slice(0, 2).join('') : ''}…${hash}`
+  return `…${createHmac('sha256', maskKeyBytes).update(value).digest('hex').slice(0, 8)}`
 }

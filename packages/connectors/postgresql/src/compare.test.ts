@@ -161,7 +161,7 @@ const faults: readonly Fault[] = [
     table: 'public.Odd "Name',
     sql: `UPDATE "Odd ""Name" SET "Value" = '' WHERE n = 77`,
     found: { mismatched: 1 },
-    sample: { key: /^\(…[0-9a-f]{8}, -3, …[0-9a-f]{8}, 20…[0-9a-f]{8}, fa…[0-9a-f]{8}\)$/, columns: ['Value'] },
+    sample: { key: /^\(…[0-9a-f]{8}, -3, …[0-9a-f]{8}, …[0-9a-f]{8}, …[0-9a-f]{8}\)$/, columns: ['Value'] },
     keys: [['Y', '-3', '77', '2000-03-17 00:00:00', 'false']],
   },
   {
@@ -169,7 +169,7 @@ const faults: readonly Fault[] = [
     table: 'public.moods',
     sql: `DELETE FROM moods WHERE day = '0044-03-15 BC'`,
     found: { missing: 1 },
-    sample: { key: /^\(ha…[0-9a-f]{8}, 00…[0-9a-f]{8}\)$/ },
+    sample: { key: /^\(…[0-9a-f]{8}, …[0-9a-f]{8}\)$/ },
     keys: [['happy', '0044-03-15 BC']],
   },
   {

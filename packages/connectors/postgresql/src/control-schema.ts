@@ -14,9 +14,10 @@ CREATE TABLE IF NOT EXISTS replatform.flow (
   epoch bigint NOT NULL DEFAULT 0,
   position pg_lsn,
   source_system text NOT NULL,
-  snapshot text, snapshot_position pg_lsn,
+  snapshot text,
   load_finished boolean NOT NULL DEFAULT false,
-  compared_at pg_lsn,
+  -- Where the last comparison that found both sides equal stood, and the files that the source's tables had then.
+  compared_at pg_lsn, compared_files jsonb NOT NULL DEFAULT '{}',
   PRIMARY KEY (move, direction));
 
 -- On the target of a flow: the pieces of the full load. A chunk is done exactly when its rows are here.

@@ -6,7 +6,7 @@ import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/post
 import { asRds } from '@replatform/testkit/rds'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { admitMover, fenceSide, isFenced, unfenceSide } from './fence.ts'
+import { admitMover, fenceSide, isFenced, sweepFence, unfenceSide } from './fence.ts'
 import { closeDoor, fenceTableSql } from './fence-sql.ts'
 import { openSession, type Session } from './session.ts'
 
@@ -87,12 +87,14 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     await expect(afterRestart.query('DELETE FROM accounts')).rejects.toMatchObject(refused)
 
     await unfenceSide({ session: again, move })
+    await sweepFence(again)
     expect(await isFenced(again)).toBe(false)
     expect(await readConnectGrants(server)).toEqual(before)
     await (await attackers.connect('app')).query('UPDATE accounts SET balance = 5')
     await afterRestart.query('CREATE TABLE later (id int)')
     expect(await readRemains(server)).toEqual([])
     await unfenceSide({ session: again, move })
+    await sweepFence(again)
     expect(await readConnectGrants(server)).toEqual(before)
   })
 
@@ -155,6 +157,7 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     await mover.query(closeDoor({ move, moverRole: 'postgres' }))
     await expect(attackers.connect('app')).rejects.toMatchObject({ code: '42501' })
     await unfenceSide({ session: mover, move })
+    await sweepFence(mover)
     expect(await readConnectGrants(server)).toEqual(before)
 
     const fence = { session: mover, move, moverRole: 'postgres', withinMs: 5_000 }
@@ -166,6 +169,7 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     const superuser = await attackers.connect('postgres')
     await expect(superuser.query('INSERT INTO newcomer VALUES (2)')).rejects.toMatchObject(refused)
     await unfenceSide({ session: mover, move })
+    await sweepFence(mover)
     expect(await readConnectGrants(server)).toEqual(before)
   })
 
@@ -179,6 +183,7 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     const reader = await attackers.connect('postgres')
     await reader.query('BEGIN; SELECT * FROM accounts')
     await unfenceSide({ session: mover, move })
+    await sweepFence(mover)
     expect(await readRemains(server)).toEqual(['accounts'])
     const app = await attackers.connect('app')
     await app.query('BEGIN; UPDATE accounts SET balance = 42')
@@ -208,6 +213,7 @@ test('an RDS master fences without a superuser; an account without rights is tol
   const superuser = await attackers.connect('postgres')
   await expect(superuser.query('DELETE FROM accounts')).rejects.toMatchObject(refused)
   await unfenceSide({ session: mover, move })
+  await sweepFence(mover)
   await (await attackers.connect('app')).query('INSERT INTO accounts VALUES (1, 1)')
 
   await superuser.query('BEGIN; UPDATE accounts SET balance = 2')
@@ -246,6 +252,7 @@ test('grants of CONNECT by others than the owner come back as they were', async 
   await fenceSide({ session: mover, move, moverRole: 'postgres', withinMs: 5_000 })
   expect(await readConnectGrants(server)).toHaveLength(1)
   await unfenceSide({ session: mover, move })
+  await sweepFence(mover)
   expect(await readConnectGrants(server)).toEqual(before)
 })
 
@@ -259,6 +266,7 @@ test('two thousand tables', async () => {
   await fenceSide({ session: mover, move, moverRole: 'postgres', withinMs: 30_000 })
   marks.push(performance.now())
   await unfenceSide({ session: mover, move })
+  await sweepFence(mover)
   marks.push(performance.now())
   const [fenceMs, unfenceMs] = [1, 2].map((i) => Math.round((marks[i] ?? 0) - (marks[i - 1] ?? 0)))
   console.info(`2,000 tables: fence ${fenceMs} ms, unfence ${unfenceMs} ms`)

@@ -50,7 +50,10 @@ export async function fenceSide(options: FenceOptions): Promise<void> {
       await raiseFence(options)
     } catch (thrown) {
       await session.query('ROLLBACK')
-      if (!stoodBefore) await lift(session)
+      if (!stoodBefore) {
+        await lift(session)
+        await sweepFence(session)
+      }
       throw isLockFailure(thrown) ? timedOut(options.withinMs, await otherSessions(options)) : thrown
     }
   } catch (thrown) {
@@ -58,7 +61,10 @@ export async function fenceSide(options: FenceOptions): Promise<void> {
   }
 }
 
-/** Lets everybody in and write as before the fence. Idempotent, also after a fencing that died half-way. */
+/**
+ * Lets everybody in and write as before the fence. Idempotent, also after a fencing that died half-way. What is left of
+ * the fence refuses nobody; `sweepFence` takes it away, where there is time for that.
+ */
 export async function unfenceSide(options: Pick<FenceOptions, 'session' | 'move'>): Promise<void> {
   const { session, move } = options
   try {
@@ -67,6 +73,13 @@ export async function unfenceSide(options: Pick<FenceOptions, 'session' | 'move'
   } catch (thrown) {
     throw toPostgresqlError(thrown, place(session))
   }
+}
+
+/** Takes away the idle triggers of a fence that was lifted; does nothing on a side that is fenced. */
+export async function sweepFence(session: Session): Promise<void> {
+  if (!(await hasFenceTable(session))) return
+  const { rowCount } = await session.query(`SELECT FROM replatform.fence WHERE state = 'lifted'`)
+  if (rowCount === 1) await session.query(sweepTriggers)
 }
 
 /** Whether the fence stands; tables that were created since are fenced by another `fenceSide`. */
@@ -151,7 +164,6 @@ async function lift(session: Session): Promise<void> {
   if (!(await hasFenceTable(session))) return
   await session.query(endFencers)
   await session.query(liftFence)
-  await session.query(sweepTriggers)
 }
 
 async function refusePrepared(session: Session): Promise<void> {

@@ -24,8 +24,10 @@ export interface FollowerOptions {
 }
 
 const pollMs = 500
-/** A transaction without changes of ours moves the checkpoint only this often. */
-const emptyCheckpointMs = 1_000
+/** How often a stream that brings nothing of ours moves the checkpoint. */
+const idleCheckpointMs = 1_000
+/** How often it is looked at whether a target that has nothing to do still answers. */
+const idlePingMs = 5_000
 
 export class Follower {
   readonly #options: FollowerOptions
@@ -77,6 +79,7 @@ export class Follower {
           await Promise.race([throttle(), stream.broken])
           await this.#writeInHand()
         }
+        await this.#checkpointWhenIdle()
         this.#queue.settleHold(this.#received)
       }
     } finally {
@@ -131,13 +134,9 @@ export class Follower {
     if (this.#queue.isFull) this.#applyBackPressure()
   }
 
-  /** Only when nothing is on its way does the end of the log say something about what was applied. */
   #keepalive(walEnd: Lsn): void {
     if (walEnd > this.#received) this.#received = walEnd
-    if (this.#isIdle()) {
-      if (this.#stream && walEnd > this.#stream.acknowledged) this.#stream.acknowledged = walEnd
-      this.#wake.resolve()
-    }
+    if (this.#isIdle()) this.#wake.resolve()
   }
 
   #isIdle(): boolean {
@@ -153,7 +152,8 @@ export class Follower {
   async #writeInHand(): Promise<void> {
     const batch = this.#inHand
     if (!batch) return
-    if (this.#mustWrite(batch)) {
+    const isWritten = this.#mustWrite(batch)
+    if (isWritten) {
       await this.#options.applier.apply(batch)
       this.#checkpointedAt = performance.now()
     }
@@ -164,13 +164,28 @@ export class Follower {
     if (!batch.commit) return
     this.#applied = batch.commit.end
     if (this.#applied > this.#received) this.#received = this.#applied
-    if (this.#stream) this.#stream.acknowledged = this.#applied
+    if (isWritten && this.#stream) this.#stream.acknowledged = this.#applied
     this.#report(this.#progress(batch.commit.at))
+  }
+
+  /**
+   * Only when nothing is on its way does the end of the log say something about what was applied. The source is told so
+   * once it stands on the target: what it was told, it may forget.
+   */
+  async #checkpointWhenIdle(): Promise<void> {
+    const stream = this.#stream
+    if (!stream || !this.#isIdle()) return
+    const position = later(this.#received, this.#applied)
+    const due = position > stream.acknowledged ? idleCheckpointMs : idlePingMs
+    if (performance.now() - this.#checkpointedAt < due) return
+    await this.#options.applier.checkpoint(position)
+    this.#checkpointedAt = performance.now()
+    stream.acknowledged = position
   }
 
   #mustWrite(batch: ChangeBatch): boolean {
     if (!batch.isEmpty || batch.hasBarrier || !batch.commit) return true
-    return performance.now() - this.#checkpointedAt > emptyCheckpointMs
+    return performance.now() - this.#checkpointedAt > idleCheckpointMs
   }
 
   /** Asks how far the source is, and the stream how far it has come: without an answer nobody knows the lag. */
@@ -182,6 +197,7 @@ export class Follower {
     }
     this.#probe ??= { end: this.#sourceEnd, at: performance.now() }
     this.#stream?.sendStatus(true)
+    this.#wake.resolve()
     if (this.#hasBeenLevel || this.#totals.transactions > 0) this.#report(this.#progress(null))
   }
 
@@ -207,6 +223,10 @@ export class Follower {
     if (this.#isIntakePaused || this.#queue.isFull) this.#stream?.pause()
     else this.#stream?.resume()
   }
+}
+
+function later(a: Lsn, b: Lsn): Lsn {
+  return a < b ? b : a
 }
 
 function sourceMs(micros: bigint): number {

@@ -10,8 +10,8 @@ import { planChunks } from './chunk-plan.ts'
 import { pipeCopy } from './copy-pipe.ts'
 import { type FlowKey, readFlow, requireEpoch } from './flow-store.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
-import { describe, openSession, type Session, withSession } from './session.ts'
-import { type KeptSnapshot, keepSnapshot } from './snapshot-keeper.ts'
+import { applicationName, describe, openSession, type Session, withSession } from './session.ts'
+import { type KeptSnapshot, keeperRole, keepSnapshot } from './snapshot-keeper.ts'
 import { literal } from './sql.ts'
 
 export interface FullLoadOptions {
@@ -132,6 +132,8 @@ export class FullLoad implements AsyncDisposable {
     }
     log.warn({ move: key.move }, 'the snapshot of the full load is gone: unfinished tables are loaded at a new one')
     const kept = await this.#keepFresh()
+    // Making the slot may have waited while tables grew: blocks count from after the snapshot.
+    await this.#readSource()
     await target.query('BEGIN')
     const { rows } = await target.query(
       `DELETE FROM replatform.chunk WHERE move = $1 AND relation IN
@@ -164,6 +166,11 @@ export class FullLoad implements AsyncDisposable {
   async #isAlive(snapshot: string): Promise<boolean> {
     const { key, source } = this.#options
     return withSession({ endpoint: source, side: 'source', move: key.move, role: 'load' }, async (session) => {
+      // Names of snapshots are used again after a restart, by whoever exports one.
+      const keeper = await session.query('SELECT FROM pg_stat_activity WHERE application_name = $1', [
+        applicationName(key.move, keeperRole),
+      ])
+      if (keeper.rowCount === 0) return false
       await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY')
       return session.query(`SET TRANSACTION SNAPSHOT ${literal(snapshot)}`).then(
         () => true,
@@ -183,7 +190,15 @@ export class FullLoad implements AsyncDisposable {
       await source.end().catch(() => {})
       throw snapshotLost(thrown)
     }
-    const target = await openSession({ endpoint: this.#options.target, side: 'target', move: key.move, role: 'load' })
+    const target = await openSession({
+      endpoint: this.#options.target,
+      side: 'target',
+      move: key.move,
+      role: 'load',
+    }).catch(async (thrown) => {
+      await source.end().catch(() => {})
+      throw thrown
+    })
     // A chunk and its mark are lost together or not at all, so nobody needs to wait for the disk here.
     await target.query('SET session_replication_role = replica; SET synchronous_commit = off')
     const pair = { source, target }

@@ -19,7 +19,7 @@ import { compareAligned } from './aligned-compare.ts'
 import { assess } from './assess.ts'
 import { readWalEnd, writeBarrier } from './change-stream.ts'
 import { dropControlSchema, endStream } from './clean-up.ts'
-import { fenceSide, unfenceSide } from './fence.ts'
+import { fenceSide, sweepFence, unfenceSide } from './fence.ts'
 import { finishLoad } from './finish-load.ts'
 import { type FlowKey, raiseEpoch, readFlow } from './flow-store.ts'
 import { FullLoad } from './full-load.ts'
@@ -27,6 +27,7 @@ import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
 import { type FlowSession, openFollower } from './open-follower.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
 import { type PrepareOptions, prepareLoad, prepareReturn } from './prepare.ts'
+import { readTableFiles } from './schema-shape.ts'
 import { copySequences } from './sequences.ts'
 import type { Session } from './session.ts'
 import { SideSession } from './side-session.ts'
@@ -168,9 +169,15 @@ export class PostgresqlMover implements Mover {
       const mark = formatLsn(await readWalEnd(source))
       await target.query('BEGIN')
       await target.query(
-        `UPDATE replatform.flow SET position = $3, compared_at = $3, source_system = $4, epoch = epoch + 1,
-           load_finished = true WHERE move = $1 AND direction = $2`,
-        [this.#key.move, this.#key.direction, mark, await readSourceSystem(source)],
+        `UPDATE replatform.flow SET position = $3, compared_at = $3, source_system = $4, compared_files = $5,
+           epoch = epoch + 1, load_finished = true WHERE move = $1 AND direction = $2`,
+        [
+          this.#key.move,
+          this.#key.direction,
+          mark,
+          await readSourceSystem(source),
+          JSON.stringify(await readTableFiles(source)),
+        ],
       )
       await target.query('DELETE FROM replatform.changed WHERE move = $1 AND direction = $2', [
         this.#key.move,
@@ -193,6 +200,7 @@ export class PostgresqlMover implements Mover {
 
   async cleanUp(scope: 'stream' | 'everything'): Promise<void> {
     await this.#sides.source.use((source) => endStream(source, this.#key))
+    await this.#sides.target.use(sweepFence)
     if (scope === 'stream') return
     await this.#sides.source.use((session) => dropControlSchema(session, this.#key.move))
     await this.#sides.target.use((session) => dropControlSchema(session, this.#key.move))

@@ -6,7 +6,7 @@ import { readSlot, readWalEnd } from './change-stream.ts'
 import { type FlowKey, raiseEpoch, readFlow } from './flow-store.ts'
 import { followTable } from './followed-table.ts'
 import { Follower } from './follower.ts'
-import { type Lsn, parseLsn } from './lsn.ts'
+import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
 import { streamName } from './names.ts'
 import type { Relation } from './pgoutput.ts'
 import { openSession, type Session } from './session.ts'
@@ -36,7 +36,7 @@ export async function openFollower({ open, key }: { open: OpenOptions; key: Flow
     if (flow === undefined || from == null) throw unprepared(key)
     await source.use(async (session) => {
       requireSameSystem(flow.sourceSystem, await readSourceSystem(session))
-      await takeSlot(session, key)
+      requireNothingForgotten(await takeSlot(session, key), from)
     })
     const applier = new Applier({ session: target, key, epoch })
     applier.isTracking = flow.comparedAt !== null
@@ -80,7 +80,7 @@ async function readTableStarts(target: Session, key: FlowKey): Promise<Map<strin
  * A reader that died without a word keeps the slot until the server notices; its epoch is gone already, so it can be
  * ended.
  */
-async function takeSlot(source: Session, key: FlowKey): Promise<void> {
+async function takeSlot(source: Session, key: FlowKey): Promise<Lsn> {
   const name = streamName(key)
   for (let attempt = 0; attempt < 100; attempt++) {
     const slot = await readSlot(source, key)
@@ -89,13 +89,21 @@ async function takeSlot(source: Session, key: FlowKey): Promise<void> {
         message: `The replication slot ${name} does not exist any more.`,
       })
     }
-    if (!slot.isActive) return
+    if (!slot.isActive) return slot.confirmed ?? 0n
     await source.query(
       'SELECT pg_terminate_backend(active_pid), pg_sleep(0.1) FROM pg_replication_slots WHERE slot_name = $1 AND active',
       [name],
     )
   }
   throw new ReplatformError('connection.lost', { message: `Another process still reads the replication slot ${name}.` })
+}
+
+/** A target that was restored, or that lost what it had committed, lacks changes that the source no longer has. */
+function requireNothingForgotten(confirmed: Lsn, from: Lsn): void {
+  if (confirmed <= from) return
+  throw new ReplatformError('postgresql.target-went-back', {
+    message: `The target stands at ${formatLsn(from)}, the source was told ${formatLsn(confirmed)}.`,
+  })
 }
 
 /** Half of the way there and back is taken off. */

@@ -48,7 +48,10 @@ function isConnectionLoss(code: string, message: string): boolean {
 /** Messages of class 22 and 23 quote values (`invalid input syntax for type integer: "…"`); names are kept. */
 function masked(error: ServerError): string {
   const place = [error.schema, error.table, error.constraint].filter(Boolean).join('.')
-  const text = firstLine(error.message).replace(/: ".*"$/s, '')
+  // Data exceptions quote the value wherever they please.
+  const text = firstLine(error.message)
+    .replace(/: ".*"$/s, '')
+    .replace(/"[^"]*"/g, (quoted) => (error.code?.startsWith('22') ? '"…"' : quoted))
   return place && !text.includes(place) ? `${text} (${place})` : text
 }
 

@@ -46,12 +46,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   // The last one lets the session through the fence of its move.
   const flags = Object.entries({ ...settings, 'replatform.mover': move }).map(([name, value]) => `-c ${name}=${value}`)
   const client = new pg.Client({
-    connectionString: endpoint.url,
+    connectionString: withoutOurs(endpoint.url),
     application_name: applicationName(move, role),
     options: flags.join(' '),
     client_encoding: 'UTF8',
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 30_000,
     types: { getTypeParser: () => (value: string) => value },
     ...(pipeline ? { pipeline: true } : {}),
     ...(replication ? { replication: 'database' } : {}),
@@ -64,6 +65,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     throw toPostgresqlError(thrown, describe(endpoint.url, side))
   }
   return client
+}
+
+/** Parameters of an address would win over the session's own settings, the mover's pass through the fence among them. */
+function withoutOurs(url: string): string {
+  if (!URL.canParse(url)) return url
+  const parsed = new URL(url)
+  for (const name of ['options', 'application_name', 'client_encoding', 'replication']) parsed.searchParams.delete(name)
+  return parsed.href
 }
 
 /** Runs work in a session of its own that is closed afterwards, and translates errors. */

@@ -1,5 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { toPostgresqlError } from './postgresql-error.ts'
 import { describe, openSession, type Session, type SessionOptions } from './session.ts'
+import { connectionOf } from './wire.ts'
+
+/** A session that was used just now needs no proof that it works. */
+const freshMs = 10_000
+const answerWithinMs = 300
 
 /**
  * One session to one side that stays open between verbs, since connecting is what would take the time in a write
@@ -8,6 +14,7 @@ import { describe, openSession, type Session, type SessionOptions } from './sess
 export class SideSession implements AsyncDisposable {
   readonly #options: SessionOptions
   #session: Session | null = null
+  #usedAt = 0
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: SessionOptions) {
@@ -26,18 +33,35 @@ export class SideSession implements AsyncDisposable {
   }
 
   async #run<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    await this.#dropIfStale()
     this.#session ??= await openSession(this.#options)
     try {
       return await work(this.#session)
     } catch (thrown) {
       await this.#drop()
       throw toPostgresqlError(thrown, describe(this.#options.endpoint.url, this.#options.side))
+    } finally {
+      this.#usedAt = performance.now()
     }
+  }
+
+  /** Firewalls forget a connection that was silent for long, often without a word to either end. */
+  async #dropIfStale(): Promise<void> {
+    if (!this.#session || performance.now() - this.#usedAt < freshMs) return
+    const answers = this.#session.query('SELECT 1').then(
+      () => true,
+      () => false,
+    )
+    const isAlive = await Promise.race([answers, sleep(answerWithinMs, false)])
+    if (!isAlive) await this.#drop()
   }
 
   async #drop(): Promise<void> {
     const session = this.#session
     this.#session = null
-    await session?.end().catch(() => {})
+    if (!session) return
+    // Saying goodbye to a server that does not answer would take for ever.
+    await Promise.race([session.end().catch(() => {}), sleep(answerWithinMs)])
+    connectionOf(session).stream.destroy()
   }
 }
