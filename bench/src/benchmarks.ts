@@ -1,4 +1,5 @@
 import type { Benchmark } from './measure.ts'
 import { postgresql } from './postgresql.ts'
+import { redis } from './redis.ts'
 
-export const benchmarks: Readonly<Record<string, Benchmark>> = { postgresql }
+export const benchmarks: Readonly<Record<string, Benchmark>> = { postgresql, redis }

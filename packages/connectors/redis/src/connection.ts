@@ -77,7 +77,8 @@ export class Connection implements AsyncDisposable {
   readonly place: Place
   readonly #socket: Socket
   readonly #reader = new RespReader()
-  readonly #waiting: Waiting[] = []
+  /** Those before `#first` are answered and no longer there, since answers are large. */
+  readonly #waiting: (Waiting | undefined)[] = []
   #first = 0
   #broken: ReplatformError | null = null
 
@@ -137,6 +138,7 @@ export class Connection implements AsyncDisposable {
     waiting.replies.push(reply)
     waiting.left -= 1
     if (waiting.left > 0) return
+    this.#waiting[this.#first] = undefined
     this.#first += 1
     if (this.#first > 1_024) {
       this.#waiting.splice(0, this.#first)
@@ -147,9 +149,9 @@ export class Connection implements AsyncDisposable {
 
   #break(error: ReplatformError): void {
     this.#broken ??= error
-    const waiting = this.#waiting.splice(0).slice(this.#first)
+    const waiting = this.#waiting.splice(0)
     this.#first = 0
-    for (const { reject } of waiting) reject(this.#broken)
+    for (const each of waiting) each?.reject(this.#broken)
   }
 }
 

@@ -86,9 +86,10 @@ export class RedisMover implements Mover {
 
   async finishLoad(): Promise<void> {}
 
+  /** There is no way back to follow yet (`reverse: 'none'`): such a flow stands still, and a rollback is refused. */
   async follow(options: FollowOptions): Promise<void> {
     if (this.#following) throw new ReplatformError('usage', { message: 'The mover follows already.' })
-    this.#requireForward()
+    if (this.#open.direction === 'reverse') return aborted(options.signal)
     const stream = this.#stream
     this.#stream = null
     const session = await openFollower({
@@ -142,6 +143,7 @@ export class RedisMover implements Mover {
   }
 
   async compare({ scope, at, signal, report }: CompareOptions): Promise<CompareReport> {
+    this.#requireForward()
     const startedAt = performance.now()
     await using source = await openConnection({ url: this.#open.source.url, side: 'source' })
     await using target = await openConnection({ url: this.#open.target.url, side: 'target' })
@@ -243,4 +245,9 @@ export class RedisMover implements Mover {
   #onBoth<T>(work: (source: Connection, target: Connection) => Promise<T>): Promise<T> {
     return this.#sides.source.use((source) => this.#sides.target.use((target) => work(source, target)))
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
