@@ -48,6 +48,7 @@ async function runCutover(mover: Mover, following: Following, outcome: Decision[
     flow: verbsOf(mover),
     back: verbsOf(back),
     stop: () => following.stop(),
+    kill: async () => {},
     routings: [],
   }
   let decided: Decision | undefined

@@ -1,0 +1,136 @@
+/** Findings about Redis. Pure: facts in, findings out. */
+import { evidence, type Finding } from '@replatform/core/finding'
+import type { Side } from '@replatform/core/move'
+import type { ServerInfo } from './server-info.ts'
+
+export interface Facts {
+  readonly source: ServerInfo
+  readonly target: ServerInfo
+}
+
+const reassuringBacklogBytes = 64 * 1024 * 1024
+const reassuringSeconds = 600
+
+export function clusterFindings(facts: Facts): Finding[] {
+  const clustered = (['source', 'target'] as const).filter((side) => facts[side].isCluster)
+  return clustered.map((side) => ({
+    id: 'redis.clustered',
+    severity: 'blocker',
+    title: `The ${side} runs in cluster mode, for which there is no route yet.`,
+    evidence: [`${side}: cluster_enabled`],
+    remedy: 'Name a server that does not run in cluster mode.',
+  }))
+}
+
+/** Before 7.0 no server tells the moment of a deadline, which must be known to the millisecond. */
+export function oldTargetFindings({ target }: Facts): Finding[] {
+  if (target.major >= 7) return []
+  return [
+    {
+      id: 'redis.target-too-old',
+      severity: 'blocker',
+      title: 'The target is older than 7.0 and cannot tell deadlines exactly.',
+      evidence: [`${target.product} ${target.version}`],
+      remedy: 'Create the target with Redis 7 or Valkey 8.',
+    },
+  ]
+}
+
+/** A mover that was away longer than the backlog reaches must begin again. */
+export function backlogFindings({ source }: Facts): Finding[] {
+  const bytes = numberOf(source, 'repl_backlog_size')
+  const perSecond = numberOf(source, 'instantaneous_input_kbps') * 1024
+  const seconds = perSecond > 0 ? Math.floor(bytes / perSecond) : Number.POSITIVE_INFINITY
+  if (bytes >= reassuringBacklogBytes && seconds >= reassuringSeconds) return []
+  return [
+    {
+      id: 'redis.small-backlog',
+      severity: 'risk',
+      title: 'The replication backlog is small: a mover that is away for longer than it reaches must begin again.',
+      evidence: [
+        `repl-backlog-size ${bytes}`,
+        ...(Number.isFinite(seconds) ? [`about ${seconds} s at the present rate`] : []),
+      ],
+      remedy: 'CONFIG SET repl-backlog-size 256mb',
+    },
+  ]
+}
+
+export function roomFindings({ source, target }: Facts): Finding[] {
+  const [needed, room] = [numberOf(source, 'used_memory'), numberOf(target, 'maxmemory')]
+  if (room === 0 || needed < room) return []
+  return [
+    {
+      id: 'redis.target-too-small',
+      severity: 'blocker',
+      title: 'The target may use less memory than the source holds.',
+      evidence: [`source used_memory ${needed}`, `target maxmemory ${room}`],
+      remedy: 'Choose a larger target, or raise its maxmemory.',
+    },
+  ]
+}
+
+/** What a target evicts while it follows is missing there, our own keys included. */
+export function evictionFindings({ target }: Facts): Finding[] {
+  const policy = target.fields.get('maxmemory_policy') ?? 'noeviction'
+  if (policy === 'noeviction' || numberOf(target, 'maxmemory') === 0) return []
+  return [
+    {
+      id: 'redis.target-evicts',
+      severity: 'risk',
+      title: 'The target evicts keys when its memory is full, and would then differ from the source.',
+      evidence: [`maxmemory-policy ${policy}`],
+      remedy: 'CONFIG SET maxmemory-policy noeviction until the cutover (a parameter group on ElastiCache).',
+    },
+  ]
+}
+
+export function moduleFindings(modules: readonly string[]): Finding[] {
+  if (modules.length === 0) return []
+  return [
+    {
+      id: 'redis.modules',
+      severity: 'risk',
+      title: `The source has loaded ${modules.length} modules; keys with values of theirs stop the load.`,
+      evidence: evidence(modules),
+      remedy: 'Move such keys with the means of the module, and delete them on the source first.',
+    },
+  ]
+}
+
+export function sharedUser(side: Side): Finding {
+  return {
+    id: 'redis.shared-user',
+    severity: 'blocker',
+    title: `The mover is the user default on the ${side}: a fence could not tell it from the applications.`,
+    evidence: [`${side}: ACL WHOAMI is default`],
+    remedy: 'ACL SETUSER replatform on >… ~* &* +@all, then name that user in the address.',
+  }
+}
+
+export function managedTarget(side: Side): Finding {
+  return {
+    id: 'redis.not-fenced',
+    severity: 'risk',
+    title: `ElastiCache lets nobody change users by command, so the ${side} is not fenced by Replatform.`,
+    evidence: [`${side}: service elasticache`],
+    remedy: 'Give the replication group a user group that admits only the mover until the cutover.',
+  }
+}
+
+export function occupiedFindings(databases: ReadonlyMap<number, number>): Finding[] {
+  if (databases.size === 0) return []
+  return [
+    {
+      id: 'redis.target-not-empty',
+      severity: 'blocker',
+      title: 'The target holds keys that this move did not create.',
+      evidence: evidence([...databases].map(([db, keys]) => `db${db}: ${keys} keys`)),
+      remedy: 'Name an empty server, or empty this one yourself: Replatform never drops what it did not make.',
+    },
+  ]
+}
+
+function numberOf({ fields }: ServerInfo, name: string): number {
+  return Number(fields.get(name) ?? 0)
+}
