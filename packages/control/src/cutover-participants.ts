@@ -26,6 +26,7 @@ export function participantOf({
     back: flowVerbs(supervisor, direction === 'forward' ? 'reverse' : 'forward'),
     // Everything is drained by then: a mover that does not answer may be killed rather than use up the budget.
     stop: () => supervisor.stop({ withinMs: budgetMs / 2 }),
+    kill: () => supervisor.kill(),
     routings,
   }
 }

@@ -97,6 +97,7 @@ class GuardHost {
       back: open(direction === 'forward' ? 'reverse' : 'forward'),
       // Its mover ended with the coordinator, or is refused by the epoch and the fence.
       stop: async () => {},
+      kill: async () => {},
       routings: this.#options.createRoutings(spec, this.#log).map((routing) => opened.use(routing)),
     }
   }

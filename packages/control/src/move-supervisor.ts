@@ -86,6 +86,12 @@ export class MoveSupervisor implements AsyncDisposable {
     await this.#recording
   }
 
+  /** Ends the process at once, in the middle of whatever it does; a run begins again in a new one. */
+  async kill(): Promise<void> {
+    this.#process?.kill()
+    await this.#process?.client.closed
+  }
+
   /** Calls a verb, in a new process where none lives. All verbs are idempotent, so callers may call again. */
   async call<V extends MoverVerb>(verb: V, params: MoverVerbs[V]['params']): Promise<MoverVerbs[V]['result']> {
     const mover = await this.#open()

@@ -84,8 +84,9 @@ async function cutOver(move: HostedMove, operation: OperationRecord, direction: 
     outcome: null,
     pauseMs: null,
   }
-  await services.cutovers.begin(cutover)
+  // In this order: an intent that never began is aborted without harm, a cutover that nobody remembers is not.
   await services.intents.announce(cutover)
+  await services.cutovers.begin(cutover)
   await move.reload()
   return move.coordinate(cutover, endCutover(move, cutover, begin))
 }

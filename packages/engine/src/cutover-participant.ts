@@ -27,5 +27,7 @@ export interface CutoverParticipant {
   readonly back: FlowVerbs
   /** Ends the run of the flow at a durable point; idempotent. The caller of the cutover starts what follows. */
   stop(): Promise<unknown>
+  /** Ends its mover at once, whatever it is doing; the next verb starts another. */
+  kill(): Promise<unknown>
   readonly routings: readonly Routing[]
 }

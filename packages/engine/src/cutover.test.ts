@@ -4,6 +4,7 @@
  * Method: a simulated estate that checks the first at every single step; every verb of every step is made to fail, and
  * the coordinator is ended before and after every step, in turn. No clock of the machine is involved.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Decision } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { expect, test } from 'vitest'
@@ -20,6 +21,8 @@ class SimulatedClock implements Clock {
   now = () => this.#now
   wallTime = () => Date.UTC(2026, 0, 1) + this.#now
   sleep = async (ms: number) => void this.pass(ms)
+  /** Here time passes in steps, and steps are looked at where they end. */
+  timer = () => ({ elapsed: new Promise<void>(() => {}), cancel: () => {} })
   pass(ms: number): void {
     this.#now += ms
   }
@@ -138,7 +141,7 @@ class SimulatedEstate {
       where: async () => store.pointsTo,
       [Symbol.asyncDispose]: async () => {},
     }
-    return { name, flow, back: flow, stop: () => verb('stop'), routings: [routing] }
+    return { name, flow, back: flow, stop: () => verb('stop'), kill: async () => {}, routings: [routing] }
   }
 }
 
@@ -235,6 +238,23 @@ test('a target that never drains is aborted at the budget', async () => {
   const outcome = await cutOver(estate.options())
   expectAsBefore(estate, outcome)
   expect(outcome.error?.code).toBe('cutover.budget-exceeded')
+})
+
+test('a step that never answers is ended at the budget, together with its mover', async () => {
+  const estate = new SimulatedEstate(stores)
+  const options = estate.options()
+  const killed: string[] = []
+  const participants = options.participants.map((participant) => ({
+    ...participant,
+    flow: { ...participant.flow, settle: () => new Promise<never>(() => {}) },
+    kill: async () => void killed.push(participant.name),
+  }))
+  const timer = () => ({ elapsed: sleep(20), cancel: () => {} })
+  const clock = { now: estate.clock.now, wallTime: estate.clock.wallTime, sleep: estate.clock.sleep, timer }
+  const outcome = await cutOver({ ...options, participants, clock })
+  expectAsBefore(estate, outcome)
+  expect(outcome.error?.code).toBe('cutover.budget-exceeded')
+  expect(killed).toHaveLength(stores)
 })
 
 test('differences abort', async () => {

@@ -67,6 +67,9 @@ export async function recoverCutover(options: CutoverOptions): Promise<CutoverOu
   return run.abort(new ReplatformError('cutover.aborted', { message: 'The coordinator died before it had decided.' }))
 }
 
+/** How often a step is tried that seems to need a person. */
+const patience = 8
+
 class CutoverRun {
   readonly #options: CutoverOptions
   readonly #steps: ReadonlyMap<StepName, CutoverStep>
@@ -129,7 +132,8 @@ class CutoverRun {
     await this.#eachDo('unfence-source', (p) => p.flow.unfence('source'))
     await this.#eachDo('let-through', (p) => eachRouting(p, (r) => r.release()))
     this.#releasedAt = this.#options.clock.now()
-    await this.#eachDo('end-return', (p) => p.back.cleanUp('stream'))
+    // The way back is opened on the target, which may be what failed; the next cutover takes over what stayed of it.
+    await this.#eachDo('end-return', (p) => p.back.cleanUp('stream')).catch(() => {})
     return { decision, pauseMs: this.#pauseMs(), error }
   }
 
@@ -159,7 +163,7 @@ class CutoverRun {
     await journal.started(step)
     const startedAt = clock.now()
     try {
-      const result = await (step.stage === 'after' || step.stage === 'abort' ? this.#insist(act) : act())
+      const result = await this.#by(step, act)
       await journal.finished(step, clock.now() - startedAt)
       return result
     } catch (thrown) {
@@ -169,13 +173,36 @@ class CutoverRun {
     }
   }
 
-  /** After the decision, and on the way back, a step is tried for as long as trying can help. */
+  #by<T>(step: CutoverStep, act: () => Promise<T>): Promise<T> {
+    if (step.stage === 'after' || (step.stage === 'abort' && step.name !== 'end-return')) return this.#insist(act)
+    return step.stage === 'pause' ? this.#within(step, act) : act()
+  }
+
+  /** A step that does not answer in time may still be at work: its mover is ended before anything else is asked of it. */
+  async #within<T>(step: CutoverStep, act: () => Promise<T>): Promise<T> {
+    const timer = this.#options.clock.timer(this.#remainingMs().withinMs)
+    const overrun = timer.elapsed.then(async () => {
+      await Promise.allSettled(this.#options.participants.map((participant) => participant.kill()))
+      throw overBudget(this.#options.budgetMs, `"${step.name}" was done`)
+    })
+    try {
+      return await Promise.race([act(), overrun])
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  /**
+   * After the decision, and on the way back, a step is tried for as long as trying can help: a server that is away
+   * comes back, and nobody else would open a side then.
+   */
   async #insist<T>(act: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await act()
       } catch (thrown) {
-        if (attempt >= 8 || toReplatformError(thrown).retry === 'terminal') throw thrown
+        const { retry } = toReplatformError(thrown)
+        if (retry === 'terminal' || (retry === 'operator' && attempt >= patience)) throw thrown
         await this.#options.clock.sleep(Math.min(25 * 2 ** attempt, 2_000))
       }
     }
@@ -183,9 +210,7 @@ class CutoverRun {
 
   #requireBudget(step: string): void {
     if (this.#remainingMs().withinMs > 0) return
-    throw new ReplatformError('cutover.budget-exceeded', {
-      message: `The write pause reached its budget of ${this.#options.budgetMs} ms before "${step}".`,
-    })
+    throw overBudget(this.#options.budgetMs, `"${step}"`)
   }
 
   #remainingMs(): { withinMs: number } {
@@ -200,6 +225,12 @@ class CutoverRun {
   #now(): string {
     return new Date(this.#options.clock.wallTime()).toISOString()
   }
+}
+
+function overBudget(budgetMs: number, what: string): ReplatformError {
+  return new ReplatformError('cutover.budget-exceeded', {
+    message: `The write pause reached its budget of ${budgetMs} ms before ${what}.`,
+  })
 }
 
 async function requireEqual(participant: CutoverParticipant, at: 'live' | 'fenced'): Promise<void> {

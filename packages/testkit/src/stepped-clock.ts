@@ -23,4 +23,8 @@ export class SteppedClock implements Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return systemClock.sleep(ms, signal)
   }
+
+  timer(ms: number): ReturnType<Clock['timer']> {
+    return systemClock.timer(ms)
+  }
 }

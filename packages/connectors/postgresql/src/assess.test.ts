@@ -33,6 +33,10 @@ describe('on the source', () => {
     await using target = await startPostgresql({ major: 17 })
     await Promise.all([source, target].map((server) => server.createDatabase(database)))
     await source.query(troubles, database)
+    await source.query(
+      `ALTER DATABASE ${database} SET default_transaction_isolation = 'serializable'; ALTER ROLE app SET search_path = a, "B"`,
+      database,
+    )
     await using clients = new Clients()
     const root = await clients.connect(source.url(database, 'root', 'rig-root'))
     await root.query('BEGIN; INSERT INTO fit VALUES (1)')
@@ -83,6 +87,9 @@ describe('on the source', () => {
     for (const note of [...notes, 'prepared-transactions-possible']) {
       expect(found.get(`postgresql.${note}`), note).toMatchObject({ severity: 'note', evidence: [expect.any(String)] })
     }
+    expect(found.get('postgresql.setting')).toMatchObject({ severity: 'risk', evidence: expect.any(Array) })
+    expect(found.get('postgresql.setting')?.remedy).toContain(`SET default_transaction_isolation = 'serializable';`)
+    expect(found.get('postgresql.setting')?.remedy).toContain('ALTER ROLE app SET search_path = a, "B";')
     expect(found.get('postgresql.subscription')).toMatchObject({ severity: 'risk', evidence: ['feed'] })
     expect(JSON.stringify(findings)).not.toContain('rig-')
     const severities = findings.map(({ severity }) => ['blocker', 'risk', 'note'].indexOf(severity))

@@ -266,6 +266,27 @@ export const catalogChecks: readonly CatalogCheck[] = [
     remedy: 'Run this on the target after the cutover; a rollback leaves those of the source as they were.',
   },
   {
+    id: 'postgresql.setting',
+    severity: 'risk',
+    on: ['source'],
+    sql: `SELECT concat_ws(' in ', r.rolname, d.datname) || ': ' || split_part(setting, '=', 1) AS item,
+        format('ALTER %s SET %I = %s;',
+          CASE WHEN r.rolname IS NULL THEN format('DATABASE %I', d.datname)
+            WHEN d.datname IS NULL THEN format('ROLE %I', r.rolname)
+            ELSE format('ROLE %I IN DATABASE %I', r.rolname, d.datname) END,
+          split_part(setting, '=', 1),
+          -- Lists of names are kept as they were written.
+          CASE WHEN setting ~ '^(search_path|temp_tablespaces|[a-z_]*preload_libraries)=' THEN substr(setting, strpos(setting, '=') + 1)
+            ELSE quote_literal(substr(setting, strpos(setting, '=') + 1)) END) AS fix
+      FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole
+        CROSS JOIN LATERAL unnest(s.setconfig) AS setting
+      WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+        AND r.rolname IS DISTINCT FROM current_user ORDER BY 1`,
+    title: (count) =>
+      `${count} ${count === 1 ? 'setting' : 'settings'} of the database or of roles would not hold on the target.`,
+    remedy: 'Run this on the target, or applications may meet another isolation level, search path or timeout there.',
+  },
+  {
     id: 'postgresql.subscription',
     severity: 'risk',
     on: ['source', 'target'],

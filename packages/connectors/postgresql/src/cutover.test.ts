@@ -114,6 +114,7 @@ async function flip(
     flow: { ...verbs(mover, direction), ...overrides },
     back: verbs(mover, back),
     stop: () => mover.client.call('stop', {}),
+    kill: () => mover.kill(),
     routings: [],
   }
   return cutOver({
@@ -240,17 +241,48 @@ test('an abort after the fence lets payments go on where they were, and replicat
   await expectAllThere(fresh, name, payers)
 })
 
-test('a table that was created during the move stops the cutover before the pause', async () => {
-  const name = 'grown'
+const surprises = [
+  {
+    name: 'created',
+    sql: 'CREATE TABLE latecomer (id int PRIMARY KEY); INSERT INTO latecomer VALUES (1)',
+    error: { code: 'postgresql.schema-changed', message: expect.stringContaining('public.latecomer') },
+  },
+  {
+    name: 'remade',
+    sql: `CREATE TABLE other (LIKE accounts INCLUDING ALL); INSERT INTO other SELECT id, balance + 1 FROM accounts;
+      DROP TABLE accounts; ALTER TABLE other RENAME TO accounts; GRANT ALL ON accounts TO app`,
+    error: { code: 'postgresql.schema-changed', message: expect.stringContaining('public.accounts') },
+  },
+  {
+    name: 'rewritten',
+    sql: 'ALTER TABLE accounts ALTER balance TYPE bigint USING balance * 100',
+    error: { code: 'cutover.differences', message: expect.stringContaining('public.accounts') },
+  },
+]
+
+test.each(surprises)(
+  'a table that is $name during the move stops the cutover before the pause',
+  async ({ name, sql, error }) => {
+    await using stage = await inSync(name)
+    await stage.mover.client.call('compare', { direction: 'forward', scope: 'all', at: 'live' })
+    await old.query(`BEGIN; ${sql}; COMMIT`, name)
+    const outcome = await flip(stage.mover, 'forward')
+    expect(outcome.decision.outcome).toBe('aborted')
+    expect(outcome.error).toMatchObject(error)
+    expect(outcome.pauseMs).toBeNull()
+    await paysOn(stage.payers)
+  },
+)
+
+test('a target that went back behind what the source was told is never followed to', async () => {
+  const name = 'went-back'
   await using stage = await inSync(name)
-  await stage.mover.client.call('compare', { direction: 'forward', scope: 'all', at: 'live' })
-  await old.query('CREATE TABLE latecomer (id int PRIMARY KEY); INSERT INTO latecomer VALUES (1)', name)
-  const outcome = await flip(stage.mover, 'forward')
-  expect(outcome.decision.outcome).toBe('aborted')
-  expect(outcome.error).toMatchObject({ code: 'postgresql.schema-changed' })
-  expect(outcome.error?.message).toContain('public.latecomer')
-  expect(outcome.pauseMs).toBeNull()
   await paysOn(stage.payers)
+  await stage.mover.client.call('stop', {})
+  await fresh.query(`UPDATE replatform.flow SET position = '0/1'`, name)
+  await expect(stage.mover.client.call('run', { direction: 'forward', state: 'in-sync' })).rejects.toMatchObject({
+    code: 'postgresql.target-went-back',
+  })
 })
 
 /** What is left of the move; the fence's own table may stay on the fenced side. */
