@@ -59,6 +59,8 @@ export class Follower {
   #wake = Promise.withResolvers<void>()
   #room = Promise.withResolvers<void>()
   #ended = false
+  /** What broke the link; what came before is applied all the same. */
+  #failure: { readonly thrown: unknown } | null = null
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -75,8 +77,11 @@ export class Follower {
 
   /** Ends upon the signal, when what is being written is durable; rejects with what broke it. */
   async run({ signal, report, throttle }: FollowOptions): Promise<void> {
-    const broken = this.#pump()
-    broken.catch(() => this.#signal())
+    // Not a promise to race against: one that lives as long as the flow would keep every race that it was in.
+    this.#pump().catch((thrown: unknown) => {
+      this.#failure = { thrown }
+      this.#signal()
+    })
     const poll = setInterval(() => void this.#poll(report).catch(() => {}), pollMs)
     const onAbort = () => this.#signal()
     signal.addEventListener('abort', onAbort)
@@ -85,7 +90,8 @@ export class Follower {
       while (!signal.aborted) {
         const units = this.#take()
         if (units.length === 0) {
-          await Promise.race([this.#wake.promise, broken])
+          if (this.#failure) throw this.#failure.thrown
+          await this.#wake.promise
           this.#wake = Promise.withResolvers()
           continue
         }
