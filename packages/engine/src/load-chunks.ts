@@ -25,15 +25,16 @@ export async function loadChunks(options: LoadChunksOptions): Promise<void> {
       await loadChunk(options, next.value, signal)
     }
   }
+  let first: { readonly thrown: unknown } | undefined
   const workers = Array.from({ length: options.workers }, () =>
     work().catch((thrown) => {
+      // Those that fail after it only say that they were stopped.
+      first ??= { thrown }
       failed.abort()
-      throw thrown
     }),
   )
-  const results = await Promise.allSettled(workers)
-  const failure = results.find((result) => result.status === 'rejected')
-  if (failure && !options.signal.aborted) throw failure.reason
+  await Promise.all(workers)
+  if (first && !options.signal.aborted) throw first.thrown
 }
 
 async function loadChunk(
