@@ -110,3 +110,7 @@ begin
   end loop;
   return outcomes;
 end $$;
+
+-- How far the search service has carried documents to its own store, by the order in which they were taken.
+create table consumers.search_position (ordinal bigint not null);
+insert into consumers.search_position values (0);

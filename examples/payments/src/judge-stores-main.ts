@@ -5,6 +5,7 @@
  *     JUDGE_DATABASE_URL=… JUDGE_CONSUMERS_URL=… [JUDGE_BROKER_URL=…] node judge-stores-main.ts
  *     JUDGE_DATABASE_URL=… JUDGE_MARIADB_URL=… node judge-stores-main.ts --merchants-journal merchants.journal
  *     JUDGE_MONGODB_URL=… node judge-stores-main.ts --profiles-journal profiles.journal
+ *     JUDGE_SEARCH_URL=… JUDGE_CONSUMERS_URL=… node judge-stores-main.ts
  *
  * Exit code 0: all clean; 1: something was found; 2: it could not be judged.
  */
@@ -13,6 +14,7 @@ import { printLine, requiredVariable, runMain, wholeNumber } from './environment
 import { judgeEvents } from './events/judge-events.ts'
 import { judgeMerchants } from './merchants/judge-merchants.ts'
 import { judgeProfiles } from './profiles/judge-profiles.ts'
+import { judgeSearch } from './search/judge-search.ts'
 import { judgeSessions } from './sessions/judge-sessions.ts'
 import type { StoreVerdict } from './store-verdict.ts'
 
@@ -27,6 +29,7 @@ await runMain(async () => {
   })
   const { JUDGE_REDIS_URL: redisUrl, JUDGE_CONSUMERS_URL: consumersUrl, JUDGE_BROKER_URL: brokerUrl } = process.env
   const { JUDGE_MARIADB_URL: mariadbUrl, JUDGE_MONGODB_URL: mongodbUrl } = process.env
+  const { JUDGE_SEARCH_URL: searchUrl } = process.env
   const toleranceMs = wholeNumber(values['tolerance-ms'], '--tolerance-ms')
   const verdicts: StoreVerdict<string>[] = []
   if (redisUrl) {
@@ -42,6 +45,9 @@ await runMain(async () => {
   }
   if (mongodbUrl) {
     verdicts.push(await judgeProfiles({ journals: values['profiles-journal'], url: mongodbUrl, toleranceMs }))
+  }
+  if (searchUrl) {
+    verdicts.push(await judgeSearch({ url: searchUrl, consumersUrl: requiredVariable('JUDGE_CONSUMERS_URL') }))
   }
   if (verdicts.length === 0) throw new Error('name a store in the environment, as JUDGE_REDIS_URL')
   for (const verdict of verdicts) printLine(verdict)
