@@ -1,3 +1,4 @@
+import { ReplatformError } from '@replatform/core/errors'
 import type { Routing } from '@replatform/core/routing'
 import {
   type CutoverOptions,
@@ -13,6 +14,7 @@ import { participantOf } from './cutover-participants.ts'
 import type { CutoverRecord } from './cutover-records.ts'
 import { cutoverStatus } from './cutover-status.ts'
 import type { HostedMove } from './hosted-move.ts'
+import type { Services } from './services.ts'
 
 export interface CutoverEnding {
   readonly outcome: CutoverOutcome
@@ -30,6 +32,8 @@ export async function endCutover(
   procedure: Procedure,
 ): Promise<CutoverEnding> {
   const { services, store, supervisor } = move
+  const ended = await alreadyEnded(services, cutover)
+  if (ended) return ended
   const { id, direction, budgetMs } = cutover
   const journal = new CutoverJournal(services.journal, services.clock, cutover)
   const routings = await services.connectors.createRoutings(store)
@@ -45,6 +49,7 @@ export async function endCutover(
       decisions,
       journal: guarded(journal, guard),
       clock,
+      isOurs: async () => (await services.cutovers.find(id))?.outcome == null,
     })
     const end = {
       outcome: outcome.decision.outcome,
@@ -58,6 +63,16 @@ export async function endCutover(
     await flush(move, journal)
     await disposeAll(routings)
   }
+}
+
+/** A request that is delivered again after its cutover has ended is told how; what came later must not be undone. */
+async function alreadyEnded(services: Services, { id }: CutoverRecord): Promise<CutoverEnding | null> {
+  const record = await services.cutovers.find(id)
+  if (record?.outcome == null) return null
+  const decision = (await services.decisions.read(id)) ?? { id, outcome: record.outcome, at: '' }
+  const message = 'The cutover was aborted before its decision.'
+  const error = record.outcome === 'aborted' ? new ReplatformError('cutover.aborted', { message }) : null
+  return { outcome: { decision, pauseMs: record.pauseMs, error }, status: await cutoverStatus(services, record) }
 }
 
 /** Without a guard a coordinator that dies leaves writes held until the next worker comes; that is no reason to stop. */

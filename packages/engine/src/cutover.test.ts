@@ -4,11 +4,10 @@
  * Method: a simulated estate that checks the first at every single step; every verb of every step is made to fail, and
  * the coordinator is ended before and after every step, in turn. No clock of the machine is involved.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Decision } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { expect, test } from 'vitest'
-import type { Clock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { type CutoverOptions, type CutoverOutcome, cutOver, recoverCutover } from './cutover.ts'
 import type { CutoverParticipant, FlowVerbs } from './cutover-participant.ts'
 import { type CutoverStep, planCutover, stepsOf } from './cutover-steps.ts'
@@ -249,12 +248,21 @@ test('a step that never answers is ended at the budget, together with its mover'
     flow: { ...participant.flow, settle: () => new Promise<never>(() => {}) },
     kill: async () => void killed.push(participant.name),
   }))
-  const timer = () => ({ elapsed: sleep(20), cancel: () => {} })
+  const timer = () => systemClock.timer(20)
   const clock = { now: estate.clock.now, wallTime: estate.clock.wallTime, sleep: estate.clock.sleep, timer }
   const outcome = await cutOver({ ...options, participants, clock })
   expectAsBefore(estate, outcome)
   expect(outcome.error?.code).toBe('cutover.budget-exceeded')
   expect(killed).toHaveLength(stores)
+})
+
+test('a coordinator that wakes up after somebody else has ended its cutover opens nothing', async () => {
+  const estate = new SimulatedEstate(stores)
+  expectCutOver(estate, await cutOver(estate.options({ id: 'later' })))
+  estate.decisions.set('wave-1', { id: 'wave-1', outcome: 'aborted', at: '' })
+  const late = estate.options({ isOurs: async () => false })
+  await expect(recoverCutover(late)).rejects.toMatchObject({ code: 'epoch.superseded' })
+  expect(estate.stores.every((store) => !store.oldIsOpen && store.newIsOpen)).toBe(true)
 })
 
 test('differences abort', async () => {

@@ -34,6 +34,11 @@ export interface CutoverOptions {
   readonly decisions: DecisionStore
   readonly journal: StepJournal
   readonly clock: Clock
+  /**
+   * Whether nobody else has taken this cutover to its end meanwhile. A coordinator that slept may wake up after a later
+   * cutover; what was right for its own would open a second side then.
+   */
+  readonly isOurs?: () => Promise<boolean>
 }
 
 export interface CutoverOutcome {
@@ -115,6 +120,7 @@ class CutoverRun {
 
   /** Legal only when *committed* stands. Every step repeats until it succeeds, or throws for a person to look. */
   async goForward(decision: Decision): Promise<CutoverOutcome> {
+    await this.#requireOurs()
     await this.#eachDo('record-decision', (p) => p.flow.recordDecision(decision))
     await this.#eachDo('unfence', (p) => p.flow.unfence('target'))
     const place = this.#options.direction === 'forward' ? 'new' : 'old'
@@ -129,12 +135,19 @@ class CutoverRun {
     const { decisions, id } = this.#options
     const decision = await this.#do('abort', () => decisions.decide({ id, outcome: 'aborted', at: this.#now() }))
     if (decision.outcome === 'committed') return this.goForward(decision)
+    await this.#requireOurs()
     await this.#eachDo('unfence-source', (p) => p.flow.unfence('source'))
     await this.#eachDo('let-through', (p) => eachRouting(p, (r) => r.release()))
     this.#releasedAt = this.#options.clock.now()
     // The way back is opened on the target, which may be what failed; the next cutover takes over what stayed of it.
     await this.#eachDo('end-return', (p) => p.back.cleanUp('stream')).catch(() => {})
     return { decision, pauseMs: this.#pauseMs(), error }
+  }
+
+  async #requireOurs(): Promise<void> {
+    const { id, isOurs } = this.#options
+    if (!isOurs || (await isOurs())) return
+    throw new ReplatformError('epoch.superseded', { message: `Another coordinator has ended the cutover ${id}.` })
   }
 
   async #drain(participant: CutoverParticipant): Promise<void> {

@@ -34,7 +34,7 @@ describe('on the source', () => {
     await Promise.all([source, target].map((server) => server.createDatabase(database)))
     await source.query(troubles, database)
     await source.query(
-      `ALTER DATABASE ${database} SET default_transaction_isolation = 'serializable'; ALTER ROLE app SET search_path = a, "B"`,
+      `ALTER DATABASE ${database} SET default_transaction_isolation = 'serializable'; ALTER ROLE spare SET search_path = a, "B"`,
       database,
     )
     await using clients = new Clients()
@@ -89,7 +89,7 @@ describe('on the source', () => {
     }
     expect(found.get('postgresql.setting')).toMatchObject({ severity: 'risk', evidence: expect.any(Array) })
     expect(found.get('postgresql.setting')?.remedy).toContain(`SET default_transaction_isolation = 'serializable';`)
-    expect(found.get('postgresql.setting')?.remedy).toContain('ALTER ROLE app SET search_path = a, "B";')
+    expect(found.get('postgresql.setting')?.remedy).toContain('ALTER ROLE spare SET search_path = a, "B";')
     expect(found.get('postgresql.subscription')).toMatchObject({ severity: 'risk', evidence: ['feed'] })
     expect(JSON.stringify(findings)).not.toContain('rig-')
     const severities = findings.map(({ severity }) => ['blocker', 'risk', 'note'].indexOf(severity))
