@@ -22,12 +22,17 @@ const passwords = { superuser: 'secret-of-the-superuser-77', other: 'secret-of-n
 
 let source: PostgresqlServer
 let target: PostgresqlServer
+/** A state directory to begin with. */
+let state: string
 const opened = new AsyncDisposableStack()
 
 beforeAll(async () => {
   const options = { superuserPassword: passwords.superuser }
   source = opened.use(await startPostgresql({ major: 13, ...options }))
   target = opened.use(await startPostgresql({ major: 17, ...options }))
+  const template = opened.use(await CliRig.create({ estate: nowhere }))
+  await template.run('status')
+  state = template.stateDirectory
 })
 afterAll(() => opened.disposeAsync())
 
@@ -59,6 +64,8 @@ function estateOf(moves: Readonly<Record<string, Sides>>, more: object = {}) {
   }
   return { estate: { estate: 'wallet', stores, ...more }, env }
 }
+
+const nowhere = estateOf({ [move]: { source: 'nowhere', target: 'nowhere' } }).estate
 
 /** A database of that name on either side. */
 async function databases(name: string, sql = schema): Promise<Sides> {
@@ -134,7 +141,7 @@ describe('refused, with nothing changed on either side', () => {
       'rights',
     )
     await target.query('CREATE TABLE somebody_elses (id int PRIMARY KEY)', 'not-empty')
-    rig = opened.use(await CliRig.create({ estate, env: { ...env, ...urls } }))
+    rig = opened.use(await CliRig.create({ estate, env: { ...env, ...urls }, state }))
     await rig.worker()
   })
 
@@ -182,7 +189,7 @@ describe('refused, with nothing changed on either side', () => {
   test('a pg_dump that is nowhere', async () => {
     const sides = await databases('no-tools')
     const { estate, env } = estateOf({ ledger: sides }, { tools: { pg_dump: '/nowhere/pg_dump' } })
-    await using other = await CliRig.create({ estate, env })
+    await using other = await CliRig.create({ estate, env, state })
     await other.worker()
     const before = await bothSides('no-tools')
     const says = /postgresql\.tool-missing/
@@ -207,8 +214,6 @@ function blocker({ result }: Operation, id: string): string | undefined {
 }
 
 describe('refused before any server is asked', () => {
-  const nowhere = estateOf({ ledger: { source: 'nowhere', target: 'nowhere' } }).estate
-
   test('an estate file with a typing error', async () => {
     const text = 'estate: wallet\nstores:\n  ledger:\n    sorce: { kind: postgresql, url: env:OLD_URL }\n'
     await using rig = await CliRig.create({ estate: text })
@@ -237,7 +242,7 @@ describe('refused before any server is asked', () => {
   })
 
   test('two workers on one state directory, and a secret that is nowhere', async () => {
-    await using rig = await CliRig.create({ estate: nowhere })
+    await using rig = await CliRig.create({ estate: nowhere, state })
     const first = await rig.worker()
     await expectRefusal(rig, ['worker'], { code: 'state.locked', exit: 3, says: new RegExp(`process id ${first.pid}`) })
     await expectRefusal(rig, ['assess'], { code: 'secret.unresolved', exit: 2, says: /LEDGER_OLD is not set/ })
@@ -245,7 +250,7 @@ describe('refused before any server is asked', () => {
   })
 })
 
-describe('faults in the middle of a move', () => {
+describe('faults in the middle of a move', { timeout: 120_000 }, () => {
   /** A worker, the move started, and the proxies in front of both sides. */
   async function begin(name: string, sql: string, also: (sides: Sides) => Promise<Sides> = async (sides) => sides) {
     await using parts = new AsyncDisposableStack()
@@ -253,7 +258,7 @@ describe('faults in the middle of a move', () => {
     const proxies = { source: parts.use(await startTcpProxy(source)), target: parts.use(await startTcpProxy(target)) }
     const through = { source: proxies.source.url(sides.source), target: proxies.target.url(sides.target) }
     const { estate, env } = estateOf({ [move]: through })
-    const rig = parts.use(await CliRig.create({ estate, env }))
+    const rig = parts.use(await CliRig.create({ estate, env, state }))
     const owned = parts.move()
     return { rig, proxies, [Symbol.asyncDispose]: () => owned.disposeAsync() }
   }
@@ -284,7 +289,7 @@ describe('faults in the middle of a move', () => {
   test('a source that restarts in mid-copy: the move goes on by itself', async () => {
     await using begun = await begin('restart', schema + history)
     const { rig, proxies } = begun
-    proxies.source.delay(20)
+    proxies.source.delay(8)
     await started(rig)
     await rig.until('it is in mid-copy', inMidCopy)
     await source.restart()
@@ -363,7 +368,7 @@ describe('faults in the middle of a move', () => {
         return sides
       })
       const { rig, proxies } = begun
-      proxies.source.delay(20)
+      proxies.source.delay(8)
       await started(rig)
       await rig.until('it is in mid-copy', inMidCopy)
       await disk.fill()
@@ -381,7 +386,7 @@ describe('faults in the middle of a move', () => {
   test('Ctrl-C while it copies: ends cleanly, says how to go on, and a second start does', async () => {
     await using begun = await begin('interrupted', schema + history)
     const { rig, proxies } = begun
-    proxies.source.delay(20)
+    proxies.source.delay(8)
     const first = rig.spawn('start')
     await pollUntil('it answers', async () => inMidCopy(await rig.status()))
     expect(await commandLinesThatHold(Object.values(passwords))).toEqual([])
@@ -400,7 +405,8 @@ describe('faults in the middle of a move', () => {
     expect(before?.n).toBeGreaterThan(0)
 
     await proxies.source.restore()
-    expect(await rig.run('start', '--until', 'in-sync')).toMatchObject({ code: 0 })
+    const second = await rig.run('start', '--until', 'in-sync')
+    expect(second.code, second.err).toBe(0)
     expect(await target.query('SELECT FROM replatform.table_start', 'interrupted'), 'loaded once').toEqual([])
     expect(await rows(target, 'interrupted')).toEqual(await rows(source, 'interrupted'))
     await expectNoSecrets(rig)

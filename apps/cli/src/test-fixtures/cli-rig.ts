@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiClient } from '@replatform/control/api-client'
@@ -15,6 +15,8 @@ export interface CliRigOptions {
   readonly estate: object | string | Buffer
   /** The secrets that the estate refers to. */
   readonly env?: Readonly<Record<string, string>>
+  /** A state directory of the same estate to begin with: making its database anew takes longer than most commands. */
+  readonly state?: string
 }
 
 export interface JsonResult<T> extends CliResult {
@@ -27,10 +29,11 @@ export class CliRig implements AsyncDisposable {
   readonly #env: NodeJS.ProcessEnv
   readonly #processes: CliProcess[] = []
 
-  static async create({ estate, env = {} }: CliRigOptions): Promise<CliRig> {
+  static async create({ estate, env = {}, state }: CliRigOptions): Promise<CliRig> {
     const folder = await mkdtemp(join(tmpdir(), 'replatform-cli-'))
     const isText = typeof estate === 'string' || Buffer.isBuffer(estate)
     await writeFile(join(folder, 'estate.yaml'), isText ? estate : JSON.stringify(estate, null, 2))
+    if (state) await cp(state, join(folder, '.replatform'), { recursive: true })
     const { PATH, HOME } = process.env
     return new CliRig(folder, { PATH, HOME, ...env })
   }
