@@ -6,6 +6,7 @@
  *     JUDGE_DATABASE_URL=… JUDGE_MARIADB_URL=… node judge-stores-main.ts --merchants-journal merchants.journal
  *     JUDGE_MONGODB_URL=… node judge-stores-main.ts --profiles-journal profiles.journal
  *     JUDGE_SEARCH_URL=… JUDGE_CONSUMERS_URL=… node judge-stores-main.ts
+ *     JUDGE_RECEIPTS_SHARE=/mnt/receipts JUDGE_CONSUMERS_URL=… node judge-stores-main.ts
  *
  * Exit code 0: all clean; 1: something was found; 2: it could not be judged.
  */
@@ -14,6 +15,7 @@ import { printLine, requiredVariable, runMain, wholeNumber } from './environment
 import { judgeEvents } from './events/judge-events.ts'
 import { judgeMerchants } from './merchants/judge-merchants.ts'
 import { judgeProfiles } from './profiles/judge-profiles.ts'
+import { judgeReceipts } from './receipts/judge-receipts.ts'
 import { judgeSearch } from './search/judge-search.ts'
 import { judgeSessions } from './sessions/judge-sessions.ts'
 import type { StoreVerdict } from './store-verdict.ts'
@@ -29,7 +31,7 @@ await runMain(async () => {
   })
   const { JUDGE_REDIS_URL: redisUrl, JUDGE_CONSUMERS_URL: consumersUrl, JUDGE_BROKER_URL: brokerUrl } = process.env
   const { JUDGE_MARIADB_URL: mariadbUrl, JUDGE_MONGODB_URL: mongodbUrl } = process.env
-  const { JUDGE_SEARCH_URL: searchUrl } = process.env
+  const { JUDGE_SEARCH_URL: searchUrl, JUDGE_RECEIPTS_SHARE: share } = process.env
   const toleranceMs = wholeNumber(values['tolerance-ms'], '--tolerance-ms')
   const verdicts: StoreVerdict<string>[] = []
   if (redisUrl) {
@@ -48,6 +50,9 @@ await runMain(async () => {
   }
   if (searchUrl) {
     verdicts.push(await judgeSearch({ url: searchUrl, consumersUrl: requiredVariable('JUDGE_CONSUMERS_URL') }))
+  }
+  if (share) {
+    verdicts.push(await judgeReceipts({ share, consumersUrl: requiredVariable('JUDGE_CONSUMERS_URL') }))
   }
   if (verdicts.length === 0) throw new Error('name a store in the environment, as JUDGE_REDIS_URL')
   for (const verdict of verdicts) printLine(verdict)
