@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AskLine, EndLine, JournalWriter, Outcome } from './journal.ts'
 import { LoadStatistics, roundMs } from './load-statistics.ts'
-import { dueTimes } from './open-loop.ts'
+import { type Bursts, dueTimes } from './open-loop.ts'
 import type { Reply } from './patient-client.ts'
 import { PaymentMix, type PlannedPayment } from './payment-mix.ts'
 import type { WalletClient } from './wallet-client.ts'
@@ -14,12 +14,13 @@ export interface LoadOptions {
   readonly accounts: number
   readonly client: WalletClient
   readonly journal: JournalWriter
+  readonly bursts?: Bursts | undefined
 }
 
 /**
  * Open-loop load: payment n is due n/rate seconds after the start, whatever became of those before it, and its latency
- * counts from then. So a stalled wallet cannot slow down the clock it is measured by. Payments are evenly spaced, so
- * that a gap between acknowledged ones is the wallet's and not the dice's.
+ * counts from then. So a stalled wallet cannot slow down the clock it is measured by. Without bursts payments are evenly
+ * spaced, so that a gap between acknowledged ones is the wallet's and not the dice's.
  */
 export class LoadGenerator {
   readonly statistics = new LoadStatistics()
@@ -39,7 +40,8 @@ export class LoadGenerator {
 
   /** Sends payments until the signal, then waits until each has an outcome. */
   async run(signal: AbortSignal): Promise<void> {
-    const pace = { rate: this.#options.rate, nowMs: () => this.nowMs(), signal }
+    const { rate, bursts } = this.#options
+    const pace = { rate, bursts, nowMs: () => this.nowMs(), signal }
     for await (const dueMs of dueTimes(pace)) this.#launch(dueMs)
     await Promise.all(this.#inFlight)
   }

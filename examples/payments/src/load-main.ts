@@ -4,13 +4,24 @@
  *     node load-main.ts --url http://127.0.0.1:PORT --rate 200 --seconds 60 --accounts 1000 --journal load.journal --settle
  *
  * Without `--seconds` it pays until SIGTERM or SIGINT. Prints a progress line a second and a summary line at the end.
+ *
+ *     LOAD_GATEWAY_URL=… node load-main.ts --rate 200 --seconds 60 --journals journals
+ *
+ * Without `--url` customers of every service come that has an address: LOAD_WALLET_URL, LOAD_SESSIONS_URL,
+ * LOAD_MERCHANTS_URL and LOAD_PROFILES_URL, or LOAD_GATEWAY_URL for all of them. `--journals` names the folder of their
+ * journals. They come in bursts, unless `--steady` is said.
+ *
  * Exit code 1 when a repeated request got another answer.
  */
 import { parseArgs } from 'node:util'
 import { printLine, runMain, wholeNumber } from './environment.ts'
+import { EstateLoad, type LoadedService } from './estate-load.ts'
 import { JournalWriter } from './journal.ts'
 import { LoadGenerator } from './load-generator.ts'
 import { WalletClient } from './wallet-client.ts'
+
+/** Three times as many customers as otherwise, for one second of every ten. */
+const bursts = { everyMs: 10_000, lastMs: 1000, factor: 3 }
 
 await runMain(async () => {
   const { values } = parseArgs({
@@ -26,32 +37,68 @@ await runMain(async () => {
       'attempts': { type: 'string', default: '6' },
       'settle': { type: 'boolean', default: false },
       'settle-seconds': { type: 'string', default: '30' },
+      'journals': { type: 'string', default: 'journals' },
+      'answer-seconds': { type: 'string', default: '86400' },
+      'steady': { type: 'boolean', default: false },
     },
   })
-  if (values.url === undefined || values.journal === undefined) throw new Error('name --url and --journal')
-  const journal = new JournalWriter(values.journal)
-  using client = new WalletClient({
-    url: values.url,
-    timeoutMs: wholeNumber(values['timeout-ms'], '--timeout-ms', 1),
-    attempts: wholeNumber(values.attempts, '--attempts', 1),
-  })
-  const generator = new LoadGenerator({
+  const common = {
     rate: wholeNumber(values.rate, '--rate', 1),
     seed: wholeNumber(values.seed, '--seed'),
     accounts: wholeNumber(values.accounts, '--accounts', 2),
-    client,
-    journal,
-  })
-  const seconds = values['until-signal'] ? undefined : values.seconds
-  const stop = stopSignal(seconds === undefined ? undefined : wholeNumber(seconds, '--seconds', 1))
+    timeoutMs: wholeNumber(values['timeout-ms'], '--timeout-ms', 1),
+    attempts: wholeNumber(values.attempts, '--attempts', 1),
+  }
+  const seconds =
+    values['until-signal'] || values.seconds === undefined ? undefined : wholeNumber(values.seconds, '--seconds', 1)
+  const settleMs = values.settle ? wholeNumber(values['settle-seconds'], '--settle-seconds') * 1000 : 0
+  if (values.url === undefined && values.journal === undefined) {
+    using load = new EstateLoad({
+      ...common,
+      urls: serviceAddresses(),
+      directory: values.journals,
+      answerLifeMs: wholeNumber(values['answer-seconds'], '--answer-seconds', 1) * 1000,
+      bursts: values.steady ? undefined : bursts,
+    })
+    return await runEstate(load, seconds, settleMs)
+  }
+  if (values.url === undefined || values.journal === undefined) throw new Error('name --url and --journal')
+  const journal = new JournalWriter(values.journal)
+  using client = new WalletClient({ url: values.url, ...common })
+  const generator = new LoadGenerator({ ...common, client, journal })
+  const stop = stopSignal(seconds)
   const ticker = setInterval(() => printLine(progress(generator, client)), 1000)
   await generator.run(stop)
-  if (values.settle) await generator.settle(wholeNumber(values['settle-seconds'], '--settle-seconds') * 1000)
+  if (values.settle) await generator.settle(settleMs)
   clearInterval(ticker)
   journal.close()
   printLine(summary(generator, client))
   return generator.statistics.differing === 0 ? 0 : 1
 })
+
+function serviceAddresses(): Partial<Record<LoadedService, string>> {
+  const { env } = process
+  const addresses = {
+    wallet: env.LOAD_WALLET_URL ?? env.LOAD_GATEWAY_URL,
+    sessions: env.LOAD_SESSIONS_URL ?? env.LOAD_GATEWAY_URL,
+    merchants: env.LOAD_MERCHANTS_URL ?? env.LOAD_GATEWAY_URL,
+    profiles: env.LOAD_PROFILES_URL ?? env.LOAD_GATEWAY_URL,
+  }
+  return Object.fromEntries(Object.entries(addresses).filter(([, address]) => address))
+}
+
+async function runEstate(load: EstateLoad, seconds: number | undefined, settleMs: number): Promise<number> {
+  const startedAt = performance.now()
+  const elapsed = () => Math.round(performance.now() - startedAt) / 1000
+  const ticker = setInterval(() => {
+    printLine({ type: 'progress', seconds: Math.round(elapsed()), services: load.figures() })
+  }, 1000)
+  await load.run(stopSignal(seconds))
+  await load.settle(settleMs)
+  clearInterval(ticker)
+  printLine({ type: 'summary', seconds: elapsed(), differing: load.differing, services: load.figures() })
+  return load.differing === 0 ? 0 : 1
+}
 
 function stopSignal(seconds: number | undefined): AbortSignal {
   const stop = new AbortController()

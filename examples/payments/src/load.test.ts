@@ -1,13 +1,13 @@
 /** The programs as a demo runs them: each a process of its own, told by environment, read by its lines of JSON. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Pause } from './pause.ts'
 import { startTestDatabase, type TestDatabase } from './test-database.ts'
+import { finished, firstLine, read, start } from './test-program.ts'
 import type { Verdict } from './verdict.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'load-test-'))
@@ -116,32 +116,6 @@ async function startWallet(port = '0'): Promise<StartedWallet> {
       expect(await exited).toEqual([0, null])
     },
   }
-}
-
-function start(program: string, options: readonly string[], environment: Record<string, string>): ChildProcess {
-  const path = join(import.meta.dirname, program)
-  return spawn(process.execPath, [path, ...options], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
-}
-
-async function finished<Line = object>(program: ChildProcess): Promise<Line[]> {
-  let complaint = ''
-  program.stderr?.on('data', (part) => (complaint += part))
-  const [lines, [code]] = await Promise.all([read<Line>(program), once(program, 'exit')])
-  expect({ code, complaint }).toEqual({ code: 0, complaint: '' })
-  return lines
-}
-
-async function read<Line>(program: ChildProcess): Promise<Line[]> {
-  if (program.stdout === null) throw new Error('no output')
-  const lines: Line[] = []
-  for await (const line of createInterface({ input: program.stdout })) lines.push(JSON.parse(line) as Line)
-  return lines
-}
-
-async function firstLine(program: ChildProcess): Promise<string> {
-  if (program.stdout === null) throw new Error('no output')
-  const [line] = await once(createInterface({ input: program.stdout }), 'line')
-  return String(line)
 }
 
 async function acknowledgedBeyond(journal: string, count: number): Promise<void> {

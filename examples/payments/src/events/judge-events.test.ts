@@ -4,8 +4,12 @@
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { query } from '../test-wallet.ts'
+import { openBroker } from './broker.ts'
+import { EventMetrics } from './event-metrics.ts'
 import { type EventsCorruption, judgeEvents } from './judge-events.ts'
+import { OutboxRelay } from './outbox-relay.ts'
 import { type EventStage, pay, startEventStage } from './test-events.ts'
+import { queuesOf } from './topology.ts'
 
 let stage: EventStage
 let clones = 0
@@ -135,5 +139,36 @@ describe('the outbox', () => {
         FROM ledger.outbox x
        WHERE (o.subject, x.subject) IN (('judged-7', 'judged-8'), ('judged-8', 'judged-7'))`)
     expect(found).toEqual({ altered: 8 })
+  })
+})
+
+describe('the broker', () => {
+  const url = () => stage.broker.url()
+
+  test('in which messages are left, or were given up', async () => {
+    await using broker = await openBroker(url(), 'test')
+    const { main, dead } = queuesOf('risk')
+    await broker.channel.basicPublish('', main, 'left', { deliveryMode: 2 })
+    await broker.channel.basicPublish('', dead, 'given up', { deliveryMode: 2 })
+    expect(await foundIn()).toEqual({ stranded: 1, deadLettered: 1 })
+    await broker.channel.queuePurge(main)
+    await broker.channel.queuePurge(dead)
+  })
+
+  test('that has lost a confirmed message, and with it all that comes after it for its accounts', async () => {
+    const options = { ledgerUrl: stage.ledgerUrl, brokerUrl: url(), retryMs: 100, metrics: new EventMetrics() }
+    const relay = new OutboxRelay({ ...options, onFailure: () => undefined })
+    const stop = new AbortController()
+    const relaying = relay.run(stop.signal)
+    await pay(stage.ledgerUrl, 'swallowed', 1)
+    const left = 'SELECT FROM ledger.outbox WHERE published_at IS NULL'
+    await vi.waitUntil(async () => (await query(stage.ledgerUrl, left)).length === 0, { timeout: 10_000 })
+    stop.abort()
+    await relaying
+    await using broker = await openBroker(url(), 'test')
+    await broker.channel.queuePurge(queuesOf('risk').main)
+    await pay(stage.ledgerUrl, 'after', 1)
+    await using _service = stage.startService({ rounds: 2 })
+    await vi.waitFor(async () => expect(await foundIn()).toEqual({ lost: 2, deadLettered: 1 }), 20_000)
   })
 })
