@@ -251,21 +251,21 @@ describe('refused before any server is asked', () => {
 })
 
 describe('faults in the middle of a move', { timeout: 120_000 }, () => {
-  /** A worker, the move started, and the proxies in front of both sides. */
+  /** A move of that name and the proxies in front of both sides. Its name is its own: slots belong to the whole server. */
   async function begin(name: string, sql: string, also: (sides: Sides) => Promise<Sides> = async (sides) => sides) {
     await using parts = new AsyncDisposableStack()
     const sides = await also(await databases(name, sql))
     const proxies = { source: parts.use(await startTcpProxy(source)), target: parts.use(await startTcpProxy(target)) }
     const through = { source: proxies.source.url(sides.source), target: proxies.target.url(sides.target) }
-    const { estate, env } = estateOf({ [move]: through })
+    const { estate, env } = estateOf({ [name]: through })
     const rig = parts.use(await CliRig.create({ estate, env, state }))
     const owned = parts.move()
     return { rig, proxies, [Symbol.asyncDispose]: () => owned.disposeAsync() }
   }
 
-  async function started(rig: CliRig): Promise<void> {
+  async function started(rig: CliRig, name: string): Promise<void> {
     await rig.worker()
-    const { id } = await rig.client.ask('start', move, { actor: 'test@rig' })
+    const { id } = await rig.client.ask('start', name, { actor: 'test@rig' })
     const over = await pollUntil('it is started', async () => {
       const operation = await rig.client.operation(id)
       return operation.state === 'running' ? undefined : operation
@@ -290,7 +290,7 @@ describe('faults in the middle of a move', { timeout: 120_000 }, () => {
     await using begun = await begin('restart', schema + history)
     const { rig, proxies } = begun
     proxies.source.delay(8)
-    await started(rig)
+    await started(rig, 'restart')
     await rig.until('it is in mid-copy', inMidCopy)
     await source.restart()
     await proxies.source.restore()
@@ -302,7 +302,7 @@ describe('faults in the middle of a move', { timeout: 120_000 }, () => {
   test('connections that break while it follows: it goes on', async () => {
     await using begun = await begin('cut', schema)
     const { rig, proxies } = begun
-    await started(rig)
+    await started(rig, 'cut')
     await rig.until('it is in sync', ({ state }) => state === 'in-sync')
     for (const side of [proxies.source, proxies.target]) {
       side.cut()
@@ -318,9 +318,9 @@ describe('faults in the middle of a move', { timeout: 120_000 }, () => {
   test('a slot that was dropped: paused, the target stays fenced, the source is unaffected', async () => {
     await using begun = await begin('slot', schema)
     const { rig } = begun
-    await started(rig)
+    await started(rig, 'slot')
     await rig.until('it is in sync', ({ state }) => state === 'in-sync')
-    const slot = `replatform_${move}_forward`
+    const slot = 'replatform_slot_forward'
     await pollUntil('the slot is dropped', () =>
       source.query(
         `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '${slot}' AND active;
@@ -343,11 +343,11 @@ describe('faults in the middle of a move', { timeout: 120_000 }, () => {
   test('rows that the target refuses: paused, and no error shows what stands in them', async () => {
     await using begun = await begin('refused-rows', schema)
     const { rig } = begun
-    await started(rig)
+    await started(rig, 'refused-rows')
     await rig.until('it is in sync', ({ state }) => state === 'in-sync')
     // The server's own message would quote the text that is no number.
     await target.query(
-      `SET event_triggers = off; SET replatform.mover = '${move}';
+      `SET event_triggers = off; SET replatform.mover = 'refused-rows';
        ALTER TABLE payments ALTER COLUMN note TYPE int USING length(note)`,
       'refused-rows',
     )
@@ -369,7 +369,7 @@ describe('faults in the middle of a move', { timeout: 120_000 }, () => {
       })
       const { rig, proxies } = begun
       proxies.source.delay(8)
-      await started(rig)
+      await started(rig, 'full')
       await rig.until('it is in mid-copy', inMidCopy)
       await disk.fill()
       await proxies.source.restore()
@@ -395,7 +395,7 @@ describe('faults in the middle of a move', { timeout: 120_000 }, () => {
     const { code, err } = await first.ended
     expect([code, unwrapped(err)]).toEqual([
       130,
-      expect.stringContaining('`replatform start ledger` goes on where it stopped'),
+      expect.stringContaining('`replatform start interrupted` goes on where it stopped'),
     ])
     await pollUntil('the mover has ended', async () => !(await readdir('/proc')).includes(String(mover?.pid)))
     const [before] = await target.query<{ n: number }>(
