@@ -7,7 +7,7 @@ export interface BrokerChannel extends AsyncDisposable {
 }
 
 export async function openBroker(url: string, name: string): Promise<BrokerChannel> {
-  const client = new AMQPClient(url)
+  const client = new BoundClient(url)
   client.name = name
   client.heartbeat = 10
   client.logger = undefined
@@ -25,5 +25,17 @@ export async function openBroker(url: string, name: string): Promise<BrokerChann
     async [Symbol.asyncDispose]() {
       if (!connection.closed) await connection.close().catch(() => undefined)
     },
+  }
+}
+
+/**
+ * The driver (4.1.1) hands on its `rejectConnect` without the object it belongs to. A connection that drops while it is
+ * being opened would then end the process, by a rejection that nobody can handle.
+ */
+class BoundClient extends AMQPClient {
+  constructor(url: string) {
+    super(url)
+    const driver = this as unknown as { rejectConnect: (error: Error) => void }
+    driver.rejectConnect = driver.rejectConnect.bind(this)
   }
 }
