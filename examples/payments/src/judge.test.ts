@@ -201,6 +201,13 @@ describe('the judge finds', () => {
     expect(counts(await judged(url))).toEqual({ holdsWrong: 1 })
   })
 
+  test('a refund of more than was paid', async () => {
+    const url = await damaged(`
+      SELECT ledger.post('m:refund', 'refund', credit_account, debit_account, amount + 1, null, id)
+        FROM ledger.transfers WHERE id = (${someTransfer})`)
+    expect(counts(await judged(url))).toEqual({ refundsWrong: 1 })
+  })
+
   test('a payment of the past that is altered, though nobody asked for it in the journal', async () => {
     const url = await damaged(`UPDATE ledger.transfers SET reference = reference || 'x'
                                 WHERE reference = 'seed:history:000000000007'`)
