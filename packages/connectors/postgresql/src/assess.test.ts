@@ -174,6 +174,11 @@ describe('on the target', () => {
       evidence: ['public.in_the_way'],
     })
     expect(found.get('postgresql.role-not-granted')?.remedy).toBe('GRANT "teller" TO "master";')
+    expect(found.get('postgresql.missing-schema-right')).toMatchObject({
+      severity: 'blocker',
+      evidence: ['teller'],
+      remedy: 'GRANT CREATE ON SCHEMA public TO "teller";',
+    })
     expect(found.has('postgresql.missing-replication-role-right')).toBe(false)
     expect(found.has('postgresql.missing-database-right')).toBe(false)
   })

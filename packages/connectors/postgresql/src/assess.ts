@@ -7,6 +7,7 @@ import {
   encodingFindings,
   extensionFindings,
   occupiedTargetFindings,
+  publicSchemaFindings,
   replicationRoleFindings,
   roleFindings,
   statements,
@@ -55,6 +56,7 @@ async function assessSides(options: AssessOptions, source: Session, target: Sess
     ...versions,
     ...extensionFindings(facts.source, facts.target),
     ...roleFindings(facts.source, facts.target),
+    ...publicSchemaFindings(facts.source, facts.target),
     ...occupiedTargetFindings(facts.target),
   ]
   return [

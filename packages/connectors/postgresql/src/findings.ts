@@ -186,6 +186,23 @@ export function roleFindings(source: SideFacts, target: SideFacts): Finding[] {
   return findings
 }
 
+/** pg_restore creates objects as their owner where the mover is no superuser. */
+export function publicSchemaFindings(source: SideFacts, target: SideFacts): Finding[] {
+  const lacking = [...source.ownersInPublic].filter(
+    (name) => target.roles.has(name) && !target.isSuperuser && !target.creatorsInPublic.has(name),
+  )
+  if (lacking.length === 0) return []
+  return [
+    {
+      id: 'postgresql.missing-schema-right',
+      severity: 'blocker',
+      title: `${lacking.length} owners of objects in schema public may not create anything there on the target.`,
+      evidence: evidence(lacking),
+      remedy: statements(lacking.map((name) => `GRANT CREATE ON SCHEMA public TO ${ident(name)};`)),
+    },
+  ]
+}
+
 /** Each side is written by replication at some time: the target by the move, the source by the way back. */
 export function replicationRoleFindings(source: SideFacts, target: SideFacts): Finding[] {
   const lacking = (

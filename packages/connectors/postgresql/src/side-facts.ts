@@ -21,6 +21,9 @@ export interface SideFacts {
   readonly neededRoles: ReadonlyMap<string, boolean>
   /** Of those, the owners: whoever restores their objects must be able to act for them. */
   readonly owners: ReadonlySet<string>
+  /** Owners of what lies in schema public, and who may create there: since 15 no longer everybody. */
+  readonly ownersInPublic: ReadonlySet<string>
+  readonly creatorsInPublic: ReadonlySet<string>
   /** Whether the role may write as replication does: without triggers and foreign keys. */
   readonly mayReplicate: boolean
   /** Whether replatform.flow knows this move. */
@@ -51,6 +54,10 @@ export async function readFacts(session: Session, major: number, move: string): 
       [...(await readPairs(session, neededRolesSql))].map(([name, value]) => [name, value === 't'] as const),
     ),
     owners: new Set((await readPairs(session, ownersSql)).keys()),
+    ownersInPublic: new Set(
+      (await readPairs(session, namedRoles(`${relationOwners} AND n.nspname = 'public'`))).keys(),
+    ),
+    creatorsInPublic: new Set((await readPairs(session, creatorsSql)).keys()),
     mayReplicate: await mayReplicate(session),
     knowsMove: await knowsMove(session, move),
   }
@@ -76,6 +83,9 @@ const namedRoles = (oids: string) =>
 
 const neededRolesSql = namedRoles(`${rolesOf(`'o', 'a'`)} UNION ${relationOwners}`)
 const ownersSql = namedRoles(`${rolesOf(`'o'`)} UNION ${relationOwners}`)
+
+const creatorsSql = `SELECT rolname AS name, '' AS value FROM pg_roles
+  WHERE to_regnamespace('public') IS NULL OR has_schema_privilege(oid, 'public', 'CREATE')`
 
 async function readPairs(session: Session, sql: string): Promise<Map<string, string>> {
   const { rows } = await session.query(sql)
