@@ -14,7 +14,8 @@ export async function fillAllTypes(connection: Connection): Promise<void> {
     ['SET', 'string:deadline', 'soon', 'PX', 3_600_000],
     ['SET', '12345', 'a key that is a number'],
     ['RPUSH', 'list:small', 'a', '1', '-5000', '70000', '5000000000', 'x'.repeat(70)],
-    ['RPUSH', 'list:large', ...range(550, (i) => `item ${i} ${noise(20)}`)],
+    // No two items alike, or its nodes would be packed to next to nothing.
+    ['RPUSH', 'list:large', ...range(550, (i) => `item ${i} ${noise(11_000).slice(i * 20, i * 20 + 20)}`)],
     ['RPUSH', 'list:node', 'small', noise(12_000), 'small'],
     ['SADD', 'set:int16', ...range(50, (i) => i)],
     ['SADD', 'set:int64', 1, -5_000_000_000, '9223372036854775807'],
