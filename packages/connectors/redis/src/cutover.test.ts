@@ -3,7 +3,8 @@
 import type { Decision, Mover } from '@replatform/core/connector'
 import { systemClock } from '@replatform/engine/clock'
 import { cutOver } from '@replatform/engine/cutover'
-import type { CutoverParticipant, FlowVerbs } from '@replatform/engine/cutover-participant'
+import type { CutoverParticipant } from '@replatform/engine/cutover-participant'
+import { directFlow } from '@replatform/engine/direct-flow'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Connection } from './connection.ts'
 import { redisRoute } from './route.ts'
@@ -18,22 +19,6 @@ beforeEach(async () => {
 })
 afterEach(() => rig[Symbol.asyncDispose]())
 
-function verbsOf(mover: Mover): FlowVerbs {
-  return {
-    prepareFlow: () => mover.prepare({ load: false }),
-    raiseEpoch: () => mover.raiseEpoch(),
-    fence: (side, options) => mover.fence(side, options),
-    unfence: (side) => mover.unfence(side),
-    barrier: () => mover.barrier(),
-    remaining: (barrier) => mover.remaining(barrier),
-    compare: (options) => mover.compare(options),
-    settle: () => mover.settle(),
-    markStart: () => mover.markStart(),
-    recordDecision: (decision) => mover.recordDecision(decision),
-    cleanUp: (scope) => mover.cleanUp(scope),
-  }
-}
-
 function openBack(): Mover {
   const { source, target } = rig.urls
   const log = { info() {}, warn() {}, error() {} }
@@ -45,8 +30,8 @@ async function runCutover(mover: Mover, following: Following, outcome: Decision[
   await using back = openBack()
   const participant: CutoverParticipant = {
     name: 'cache',
-    flow: verbsOf(mover),
-    back: verbsOf(back),
+    flow: directFlow(mover),
+    back: directFlow(back),
     stop: () => following.stop(),
     kill: async () => {},
     routings: [],
