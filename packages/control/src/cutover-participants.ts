@@ -1,7 +1,8 @@
 import { defaultPauseBudgetMs, durationMs, type Estate } from '@replatform/core/estate'
 import type { Direction } from '@replatform/core/move'
 import type { Routing } from '@replatform/core/routing'
-import type { CutoverParticipant, FlowVerbs } from '@replatform/engine/cutover-participant'
+import { calledFlow } from '@replatform/engine/called-flow'
+import type { CutoverParticipant } from '@replatform/engine/cutover-participant'
 import type { MoveSupervisor } from './move-supervisor.ts'
 
 export interface ParticipantOptions {
@@ -22,28 +23,12 @@ export function participantOf({
 }: ParticipantOptions): CutoverParticipant {
   return {
     name,
-    flow: flowVerbs(supervisor, direction),
-    back: flowVerbs(supervisor, direction === 'forward' ? 'reverse' : 'forward'),
+    flow: calledFlow(supervisor, direction),
+    back: calledFlow(supervisor, direction === 'forward' ? 'reverse' : 'forward'),
     // Everything is drained by then: a mover that does not answer may be killed rather than use up the budget.
     stop: () => supervisor.stop({ withinMs: budgetMs / 2 }),
     kill: () => supervisor.kill(),
     routings,
-  }
-}
-
-function flowVerbs(supervisor: MoveSupervisor, direction: Direction): FlowVerbs {
-  return {
-    prepareFlow: () => supervisor.call('prepareFlow', { direction }),
-    raiseEpoch: () => supervisor.call('raiseEpoch', { direction }),
-    fence: (side, { withinMs }) => supervisor.call('fence', { direction, side, withinMs }),
-    unfence: (side) => supervisor.call('unfence', { direction, side }),
-    barrier: () => supervisor.call('barrier', { direction }),
-    remaining: (barrier) => supervisor.call('remaining', { direction, barrier }),
-    compare: ({ scope, at }) => supervisor.call('compare', { direction, scope, at }),
-    settle: () => supervisor.call('settle', { direction }),
-    markStart: () => supervisor.call('markStart', { direction }),
-    recordDecision: (decision) => supervisor.call('recordDecision', { direction, decision }),
-    cleanUp: (scope) => supervisor.call('cleanUp', { direction, scope }),
   }
 }
 

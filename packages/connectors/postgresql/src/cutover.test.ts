@@ -7,16 +7,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Decision } from '@replatform/core/connector'
 import type { Direction } from '@replatform/core/move'
-import { systemClock } from '@replatform/engine/clock'
-import { type CutoverOutcome, cutOver } from '@replatform/engine/cutover'
-import type { CutoverParticipant, FlowVerbs } from '@replatform/engine/cutover-participant'
+import { flipSides } from '@replatform/testkit/flip-sides'
+import type { TestMover } from '@replatform/testkit/mover-process'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { TestMover } from './test-fixtures/mover-process.ts'
+import { startMover } from './test-fixtures/start-mover.ts'
 
 let old: PostgresqlServer
 let fresh: PostgresqlServer
@@ -85,55 +83,6 @@ class Payer implements AsyncDisposable {
   }
 }
 
-function verbs(mover: TestMover, direction: Direction): FlowVerbs {
-  const { client } = mover
-  return {
-    prepareFlow: () => client.call('prepareFlow', { direction }),
-    raiseEpoch: () => client.call('raiseEpoch', { direction }),
-    fence: (side, { withinMs }) => client.call('fence', { direction, side, withinMs }),
-    unfence: (side) => client.call('unfence', { direction, side }),
-    barrier: () => client.call('barrier', { direction }),
-    remaining: (barrier) => client.call('remaining', { direction, barrier }),
-    compare: (options) => client.call('compare', { direction, ...options }),
-    settle: () => client.call('settle', { direction }),
-    markStart: () => client.call('markStart', { direction }),
-    recordDecision: (decision) => client.call('recordDecision', { direction, decision }),
-    cleanUp: (scope) => client.call('cleanUp', { direction, scope }),
-  }
-}
-
-async function flip(
-  mover: TestMover,
-  direction: Direction,
-  overrides: Partial<FlowVerbs> = {},
-): Promise<CutoverOutcome> {
-  const decisions = new Map<string, Decision>()
-  const back = direction === 'forward' ? 'reverse' : 'forward'
-  const participant: CutoverParticipant = {
-    name: 'ledger',
-    flow: { ...verbs(mover, direction), ...overrides },
-    back: verbs(mover, back),
-    stop: () => mover.client.call('stop', {}),
-    kill: () => mover.kill(),
-    routings: [],
-  }
-  return cutOver({
-    id: `${direction}-${performance.now()}`,
-    direction,
-    budgetMs: 10_000,
-    participants: [participant],
-    decisions: {
-      decide: async (decision) => {
-        decisions.set(decision.id, decisions.get(decision.id) ?? decision)
-        return decisions.get(decision.id) as Decision
-      },
-      read: async (id) => decisions.get(id),
-    },
-    journal: { started() {}, finished() {}, failed() {} },
-    clock: systemClock,
-  })
-}
-
 function run(mover: TestMover, direction: Direction, state: 'planned' | 'in-sync' | 'reversing' | 'rolled-back'): void {
   mover.events.length = 0
   mover.client.call('run', { direction, state }).catch(() => {})
@@ -154,7 +103,7 @@ async function inSync(name: string): Promise<Stage> {
     await server.createDatabase(name)
   }
   await old.query(schema, name)
-  const mover = await TestMover.start(name, { source: old.url(name), target: fresh.url(name) })
+  const mover = await startMover(name, { source: old.url(name), target: fresh.url(name) })
   const urls = [old.url(name, 'app', 'app'), fresh.url(name, 'app', 'app')]
   const payers = [1, 2, 3].map((n) => new Payer(`${name}-${n}`, urls))
   run(mover, 'forward', 'planned')
@@ -198,7 +147,7 @@ test('over, back and over again under live payments', async () => {
   await using stage = await inSync(name)
   const { mover, payers } = stage
   for (const direction of ['forward', 'reverse', 'forward'] as const) {
-    const outcome = await flip(mover, direction)
+    const outcome = await flipSides({ mover, direction })
     expect(outcome.error, String(outcome.error?.message)).toBeNull()
     expect(outcome.decision.outcome).toBe('committed')
     run(mover, direction === 'forward' ? 'reverse' : 'forward', direction === 'forward' ? 'reversing' : 'rolled-back')
@@ -229,11 +178,15 @@ test('an abort after the fence lets payments go on where they were, and replicat
   const name = 'aborted'
   await using stage = await inSync(name)
   const { mover, payers } = stage
-  const outcome = await flip(mover, 'forward', { settle: () => Promise.reject(new Error('cut')) })
+  const outcome = await flipSides({
+    mover,
+    direction: 'forward',
+    overrides: { settle: () => Promise.reject(new Error('cut')) },
+  })
   expect(outcome.decision.outcome).toBe('aborted')
   run(mover, 'forward', 'in-sync')
   await paysOn(payers)
-  const again = await flip(mover, 'forward')
+  const again = await flipSides({ mover, direction: 'forward' })
   expect(again.error, String(again.error?.message)).toBeNull()
   run(mover, 'reverse', 'reversing')
   await paysOn(payers)
@@ -266,7 +219,7 @@ test.each(surprises)(
     await using stage = await inSync(name)
     await stage.mover.client.call('compare', { direction: 'forward', scope: 'all', at: 'live' })
     await old.query(`BEGIN; ${sql}; COMMIT`, name)
-    const outcome = await flip(stage.mover, 'forward')
+    const outcome = await flipSides({ mover: stage.mover, direction: 'forward' })
     expect(outcome.decision.outcome).toBe('aborted')
     expect(outcome.error).toMatchObject(error)
     expect(outcome.pauseMs).toBeNull()

@@ -7,11 +7,12 @@
 import type { CompareReport } from '@replatform/core/difference'
 import type { MoveState } from '@replatform/core/move'
 import type { MoverEvent } from '@replatform/engine/mover-protocol'
+import type { TestMover } from '@replatform/testkit/mover-process'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { TestMover } from './test-fixtures/mover-process.ts'
+import { startMover } from './test-fixtures/start-mover.ts'
 
 let source: PostgresqlServer
 let target: PostgresqlServer
@@ -100,13 +101,13 @@ test.each(points)('killed $name', async ({ name, reached }) => {
   const urls = { source: source.url(move), target: target.url(move) }
   await using writer = await LiveWriter.start(urls.source)
 
-  const first = await TestMover.start(move, urls)
+  const first = await startMover(move, urls)
   first.client.call('run', { direction: 'forward', state: 'planned' }).catch(() => {})
   await reached(first)
   await first.kill()
   const loadedBefore = await chunkCounts(move)
 
-  await using second = await TestMover.start(move, urls)
+  await using second = await startMover(move, urls)
   const run = second.client.call('run', { direction: 'forward', state: lastState(first) })
   run.catch(() => {})
   const isLevel = (e: MoverEvent) => e.event === 'follow' && e.progress.lagMs < 1_000

@@ -7,12 +7,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MoveState } from '@replatform/core/move'
 import type { MoverEvent } from '@replatform/engine/mover-protocol'
+import type { TestMover } from '@replatform/testkit/mover-process'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { startTcpProxy } from '@replatform/testkit/tcp-proxy'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Connection } from './connection.ts'
 import { type MoveRig, startMoveRig } from './test-fixtures/move-rig.ts'
-import { TestMover } from './test-fixtures/mover-process.ts'
+import { startMover } from './test-fixtures/start-mover.ts'
 
 let rig: MoveRig
 let app: Connection
@@ -103,14 +104,14 @@ test.each(points)('killed $name', async ({ name, reached }) => {
   const urls = { ...rig.urls, target: proxy.url(rig.urls.target) }
   await using writer = new LiveWriter(await rig.openApp('source'))
 
-  const first = await TestMover.start(move, urls)
+  const first = await startMover(move, urls)
   first.client.call('run', { direction: 'forward', state: 'planned' }).catch(() => {})
   await reached(first)
   await first.kill()
   const killedAt = writer.rounds
   await pollUntil('the source is written meanwhile', () => writer.rounds > killedAt + 50)
 
-  await using second = await TestMover.start(move, rig.urls)
+  await using second = await startMover(move, rig.urls)
   const run = second.client.call('run', { direction: 'forward', state: lastState(first) })
   run.catch(() => {})
   const isLevel = (e: MoverEvent) => e.event === 'follow' && e.progress.lagMs < 1_000
@@ -126,14 +127,14 @@ test.each(points)('killed $name', async ({ name, reached }) => {
 
 test('a checkpoint that the source has left behind is told, and the target stays as it was', async () => {
   await app.command('SET', 'a', 1)
-  const first = await TestMover.start('left-behind', rig.urls)
+  const first = await startMover('left-behind', rig.urls)
   first.client.call('run', { direction: 'forward', state: 'planned' }).catch(() => {})
   await first.waitFor((e) => e.event === 'state' && e.state === 'in-sync')
   await first.kill()
   // A new history, as after a restart without a saved one.
   await app.command('SET', 'b', 2)
   await rig.source.command('DEBUG', 'CHANGE-REPL-ID')
-  await using second = await TestMover.start('left-behind', rig.urls)
+  await using second = await startMover('left-behind', rig.urls)
   await expect(second.client.call('run', { direction: 'forward', state: 'in-sync' })).rejects.toMatchObject({
     code: 'redis.resync-required',
   })

@@ -1,21 +1,33 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import type { Endpoint } from '@replatform/core/connector'
 import { MoverClient } from '@replatform/engine/mover-client'
 import type { MoverEvent } from '@replatform/engine/mover-protocol'
 
-/** A forked mover that a test can kill. */
+export interface TestMoverOptions {
+  /** A file that calls `serveTestMover` with the route. */
+  readonly main: URL
+  readonly move: string
+  /** The sides of the flow that goes forward. */
+  readonly source: Endpoint
+  readonly target: Endpoint
+}
+
+/** A mover in a process of its own, as the worker runs it, that a test can kill. */
 export class TestMover implements AsyncDisposable {
   readonly client: MoverClient
   readonly events: MoverEvent[] = []
   readonly #child: ChildProcess
 
-  static async start(name: string, urls: { source: string; target: string }): Promise<TestMover> {
-    const child = fork(new URL('./mover-main.ts', import.meta.url), {
-      env: { ...process.env, TEST_SOURCE_URL: urls.source, TEST_TARGET_URL: urls.target },
+  static async start({ main, move, source, target }: TestMoverOptions): Promise<TestMover> {
+    const child = fork(main, {
+      env: { ...process.env, TEST_MOVER_SIDES: JSON.stringify({ source, target }) },
       execArgv: ['--max-old-space-size=160'],
     })
     const mover = new TestMover(child)
-    const side = { kind: 'redis', url: 'env:UNUSED' } as const
-    await mover.client.call('open', { spec: { name, tools: {}, store: { source: side, target: side, workers: 2 } } })
+    // Addresses stay out of the specification, as in an estate.
+    const unnamed = ({ kind }: Endpoint) => ({ kind, url: 'env:UNUSED' })
+    const store = { source: unnamed(source), target: unnamed(target), workers: 2 }
+    await mover.client.call('open', { spec: { name: move, tools: {}, store } })
     return mover
   }
 
