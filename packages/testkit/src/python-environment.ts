@@ -21,8 +21,7 @@ const python = '/usr/bin/python3'
 export async function pythonEnvironment({ name, requirements, alone }: PythonEnvironmentOptions): Promise<string> {
   return cached(name, async (fresh) => {
     console.error(`replatform: fetching ${requirements.join(' ')}`)
-    await ensureVenv()
-    await runProgram(python, ['-m', 'venv', fresh])
+    await createVenv(fresh)
     const how = ['--quiet', '--disable-pip-version-check', '--only-binary=:all:', ...(alone ? ['--no-deps'] : [])]
     const pip = join(fresh, 'bin', 'python')
     try {
@@ -34,11 +33,13 @@ export async function pythonEnvironment({ name, requirements, alone }: PythonEnv
   })
 }
 
-/** A fresh Debian has a Python that cannot make environments, or none. */
-async function ensureVenv(): Promise<void> {
+/** An environment with pip and nothing else. */
+export async function createVenv(folder: string): Promise<void> {
+  // A fresh Debian has a Python that cannot make environments, or none.
   const able = await runProgram(python, ['-c', 'import ensurepip, venv']).then(
     () => true,
     () => false,
   )
   if (!able) await installPackages(['python3-venv'])
+  await runProgram(python, ['-m', 'venv', folder])
 }

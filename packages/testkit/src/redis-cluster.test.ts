@@ -1,11 +1,12 @@
 import { createCluster } from '@redis/client'
 import { expect, test } from 'vitest'
-import { startRedisCluster } from './redis-cluster.ts'
+import { type RedisCluster, startRedisCluster } from './redis-cluster.ts'
 
 test.each(['redis', 'valkey'] as const)(
   'a %s cluster takes keys of every shard, and each replica has its own',
   async (engine) => {
-    await using cluster = await startRedisCluster({ engine, replicasPerShard: 1, tls: engine === 'valkey' })
+    const managed = engine === 'valkey' && ({ flavour: 'elasticache', tls: true } as const)
+    await using cluster = await startRedisCluster({ engine, replicasPerShard: 1, ...managed })
     const [first] = cluster.primaries
     const socket = first?.authority ? ({ tls: true, ca: first.authority } as const) : {}
     const client = createCluster({
@@ -17,6 +18,7 @@ test.each(['redis', 'valkey'] as const)(
     const keys = Array.from({ length: 60 }, (_, index) => `session:${index}`)
     await Promise.all(keys.map((key) => client.set(key, 'open')))
     client.destroy()
+    if (managed) await expect(forgetNobody(cluster)).rejects.toThrow('NOPERM')
 
     const held = await Promise.all(cluster.primaries.map(async (server) => Number(await server.command('DBSIZE'))))
     expect(Math.min(...held)).toBeGreaterThan(0)
@@ -26,3 +28,8 @@ test.each(['redis', 'valkey'] as const)(
     }
   },
 )
+
+async function forgetNobody({ primaries: [first] }: RedisCluster): Promise<void> {
+  await using client = await first?.connect()
+  await client?.sendCommand(['CLUSTER', 'FORGET', '0'.repeat(40)])
+}

@@ -1,7 +1,7 @@
 import { pollUntil } from './poll-until.ts'
 import { type RedisOptions, type RedisServer, startRedis } from './redis-server.ts'
 
-export interface RedisClusterOptions extends Omit<RedisOptions, 'cluster' | 'replicaOf'> {
+export interface RedisClusterOptions extends Omit<RedisOptions, 'cluster' | 'own' | 'replicaOf'> {
   /** Each with a primary; 3 unless said, and no fewer, since fewer cannot agree on a failure. */
   readonly shards?: number
   readonly replicasPerShard?: number
@@ -9,12 +9,15 @@ export interface RedisClusterOptions extends Omit<RedisOptions, 'cluster' | 'rep
 
 const slots = 16_384
 
-/** Starts the servers, shares the slots out evenly and waits until every one of them sees a whole cluster. */
+/**
+ * Starts the servers, shares the slots out evenly and waits until every one of them sees a whole cluster. None can be
+ * somebody else's.
+ */
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
   const { shards = 3, replicasPerShard = 0, ...each } = options
   const stack = new AsyncDisposableStack()
   try {
-    const start = async (): Promise<RedisServer> => stack.use(await startRedis({ ...each, cluster: true }))
+    const start = async (): Promise<RedisServer> => stack.use(await startRedis({ ...each, cluster: true, own: true }))
     const servers = await Promise.all(Array.from({ length: shards * (1 + replicasPerShard) }, start))
     const primaries = servers.slice(0, shards)
     const replicas = servers.slice(shards)

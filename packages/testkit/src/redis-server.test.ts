@@ -19,6 +19,25 @@ test.each(['redis', 'valkey'] as const)('%s keeps its data over a restart and le
   await expect(access(server.folder)).rejects.toThrow('ENOENT')
 })
 
+test.each(['6.2', '5.0', '3.2'] as const)('Redis %s is a source that a newer server can follow', async (version) => {
+  await using source = await startRedis({ version })
+  expect(String(await source.command('INFO', 'server'))).toContain(`redis_version:${version}.`)
+  await using stranger = await source.connect(source.url('', false))
+  await expect(stranger.get('session:1')).rejects.toThrow('NOAUTH')
+  await using client = await source.connect()
+  await client.set('session:1', 'open')
+  await using replica = await startRedis({ replicaOf: source })
+  await expect.poll(() => replica.command('GET', 'session:1'), { timeout: 20_000 }).toBe('open')
+  await source.restart()
+  expect(await source.command('GET', 'session:1')).toBe('open')
+})
+
+test('what an older Redis cannot do is told before anything starts', async () => {
+  await expect(startRedis({ version: '6.2', tls: true })).rejects.toThrow('Redis 6.2 of the rig has no TLS')
+  await expect(startRedis({ version: '5.0', acl: ['app on >secret'] })).rejects.toThrow('has no users')
+  await expect(startRedis({ version: '3.2', flavour: 'elasticache' })).rejects.toThrow('has no users')
+})
+
 test('nobody gets in without the right password, except where none is asked for', async () => {
   await using server = await startRedis({ acl: ['app on >secret ~app:* +@read'] })
   await expect(server.connect(server.url('default', 'wrong'))).rejects.toThrow('WRONGPASS')

@@ -1,24 +1,20 @@
-/** A real Redis (7.0, Debian) or Valkey (8.0, Debian's backports) on a free port of loopback. */
-import { hash } from 'node:crypto'
+/** A real Redis (7.0, Debian; older ones from PyPI) or Valkey (8.0, Debian's backports) on a free port of loopback. */
 import { createClient } from '@redis/client'
-import {
-  type CertificateFiles,
-  type ServerCertificate,
-  serverCertificate,
-  writeCertificate,
-} from './certificate-authority.ts'
+import { type ServerCertificate, serverCertificate, writeCertificate } from './certificate-authority.ts'
 import { Daemon } from './daemon.ts'
-import { debianProgram, unpackBackports } from './debian-package.ts'
-import { elasticacheRule } from './elasticache.ts'
 import { type ExternalServer, externalAuthority, externalServer } from './external-server.ts'
 import { freePort } from './free-port.ts'
+import { installRedis, type RedisEngine, type RedisVersion } from './redis-binaries.ts'
+import { type RedisUser, redisConfiguration, usersFile, usersOf, validateVersion } from './redis-configuration.ts'
 import { RigServer, type ServerControl } from './rig-server.ts'
 
 export interface RedisOptions {
   /** Where its folder is made: a small disk, say. */
   readonly within?: string
-  /** Redis 7.0 unless said. */
-  readonly engine?: 'redis' | 'valkey'
+  /** Redis unless said. */
+  readonly engine?: RedisEngine
+  /** Of Redis; 7.0 unless said. The older ones are sources: without TLS and cluster, those before 6 without users. */
+  readonly version?: RedisVersion
   /** `elasticache`: users are refused what ElastiCache refuses them. */
   readonly flavour?: 'plain' | 'elasticache'
   /** Lines of its configuration, over the rig's own. */
@@ -33,36 +29,38 @@ export interface RedisOptions {
   readonly replicaOf?: RedisServer
   /** Member of a cluster; see `startRedisCluster`. */
   readonly cluster?: boolean
+  /** Never somebody else's, whatever the environment names. */
+  readonly own?: boolean
 }
 
-/** May do anything, also where the flavour refuses it: for the rig and its faults, never for what is under test. */
-const admin = { name: 'rig-admin', password: 'rig-admin' } satisfies RedisUser
-const rigPassword = 'rig-redis'
-
-/** `RIG_REDIS_URL`, `RIG_VALKEY_URL` and `RIG_ELASTICACHE_URL` name servers to be used instead. */
+/**
+ * `RIG_REDIS_URL`, `RIG_VALKEY_URL` and `RIG_ELASTICACHE_URL` name servers to be used instead; `RIG_REDIS_5_0_URL` and
+ * the like one of an older version.
+ */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const { engine = 'redis', flavour = 'plain', tls = false } = options
-  const external = externalServer(flavour === 'plain' ? engine : flavour)
+  validateVersion(options)
+  const { engine = 'redis', version = '7.0', tls = false, replicaOf } = options
+  const external = options.own ? undefined : externalServer(externalName(options))
   if (external) return new RedisServer(external, access(external))
 
   const certificate = await serverCertificate(tls)
   const daemon = await Daemon.create({
     within: options.within,
     name: engine,
-    program: await installRedis(engine),
+    program: await installRedis(engine, version),
     args: () => ['redis.conf'],
     ready: async () => server.command('PING'),
   })
-  const server = new RedisServer(daemon, {
-    user: { name: 'default', password: options.password ?? rigPassword },
-    admin,
-    authority: certificate?.authority,
-  })
+  const server = new RedisServer(daemon, { ...usersOf(options), authority: certificate?.authority })
   try {
-    await daemon.write('users.acl', usersFile(options))
+    const content = usersFile(options)
+    const users = content === undefined ? undefined : await daemon.write('users.acl', content)
     const files = certificate && (await writeCertificate(daemon, certificate))
     const busPort = options.cluster ? await freePort() : undefined
-    await daemon.start((port) => daemon.write('redis.conf', configuration({ options, daemon, port, busPort, files })))
+    const { host, folder } = daemon
+    const replication = replicaOf?.admin ?? server.admin
+    const placement = { host, folder, users, replication, busPort, files }
+    await daemon.start((port) => daemon.write('redis.conf', redisConfiguration(options, { ...placement, port })))
     return server
   } catch (error) {
     await server[Symbol.asyncDispose]()
@@ -75,13 +73,7 @@ export type RedisAnswer = string | number | null | readonly RedisAnswer[]
 
 export type RedisClient = ReturnType<typeof clientOf>
 
-interface RedisUser {
-  readonly name: string
-  /** `false` when none is asked for. */
-  readonly password: string | false
-}
-
-interface RedisAccess {
+export interface RedisAccess {
   readonly user: RedisUser
   readonly admin: RedisUser
   /** In PEM, when clients must use TLS. */
@@ -106,6 +98,11 @@ export class RedisServer extends RigServer {
     return this.#access.authority
   }
 
+  /** The rig's own user, whom no flavour restricts. */
+  get admin(): RedisUser {
+    return this.#access.admin
+  }
+
   /** Address for the ordinary user unless another is named. */
   url(user = this.#access.user.name, password = this.password): string {
     const credentials = password === false ? '' : `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`
@@ -114,7 +111,7 @@ export class RedisServer extends RigServer {
 
   /** Address for the rig's own user, whom no flavour restricts. */
   get adminUrl(): string {
-    return this.url(this.#access.admin.name, this.#access.admin.password)
+    return this.url(this.admin.name, this.admin.password)
   }
 
   /** One command by the rig's own user, on a connection of its own. */
@@ -152,6 +149,11 @@ function clientOf(url: string, authority: string | undefined) {
   return createClient({ url, RESP: 2, socket: authority ? { ...socket, tls: true, ca: authority } : socket })
 }
 
+function externalName({ engine = 'redis', version = '7.0', flavour = 'plain' }: RedisOptions): string {
+  if (flavour !== 'plain') return flavour
+  return version === '7.0' ? engine : `${engine}-${version.replace('.', '-')}`
+}
+
 function access(external: ExternalServer): RedisAccess {
   const { username, password, protocol } = external.url
   const user = {
@@ -159,69 +161,4 @@ function access(external: ExternalServer): RedisAccess {
     password: decodeURIComponent(password) || false,
   } as const
   return { user, admin: user, authority: protocol === 'rediss:' ? externalAuthority() : undefined }
-}
-
-/** Path of the server's program, brought to this machine where it is not there. */
-export async function installRedis(engine: 'redis' | 'valkey'): Promise<string> {
-  // Valkey runs on the libraries that Redis brings along.
-  const redis = await debianProgram('redis-server', 'redis-server')
-  if (engine === 'redis') return redis
-  return `${await unpackBackports('bookworm', ['valkey-server', 'valkey-tools'])}/usr/bin/valkey-server`
-}
-
-function usersFile({ password = rigPassword, acl = [], flavour }: RedisOptions): string {
-  const restriction = flavour === 'elasticache' ? ` ${elasticacheRule}` : ''
-  const users = [`default on ${password === false ? 'nopass' : hashed(password)} ~* &* +@all`, ...acl]
-  return [...users.map((user) => user + restriction), `${admin.name} on ${hashed(admin.password)} ~* &* +@all`]
-    .map((user) => `user ${user}\n`)
-    .join('')
-}
-
-/** As an ACL file takes any password: in clear it must hold no space. */
-function hashed(password: string): string {
-  return `#${hash('sha256', password)}`
-}
-
-interface Placement {
-  readonly options: RedisOptions
-  readonly daemon: Daemon
-  readonly port: number
-  readonly busPort: number | undefined
-  readonly files: CertificateFiles | undefined
-}
-
-function configuration({ options, daemon, port, busPort, files }: Placement): string {
-  const { replicaOf, settings } = options
-  const all = {
-    bind: daemon.host,
-    ...(files ? tlsSettings(port, files) : { port: String(port) }),
-    dir: daemon.folder,
-    aclfile: daemon.path('users.acl'),
-    ...(replicaOf && { replicaof: `${replicaOf.host} ${replicaOf.port}` }),
-    // Also without `replicaOf`, so that a server can be made a replica later.
-    masteruser: admin.name,
-    masterauth: admin.password,
-    ...(busPort && { 'cluster-enabled': 'yes', 'cluster-port': String(busPort), 'cluster-node-timeout': '2000' }),
-    save: '3600 1',
-    'repl-diskless-sync-delay': '0',
-    'enable-debug-command': 'local',
-    ...settings,
-  }
-  return Object.entries(all)
-    .map(([name, value]) => `${name} ${value}\n`)
-    .join('')
-}
-
-function tlsSettings(port: number, { authority, certificate, key }: CertificateFiles): Record<string, string> {
-  return {
-    port: '0',
-    'tls-port': String(port),
-    'tls-cert-file': certificate,
-    'tls-key-file': key,
-    'tls-ca-cert-file': authority,
-    // Clients prove themselves by password.
-    'tls-auth-clients': 'no',
-    'tls-replication': 'yes',
-    'tls-cluster': 'yes',
-  }
 }

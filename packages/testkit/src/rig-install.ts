@@ -10,7 +10,7 @@ import { java17 } from './java-runtime.ts'
 import { installMariadb } from './mariadb-server.ts'
 import { installMongod } from './mongodb-server.ts'
 import { opensearchDistribution } from './opensearch-distribution.ts'
-import { installRedis } from './redis-server.ts'
+import { installRedis } from './redis-binaries.ts'
 import { assembleSearchServer } from './search-distribution.ts'
 
 /** One after the other: packages wait for each other's lock anyway, and a failure is told from the next one's. */
@@ -20,6 +20,9 @@ const steps = [
   () => installMariadb(),
   () => installRedis('redis'),
   () => installRedis('valkey'),
+  () => installRedis('redis', '6.2'),
+  () => installRedis('redis', '5.0'),
+  () => installRedis('redis', '3.2'),
   () => java17(),
   () => activemqFiles(),
   () => assembleSearchServer(elasticsearchDistribution),
