@@ -34,6 +34,7 @@ const exitOfFamily: Record<Family<ErrorCode>, Exit> = {
   mover: 'failed',
   operation: 'refused',
   postgresql: 'failed',
+  rabbitmq: 'failed',
   redis: 'failed',
   routing: 'failed',
   secret: 'usage',

@@ -2,6 +2,7 @@
 import { createPgbouncerRouting } from '@replatform/connector-pgbouncer/routing'
 import { postgresqlRoute } from '@replatform/connector-postgresql/route'
 import { withSession } from '@replatform/connector-postgresql/session'
+import { probeRabbitmq } from '@replatform/connector-rabbitmq/probe'
 import { probeRedis } from '@replatform/connector-redis/probe'
 import { redisRoute } from '@replatform/connector-redis/route'
 import type { Endpoint, Log, Mover, Route } from '@replatform/core/connector'
@@ -60,12 +61,18 @@ export const probes: Readonly<Record<StoreKind, Probe>> = {
       return `PostgreSQL ${rows[0]?.server_version.split(' ')[0] ?? '?'}`
     }),
   redis: (endpoint, side) => probeRedis({ url: endpoint.url, side }),
+  rabbitmq: (endpoint, side) => probeRabbitmq({ url: endpoint.url, side }),
+  activemq: async () => {
+    throw new ReplatformError('estate.no-route', { message: 'There is no route to ActiveMQ yet.' })
+  },
 }
 
 /** The programs that a store's route calls. */
 export const toolsOf: Readonly<Record<StoreKind, readonly string[]>> = {
   postgresql: ['pg_dump', 'pg_restore'],
   redis: [],
+  rabbitmq: [],
+  activemq: [],
 }
 
 /** The switchover points in front of a store; none where clients are told some other way. */

@@ -176,6 +176,18 @@ export const catalogue = {
     untouched: progressKept,
     next: 'Nothing: finished tables stay, unfinished ones are loaded again at a new snapshot.',
   },
+  'rabbitmq.unexpected-answer': {
+    retry: 'operator',
+    meaning: 'The management API answered something that RabbitMQ does not answer.',
+    untouched: nothingTouched,
+    next: 'Check that management in the address leads to the management plugin of that broker, not to a proxy or login page.',
+  },
+  'rabbitmq.refused': {
+    retry: 'operator',
+    meaning: 'The broker refused what the move asked of it.',
+    untouched: progressKept,
+    next: 'Read its reason in the message, correct the plan or the broker, then `replatform resume`.',
+  },
   'redis.protocol': {
     retry: 'operator',
     meaning: 'The server sent what is no RESP, or a value beyond what a mover holds in memory.',

@@ -12,8 +12,13 @@ const Name = Type.String({
 })
 const Duration = Type.String({ pattern: '^[0-9]{1,6}(ms|s|m)$', description: 'A number with its unit: 500ms, 2s, 1m.' })
 
-/** Kinds that have a route today. */
-export const StoreKind = Type.Enum(['postgresql', 'redis'], { description: 'The kind of store.' })
+/**
+ * Kinds that have a route today. Addresses of brokers: `amqps://user:password@host:port/vhost`, with `?management=` for
+ * the management API of RabbitMQ where it is not on its usual port.
+ */
+export const StoreKind = Type.Enum(['postgresql', 'redis', 'rabbitmq', 'activemq'], {
+  description: 'The kind of store.',
+})
 export type StoreKind = Static<typeof StoreKind>
 
 const StoreSide = Type.Object(
