@@ -8,19 +8,18 @@
  */
 import { createHash } from 'node:crypto'
 import type { CompareResult, Difference, DifferenceKind } from '@replatform/core/difference'
-import type { Connection } from './connection.ts'
 import { isControlKey } from './control-keys.ts'
 import type { Follower } from './follower.ts'
-import { type KeyLook, lookAtKeys, readSizes, scanKeys } from './key-look.ts'
+import { type KeyLook, readDeadline } from './key-look.ts'
+import type { KeyReader } from './key-reader.ts'
 import { compareLarge } from './large-compare.ts'
-import { readKeyspace } from './server-info.ts'
 import { isSameValue } from './value-digest.ts'
 
 export interface CompareKeysOptions {
-  readonly source: Connection
-  readonly target: Connection
-  /** Major version of the source: before 7 it tells deadlines only by what is left of them. */
-  readonly sourceMajor: number
+  readonly source: KeyReader
+  readonly target: KeyReader
+  /** What a result is called; `db0`, `db1` … unless said. */
+  readonly nameOf?: (db: number) => string
   /** Null where nobody follows: what differs is different. */
   readonly follower: Follower | null
   readonly signal: AbortSignal | undefined
@@ -39,13 +38,13 @@ const toleranceMs = 1_000
 
 /** Every database of either side. */
 export async function compareAllKeys(options: CompareKeysOptions): Promise<CompareResult[]> {
-  const [sources, targets] = await Promise.all([readKeyspace(options.source), readKeyspace(options.target)])
+  const [sources, targets] = await Promise.all([options.source.databases(), options.target.databases()])
   const databases = [...new Set([...sources.keys(), ...targets.keys()])].sort((a, b) => a - b)
   const results: CompareResult[] = []
   for (const db of databases) {
     const comparison = new DatabaseComparison(options, db, sources.get(db) ?? 0)
-    for await (const keys of scanKeys(options.source, db, options.signal)) await comparison.compare(keys)
-    for await (const keys of scanKeys(options.target, db, options.signal)) await comparison.findExtra(keys)
+    for await (const keys of options.source.scan(db, options.signal)) await comparison.compare(keys)
+    for await (const keys of options.target.scan(db, options.signal)) await comparison.findExtra(keys)
     results.push(await comparison.finish())
   }
   return results
@@ -84,11 +83,11 @@ class DatabaseComparison {
   async compare(found: readonly Buffer[]): Promise<void> {
     this.#options.signal?.throwIfAborted()
     const keys = found.filter((key) => !isControlKey(this.#db, key))
-    const sizes = await readSizes(this.#options.source, this.#db, keys)
+    const sizes = await this.#options.source.sizes(this.#db, keys)
     for (const group of groupBySize(keys, sizes)) await this.#compareGroup(group)
     for (const [index, key] of keys.entries()) if ((sizes[index] as number) > largeBytes) await this.#compareLarge(key)
     this.#options.report?.({
-      name: `db${this.#db}`,
+      name: this.#name,
       processed: this.#counts.processed,
       total: Math.max(this.#total, this.#counts.processed),
     })
@@ -97,25 +96,19 @@ class DatabaseComparison {
   /** Those on the target that the source does not have; what it has was compared by the source's own enumeration. */
   async findExtra(found: readonly Buffer[]): Promise<void> {
     const keys = found.filter((key) => !isControlKey(this.#db, key))
-    const [, ...exists] = await this.#options.source.pipeline([
-      ['SELECT', this.#db],
-      ...keys.map((key) => ['EXISTS', key]),
-    ])
-    const gone = keys.filter((_, index) => exists[index] === 0)
+    const exist = await this.#options.source.exist(this.#db, keys)
+    const gone = keys.filter((_, index) => !exist[index])
     if (gone.length > 0) await this.#compareGroup(gone)
   }
 
   async finish(): Promise<CompareResult> {
     await this.#settleSuspects()
-    return { name: `db${this.#db}`, ...this.#counts, samples: this.#samples }
+    return { name: this.#name, ...this.#counts, samples: this.#samples }
   }
 
   async #compareGroup(keys: readonly Buffer[]): Promise<void> {
-    const { source, target, sourceMajor, follower } = this.#options
-    const [ours, theirs] = await Promise.all([
-      lookAtKeys(source, this.#db, keys, sourceMajor >= 7),
-      lookAtKeys(target, this.#db, keys, true),
-    ])
+    const { source, target, follower } = this.#options
+    const [ours, theirs] = await Promise.all([source.look(this.#db, keys), target.look(this.#db, keys)])
     for (const [index, key] of keys.entries()) {
       const verdict = this.#judge(ours.keys[index] as KeyLook, theirs.keys[index] as KeyLook, ours.nowMs)
       if (follower && isDifference(verdict)) this.#suspects.push(Buffer.from(key))
@@ -133,12 +126,12 @@ class DatabaseComparison {
   }
 
   async #lookAgain(keys: readonly Buffer[]): Promise<void> {
-    const { source, target, sourceMajor, follower } = this.#options
+    const { source, target, follower } = this.#options
     await follower?.hold()
     try {
-      const ours = await lookAtKeys(source, this.#db, keys, sourceMajor >= 7)
+      const ours = await source.look(this.#db, keys)
       await follower?.applyUpTo(ours.offset)
-      const theirs = await lookAtKeys(target, this.#db, keys, true)
+      const theirs = await target.look(this.#db, keys)
       for (const [index, key] of keys.entries()) {
         this.#count(this.#judge(ours.keys[index] as KeyLook, theirs.keys[index] as KeyLook, ours.nowMs), key)
       }
@@ -159,14 +152,29 @@ class DatabaseComparison {
 
   #isSameDeadline(ours: number | null, theirs: number | null): boolean {
     if (ours === null || theirs === null) return ours === theirs
-    return Math.abs(ours - theirs) <= (this.#options.sourceMajor >= 7 ? 0 : toleranceMs)
+    return Math.abs(ours - theirs) <= (this.#isExact ? 0 : toleranceMs)
+  }
+
+  get #name(): string {
+    return this.#options.nameOf?.(this.#db) ?? `db${this.#db}`
+  }
+
+  get #isExact(): boolean {
+    return this.#options.source.hasDeadlines && this.#options.target.hasDeadlines
   }
 
   async #compareLarge(key: Buffer): Promise<void> {
     const { source, target, follower } = this.#options
     await follower?.hold()
     try {
-      const equal = await compareLarge({ source, target, db: this.#db, key, follower })
+      const db = this.#db
+      const servers = { source: await source.serverOf(db, key), target: await target.serverOf(db, key) }
+      const equal =
+        (await compareLarge({ ...servers, key, follower })) &&
+        this.#isSameDeadline(
+          await readDeadline(servers.source, key, source.hasDeadlines),
+          await readDeadline(servers.target, key, target.hasDeadlines),
+        )
       this.#count(equal ? 'matching' : 'mismatched', key)
     } finally {
       follower?.resume()

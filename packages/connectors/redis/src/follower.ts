@@ -1,16 +1,12 @@
 /**
  * Follows the replication stream: what came while one batch was on its way makes the next, so that a quiet source is
- * applied at once and a busy one in large steps. A batch, its checkpoint and the epoch are one transaction on the target.
+ * applied at once and a busy one in large steps.
  */
 import type { FollowOptions, FollowProgress } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
-import type { ChangedKeys } from './changed-keys.ts'
-import { CommandBuffer } from './command-buffer.ts'
-import { type Effect, rewriteCommand } from './command-rewriter.ts'
+import type { BatchSink } from './batch-sink.ts'
 import type { Connection } from './connection.ts'
-import { type ControlKeys, isControlKey } from './control-keys.ts'
-import type { EpochWriter } from './epoch-writer.ts'
-import { type Checkpoint, formatPoint, writeCheckpoint } from './flow-store.ts'
+import { formatPoint } from './flow-store.ts'
 import type { ReplicaLink } from './psync.ts'
 import { readOffset } from './server-info.ts'
 import type { Piece } from './spool.ts'
@@ -20,19 +16,17 @@ export interface FollowerOptions {
   readonly link: ReplicaLink
   /** What was read of the stream already, behind a snapshot. */
   readonly first: Piece | null
-  readonly writer: EpochWriter
-  /** For questions beside the writer's batches. */
+  readonly sink: BatchSink
+  /** For questions beside the stream. */
   readonly source: Connection
-  readonly target: Connection
-  readonly keys: ControlKeys
-  readonly epoch: number
-  readonly checkpoint: Checkpoint
-  readonly changed: ChangedKeys
-  /** The source's clock minus ours. */
-  readonly clockOffsetMs: number
+  /** Offset that the target has reached. */
+  readonly from: number
+  /** Where several are followed at once, they share the memory that one may take. */
+  readonly share?: number
 }
 
-const batchBytes = 512 * 1024
+/** Of a batch. */
+export const batchBytes = 512 * 1024
 const batchCommands = 5_000
 /** Beyond either of them the stream is not cut up further: a small command takes far more memory than its bytes. */
 const mostQueuedBytes = 8 * 1024 * 1024
@@ -42,14 +36,10 @@ const pollMs = 500
 export class Follower {
   readonly #options: FollowerOptions
   readonly #units: StreamUnits
-  readonly #buffer = new CommandBuffer(2 * batchBytes)
   readonly #totals = { transactions: 0, rows: 0, bytes: 0 }
   #queue: StreamUnit[] = []
   readonly #queued = { bytes: 0, commands: 0 }
   #applied: number
-  #db: number
-  /** Database that the batch has selected so far. */
-  #batchDb = 0
   #inFlightMs: number | null = null
   /** End of the source's history when following began: before it, nothing is level. */
   #startEnd: number | null = null
@@ -64,11 +54,10 @@ export class Follower {
 
   constructor(options: FollowerOptions) {
     this.#options = options
-    const { point, db } = options.checkpoint
-    this.#units = new StreamUnits(point.offset)
-    this.#applied = point.offset
-    this.#sourceEnd = point.offset
-    this.#db = db
+    const { from } = options
+    this.#units = new StreamUnits(from)
+    this.#applied = from
+    this.#sourceEnd = from
   }
 
   get applied(): number {
@@ -146,7 +135,8 @@ export class Follower {
   }
 
   get #isQueueFull(): boolean {
-    return this.#queued.bytes > mostQueuedBytes || this.#queued.commands > mostQueuedCommands
+    const { share = 1 } = this.#options
+    return this.#queued.bytes > mostQueuedBytes * share || this.#queued.commands > mostQueuedCommands * share
   }
 
   async #waitForRoom(): Promise<void> {
@@ -177,8 +167,7 @@ export class Follower {
     const last = units.at(-1) as StreamUnit
     this.#inFlightMs = (units[0] as StreamUnit).receivedAtMs
     try {
-      const rows = this.#encode(units)
-      await this.#commit(last.end)
+      const rows = await this.#options.sink.apply(units)
       this.#applied = last.end
       this.#options.link.acknowledge(last.end)
       this.#totals.transactions += units.length
@@ -189,78 +178,6 @@ export class Follower {
       this.#isApplying = false
       this.#signal()
     }
-  }
-
-  async #commit(end: number): Promise<void> {
-    const { writer, keys, checkpoint, link, target } = this.#options
-    const reached = { point: { replid: link.start.replid, offset: end }, db: this.#db, isLowered: false, broken: null }
-    this.#select(0)
-    writeCheckpoint(this.#buffer, keys, { ...checkpoint, ...reached })
-    try {
-      await writer.commit(this.#buffer)
-    } catch (thrown) {
-      if (thrown instanceof ReplatformError && thrown.code === 'redis.apply-refused') {
-        await target.command('HSET', keys.checkpoint, 'broken', thrown.message).catch(() => {})
-      }
-      throw thrown
-    }
-  }
-
-  /** How many of the commands write. */
-  #encode(units: readonly StreamUnit[]): number {
-    this.#buffer.clear()
-    this.#batchDb = 0
-    let rows = 0
-    for (const { commands, receivedAtMs } of units) {
-      const sourceNowMs = receivedAtMs + this.#options.clockOffsetMs
-      for (const command of commands) {
-        if (this.#add(rewriteCommand(command, sourceNowMs), command)) rows += 1
-      }
-    }
-    return rows
-  }
-
-  #add(effect: Effect, command: readonly Buffer[]): boolean {
-    const { changed } = this.#options
-    switch (effect.kind) {
-      case 'control':
-        if (effect.name === 'select') this.#db = Number(command[1]?.toString('latin1'))
-        return false
-      case 'write': {
-        if (effect.keys.length > 0 && effect.keys.every((key) => isControlKey(this.#db, key))) return false
-        for (const key of effect.keys) {
-          changed.add(this.#db, key)
-          if (effect.otherDb !== null) changed.add(effect.otherDb, key)
-        }
-        break
-      }
-      case 'library':
-        break
-      default:
-        changed.giveUp()
-    }
-    this.#select(this.#db)
-    this.#buffer.add(effect.args)
-    if (effect.kind === 'flush' && (effect.everything || this.#db === 0)) this.#restoreControl()
-    if (effect.kind === 'swap' && effect.dbs.includes(0)) this.#restoreControl(effect.dbs.find((db) => db !== 0))
-    return true
-  }
-
-  #select(db: number): void {
-    if (this.#batchDb === db) return
-    this.#batchDb = db
-    this.#buffer.add(['SELECT', db])
-  }
-
-  /** Our own keys went with the others, or into another database; the checkpoint is written with every batch anyway. */
-  #restoreControl(movedTo?: number): void {
-    const { keys, epoch } = this.#options
-    if (movedTo !== undefined) {
-      this.#select(movedTo)
-      this.#buffer.add(['DEL', keys.epoch, keys.checkpoint])
-    }
-    this.#select(0)
-    this.#buffer.add(['SET', keys.epoch, epoch])
   }
 
   async #poll(report: FollowOptions['report']): Promise<void> {
@@ -294,12 +211,4 @@ export class Follower {
   async #changedState(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
-}
-
-/** The source's clock minus ours, in milliseconds. */
-export async function readClockOffset(source: Connection): Promise<number> {
-  const before = Date.now()
-  const [seconds, micros] = (await source.command('TIME')) as Buffer[]
-  const sourceMs = Number(String(seconds)) * 1000 + Number(String(micros)) / 1000
-  return Math.round(sourceMs - (before + Date.now()) / 2)
 }

@@ -56,6 +56,18 @@ export async function lookAtKeys(
   }
 }
 
+/** Of one key, in the database that is selected; null for none. */
+export async function readDeadline(connection: Connection, key: Buffer, hasDeadlines: boolean): Promise<number | null> {
+  if (hasDeadlines) {
+    const at = Number(await connection.command('PEXPIRETIME', key))
+    return at < 0 ? null : lowered(at)
+  }
+  const [left, time] = await connection.pipeline([['PTTL', key], ['TIME']])
+  const [seconds, micros] = time as Buffer[]
+  const nowMs = Number(String(seconds)) * 1000 + Math.floor(Number(String(micros)) / 1000)
+  return Number(left) < 0 ? null : nowMs + Number(left)
+}
+
 function requireAnswers(connection: Connection, replies: readonly RespValue[]): RespValue[] {
   const outcome = replies.at(-1)
   const answers = Array.isArray(outcome) ? outcome : []

@@ -8,9 +8,9 @@ import { readOffset } from './server-info.ts'
 import { isSameValue } from './value-digest.ts'
 
 export interface LargeCompareOptions {
+  /** The servers that hold the key, its database selected. */
   readonly source: Connection
   readonly target: Connection
-  readonly db: number
   readonly key: Buffer
   /** Held by the caller. */
   readonly follower: Follower | null
@@ -41,11 +41,10 @@ const kinds: Readonly<Record<string, Kind>> = {
 }
 
 /**
- * Writes go on meanwhile on a source that is not fenced: the target is brought to the source's offset before, and what
+ * Whether the values are the same; deadlines are not looked at. Writes go on meanwhile on a source that is not fenced: the target is brought to the source's offset before, and what
  * changes during the look counts as different, once.
  */
-export async function compareLarge({ source, target, db, key, follower }: LargeCompareOptions): Promise<boolean> {
-  for (const side of [source, target]) await side.command('SELECT', db)
+export async function compareLarge({ source, target, key, follower }: LargeCompareOptions): Promise<boolean> {
   if (follower) await follower.applyUpTo(await readOffset(source))
   const ask = async (...args: Argument[]) => Promise.all([source.command(...args), target.command(...args)])
   const [ours, theirs] = (await ask('TYPE', key)).map(String)
@@ -56,12 +55,8 @@ export async function compareLarge({ source, target, db, key, follower }: LargeC
     return Buffer.isBuffer(a) && Buffer.isBuffer(b) && isSameValue(a, b)
   }
   const [size, other] = await ask(kind.size, key)
-  if (size !== other || !isSameTime(await ask('PEXPIRETIME', key))) return false
+  if (size !== other) return false
   return kind.range ? compareRanges(ask, key, Number(size), kind.range) : compareMembers(source, target, key, kind)
-}
-
-function isSameTime([ours, theirs]: readonly RespValue[]): boolean {
-  return ours === -1 ? theirs === -1 : Number(theirs) % 2 ** 52 === ours
 }
 
 async function compareRanges(

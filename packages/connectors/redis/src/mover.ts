@@ -24,6 +24,7 @@ import { sweepDeadlines } from './deadline-sweep.ts'
 import { fenceSide, requireFenced, unfenceSide } from './fence.ts'
 import { formatPoint, parsePoint, raiseEpoch, readFlow } from './flow-store.ts'
 import { loadAll, type OpenStream, readGroup } from './full-load.ts'
+import { ServerReader } from './key-reader.ts'
 import { type FollowSession, openFollower } from './open-follower.ts'
 import { prepareLoad } from './prepare.ts'
 import { readInfo, readServer } from './server-info.ts'
@@ -148,9 +149,11 @@ export class RedisMover implements Mover {
     await using source = await openConnection({ url: this.#open.source.url, side: 'source' })
     await using target = await openConnection({ url: this.#open.target.url, side: 'target' })
     const { major, fields } = await readServer(source)
+    const { major: targetMajor } = await readServer(target)
     const follower = at === 'live' ? (this.#following?.follower ?? null) : null
     const changed = scope === 'changed' ? this.#changed.list() : null
-    const options = { source, target, sourceMajor: major, follower, signal, report }
+    const readers = { source: new ServerReader(source, major), target: new ServerReader(target, targetMajor) }
+    const options = { ...readers, follower, signal, report }
     this.#changed.begin()
     try {
       const results = changed ? await compareSomeKeys(options, changed) : await compareAllKeys(options)

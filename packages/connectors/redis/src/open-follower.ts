@@ -3,12 +3,14 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { ChangedKeys } from './changed-keys.ts'
 import { type Connection, openConnection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
+import { DatabaseSink } from './database-sink.ts'
 import { sweepDeadlines } from './deadline-sweep.ts'
 import { EpochWriter } from './epoch-writer.ts'
 import { type Checkpoint, raiseEpoch, readFlow, requireWhole } from './flow-store.ts'
-import { Follower, readClockOffset } from './follower.ts'
+import { Follower } from './follower.ts'
 import type { OpenStream } from './full-load.ts'
 import { ReplicaLink } from './psync.ts'
+import { readClockOffset } from './server-clock.ts'
 
 export interface OpenFollowerOptions {
   readonly sourceUrl: string
@@ -37,19 +39,10 @@ export async function openFollower(options: OpenFollowerOptions): Promise<Follow
   if (checkpoint.isLowered) await sweepDeadlines({ target, keys, epoch }, 'lift')
   const writer = opened.use(new EpochWriter({ target: await open('target'), keys, epoch }))
   const clockOffsetMs = await readClockOffset(source)
+  const { replid } = link.start
+  const sink = new DatabaseSink({ writer, target, keys, epoch, checkpoint, replid, changed, clockOffsetMs })
   const first = options.stream?.first ?? null
-  const follower = new Follower({
-    link,
-    first,
-    writer,
-    source,
-    target,
-    keys,
-    epoch,
-    checkpoint,
-    changed,
-    clockOffsetMs,
-  })
+  const follower = new Follower({ link, first, sink, source, from: checkpoint.point.offset })
   const all = opened.move()
   return { follower, epoch, [Symbol.asyncDispose]: () => all.disposeAsync() }
 }

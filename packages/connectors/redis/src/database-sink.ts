@@ -1,0 +1,120 @@
+/**
+ * Applies batches on one server with all its databases: a batch, its checkpoint and the look at the epoch are one
+ * transaction there.
+ */
+import { ReplatformError } from '@replatform/core/errors'
+import type { BatchSink } from './batch-sink.ts'
+import type { ChangedKeys } from './changed-keys.ts'
+import { CommandBuffer } from './command-buffer.ts'
+import { type Effect, rewriteCommand } from './command-rewriter.ts'
+import type { Connection } from './connection.ts'
+import { type ControlKeys, isControlKey } from './control-keys.ts'
+import type { EpochWriter } from './epoch-writer.ts'
+import { type Checkpoint, writeCheckpoint } from './flow-store.ts'
+import { batchBytes } from './follower.ts'
+import type { StreamUnit } from './stream-units.ts'
+
+export interface DatabaseSinkOptions {
+  readonly writer: EpochWriter
+  /** For what is written beside the writer's batches. */
+  readonly target: Connection
+  readonly keys: ControlKeys
+  readonly epoch: number
+  readonly checkpoint: Checkpoint
+  /** Of the history that is followed. */
+  readonly replid: string
+  readonly changed: ChangedKeys
+  /** The source's clock minus ours. */
+  readonly clockOffsetMs: number
+}
+
+export class DatabaseSink implements BatchSink {
+  readonly #options: DatabaseSinkOptions
+  readonly #buffer = new CommandBuffer(2 * batchBytes)
+  #db: number
+  /** Database that the batch has selected so far. */
+  #batchDb = 0
+
+  constructor(options: DatabaseSinkOptions) {
+    this.#options = options
+    this.#db = options.checkpoint.db
+  }
+
+  async apply(units: readonly StreamUnit[]): Promise<number> {
+    const rows = this.#encode(units)
+    await this.#commit((units.at(-1) as StreamUnit).end)
+    return rows
+  }
+
+  async #commit(end: number): Promise<void> {
+    const { writer, keys, checkpoint, replid, target } = this.#options
+    const reached = { point: { replid, offset: end }, db: this.#db, isLowered: false, broken: null }
+    this.#select(0)
+    writeCheckpoint(this.#buffer, keys, { ...checkpoint, ...reached })
+    try {
+      await writer.commit(this.#buffer)
+    } catch (thrown) {
+      if (thrown instanceof ReplatformError && thrown.code === 'redis.apply-refused') {
+        await target.command('HSET', keys.checkpoint, 'broken', thrown.message).catch(() => {})
+      }
+      throw thrown
+    }
+  }
+
+  /** How many of the commands write. */
+  #encode(units: readonly StreamUnit[]): number {
+    this.#buffer.clear()
+    this.#batchDb = 0
+    let rows = 0
+    for (const { commands, receivedAtMs } of units) {
+      const sourceNowMs = receivedAtMs + this.#options.clockOffsetMs
+      for (const command of commands) {
+        if (this.#add(rewriteCommand(command, sourceNowMs), command)) rows += 1
+      }
+    }
+    return rows
+  }
+
+  #add(effect: Effect, command: readonly Buffer[]): boolean {
+    const { changed } = this.#options
+    switch (effect.kind) {
+      case 'control':
+        if (effect.name === 'select') this.#db = Number(command[1]?.toString('latin1'))
+        return false
+      case 'write': {
+        if (effect.keys.length > 0 && effect.keys.every((key) => isControlKey(this.#db, key))) return false
+        for (const key of effect.keys) {
+          changed.add(this.#db, key)
+          if (effect.otherDb !== null) changed.add(effect.otherDb, key)
+        }
+        break
+      }
+      case 'library':
+        break
+      default:
+        changed.giveUp()
+    }
+    this.#select(this.#db)
+    this.#buffer.add(effect.args)
+    if (effect.kind === 'flush' && (effect.everything || this.#db === 0)) this.#restoreControl()
+    if (effect.kind === 'swap' && effect.dbs.includes(0)) this.#restoreControl(effect.dbs.find((db) => db !== 0))
+    return true
+  }
+
+  #select(db: number): void {
+    if (this.#batchDb === db) return
+    this.#batchDb = db
+    this.#buffer.add(['SELECT', db])
+  }
+
+  /** Our own keys went with the others, or into another database; the checkpoint is written with every batch anyway. */
+  #restoreControl(movedTo?: number): void {
+    const { keys, epoch } = this.#options
+    if (movedTo !== undefined) {
+      this.#select(movedTo)
+      this.#buffer.add(['DEL', keys.epoch, keys.checkpoint])
+    }
+    this.#select(0)
+    this.#buffer.add(['SET', keys.epoch, epoch])
+  }
+}
