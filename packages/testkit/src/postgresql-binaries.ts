@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { cached } from './cache.ts'
 import type { OsUser } from './os-user.ts'
 
-export type PostgresqlMajor = 13 | 15 | 17
+export type PostgresqlMajor = 13 | 15 | 17 | 18
 
 export interface PostgresqlBinaries {
   readonly version: string

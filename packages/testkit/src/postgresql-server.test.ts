@@ -2,9 +2,11 @@ import { readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { expect, test, vi } from 'vitest'
 import { type PostgresqlServer, startPostgresql } from './postgresql-server.ts'
+import { postgresqlTools } from './postgresql-tools.ts'
+import { runProgram } from './run-program.ts'
 import { processesIn } from './server-process.ts'
 
-test.each([13, 15, 17] as const)(
+test.each([13, 15, 17, 18] as const)(
   'PostgreSQL %i: decodes, keeps scram passwords, survives a kill, leaves nothing',
   async (major) => {
     const server = await startPostgresql({ major, superuserPassword: "o'clock", settings: { work_mem: '3MB' } })
@@ -26,6 +28,18 @@ test.each([13, 15, 17] as const)(
     await expect(readFile(server.logFile)).rejects.toThrow('ENOENT')
   },
 )
+
+test("the rig's pg_dump reads the oldest and the newest server", async () => {
+  const { pg_dump, pg_restore } = await postgresqlTools()
+  expect(await runProgram(pg_restore, ['--version'])).toContain(' 18.')
+  for (const major of [13, 18] as const) {
+    await using server = await startPostgresql({ major })
+    await server.query('CREATE TABLE entry (amount bigint)')
+    const env = { ...process.env, PGPASSWORD: server.password }
+    const args = ['--schema-only', '--host', server.host, '--port', String(server.port), '--username', server.superuser]
+    expect(await runProgram(pg_dump, [...args, 'postgres'], { env })).toContain('CREATE TABLE public.entry')
+  }
+})
 
 test('a wrong password is refused', async () => {
   await using server = await startPostgresql({ major: 17, superuserPassword: 'right' })

@@ -4,8 +4,8 @@ import { startPostgresql } from './postgresql-server.ts'
 import { asRds } from './rds.ts'
 
 /** Goal: what passes on the rig's target does not fail on RDS. Method: the master tries what RDS allows and refuses. */
-test('the master owns its databases and is no superuser', async () => {
-  await using rds = await asRds(await startPostgresql({ major: 17 }))
+test.each([17, 18] as const)('the master of %i owns its databases and is no superuser', async (major) => {
+  await using rds = await asRds(await startPostgresql({ major }))
   await rds.createDatabase('ledger')
   const client = new pg.Client({ connectionString: rds.masterUrl('ledger') })
   await client.connect()

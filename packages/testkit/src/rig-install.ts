@@ -10,11 +10,13 @@ import { java17 } from './java-runtime.ts'
 import { installMariadb } from './mariadb-server.ts'
 import { installMongod } from './mongodb-server.ts'
 import { opensearchDistribution } from './opensearch-distribution.ts'
+import { postgresqlTools } from './postgresql-tools.ts'
 import { installRedis } from './redis-binaries.ts'
 import { assembleSearchServer } from './search-distribution.ts'
 
 /** One after the other: packages wait for each other's lock anyway, and a failure is told from the next one's. */
 const steps = [
+  () => postgresqlTools(),
   () => debianProgram('haproxy', 'haproxy'),
   () => debianProgram('rabbitmq-server', 'rabbitmq-server'),
   () => installMariadb(),
