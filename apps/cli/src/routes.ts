@@ -1,4 +1,5 @@
 /** The one table of routes: what can be moved where, what tells whether a side answers, and what switches clients over. */
+import { createHaproxyRouting } from '@replatform/connector-haproxy/routing'
 import { createPgbouncerRouting } from '@replatform/connector-pgbouncer/routing'
 import { postgresqlRoute } from '@replatform/connector-postgresql/route'
 import { withSession } from '@replatform/connector-postgresql/session'
@@ -77,19 +78,28 @@ export const toolsOf: Readonly<Record<StoreKind, readonly string[]>> = {
 
 /** The switchover points in front of a store; none where clients are told some other way. */
 export function createRoutings(store: EstateStore, resolveSecret: ResolveSecret, log: Log): Routing[] {
-  const { pgbouncer } = store.switch ?? {}
-  if (!pgbouncer) return []
-  const { database, config } = pgbouncer
-  const places = { old: placeOf(store, 'source', resolveSecret), new: placeOf(store, 'target', resolveSecret) }
-  return [
-    createPgbouncerRouting({ adminUrl: resolveSecret(pgbouncer.admin), database, configFile: config, places, log }),
-  ]
+  const { pgbouncer, haproxy } = store.switch ?? {}
+  const places = () => ({ old: placeOf(store, 'source', resolveSecret), new: placeOf(store, 'target', resolveSecret) })
+  const routings: Routing[] = []
+  if (pgbouncer) {
+    const { admin, database, config } = pgbouncer
+    const options = { adminUrl: resolveSecret(admin), database, configFile: config, places: places(), log }
+    routings.push(createPgbouncerRouting(options))
+  }
+  if (haproxy) {
+    const { socket, backend, old, new: next, wait = 'wait', stateFile } = haproxy
+    const options = { socket, backend, servers: { old, new: next }, wait, stateFile, addresses: places(), log }
+    routings.push(createHaproxyRouting(options))
+  }
+  return routings
 }
+
+const defaultPort: Readonly<Record<StoreKind, string>> = { postgresql: '5432', redis: '6379' }
 
 function placeOf(store: EstateStore, side: Side, resolveSecret: ResolveSecret) {
   const { hostname, port, pathname } = parseAddress(resolveSecret(store[side].url), store[side].url)
   const host = hostname.replace(/^\[|\]$/g, '')
-  return { host, port: Number(port || '5432'), dbname: decodeURIComponent(pathname.slice(1)) }
+  return { host, port: Number(port || defaultPort[store[side].kind]), dbname: decodeURIComponent(pathname.slice(1)) }
 }
 
 /** The error of `new URL` would carry the address, and with it the password. */
@@ -97,6 +107,6 @@ function parseAddress(address: string, reference: string): URL {
   if (URL.canParse(address)) return new URL(address)
   throw new ReplatformError('secret.unresolved', {
     message: `${reference} does not hold an address.`,
-    next: 'Write it as postgresql://user:password@host:port/database, special characters percent-encoded.',
+    next: 'Write it as kind://user:password@host:port/database, special characters percent-encoded.',
   })
 }

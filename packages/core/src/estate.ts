@@ -39,11 +39,40 @@ const PgBouncerSwitch = Type.Object(
   closed,
 )
 
+const ServerNames = (side: string) =>
+  Type.Array(Type.String({ minLength: 1 }), {
+    minItems: 1,
+    uniqueItems: true,
+    description: `Servers of the ${side} side.`,
+  })
+
+const HaproxySwitch = Type.Object(
+  {
+    socket: Type.String({
+      pattern: '^(/.+|.+:[0-9]{1,5})$',
+      description: 'The runtime API at level admin: the path of its socket, or host:port.',
+    }),
+    backend: Type.String({ minLength: 1, description: 'The backend that has the servers of both sides.' }),
+    old: ServerNames('old'),
+    new: ServerNames('new'),
+    wait: Type.Optional(
+      Type.String({ minLength: 1, default: 'wait', description: 'A server of the backend at which nothing listens.' }),
+    ),
+    stateFile: Type.Optional(
+      Type.String({ pattern: '^/.+', description: 'The server-state-file, where HAProxy is on this machine.' }),
+    ),
+  },
+  closed,
+)
+export type HaproxySwitch = Static<typeof HaproxySwitch>
+
 const Store = Type.Object(
   {
     source: StoreSide,
     target: StoreSide,
-    switch: Type.Optional(Type.Object({ pgbouncer: Type.Optional(PgBouncerSwitch) }, closed)),
+    switch: Type.Optional(
+      Type.Object({ pgbouncer: Type.Optional(PgBouncerSwitch), haproxy: Type.Optional(HaproxySwitch) }, closed),
+    ),
     workers: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 32, default: 4, description: 'Chunks and indexes in work at once.' }),
     ),

@@ -1,4 +1,7 @@
-/** Debian's HAProxy (2.6) as the gateway of an estate: routes that a map points to one of their sides. */
+/**
+ * Debian's HAProxy (2.6) as the gateway of an estate. Each route is a backend whose servers are the sides; the one that
+ * is not in maintenance is where it leads. The server `wait` refuses every connection: what it gets is tried again.
+ */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -33,7 +36,7 @@ export async function startHaproxy(options: HaproxyOptions): Promise<HaproxyServ
   const server = new HaproxyServer(daemon, options.routes)
   try {
     const pair = certificate && (await writeCertificate(daemon, certificate)).pair
-    await server.writeMap()
+    await daemon.write('state', '1\n')
     await daemon.start(async () => {
       for (const route of server.routes.values()) route.port = await freePort()
       await daemon.write('haproxy.cfg', configuration(server, pair))
@@ -47,27 +50,21 @@ export async function startHaproxy(options: HaproxyOptions): Promise<HaproxyServ
 
 interface RouteState extends HaproxyRoute {
   port: number
-  side: string
 }
 
 export class HaproxyServer extends RigServer {
   readonly routes: ReadonlyMap<string, RouteState>
   readonly socketFile: string
-  /** Says for each route the backend, `<route>.<side>`, that it leads to. */
-  readonly mapFile: string
+  /** Keeps the states of all servers for the next start. */
+  readonly stateFile: string
   readonly #daemon: Daemon
 
   constructor(daemon: Daemon, routes: Readonly<Record<string, HaproxyRoute>>) {
     super(daemon)
     this.#daemon = daemon
-    this.routes = new Map(
-      Object.entries(routes).map(([name, route]) => [
-        name,
-        { ...route, port: 0, side: Object.keys(route.sides)[0] ?? '' },
-      ]),
-    )
+    this.routes = new Map(Object.entries(routes).map(([name, route]) => [name, { ...route, port: 0 }]))
     this.socketFile = daemon.path('admin.sock')
-    this.mapFile = daemon.path('routes.map')
+    this.stateFile = daemon.path('state')
   }
 
   /** Where clients of a route connect. */
@@ -77,16 +74,18 @@ export class HaproxyServer extends RigServer {
 
   /** New connections of the route go to that side; open ones stay where they are. Outlives a restart. */
   async point(name: string, side: string): Promise<void> {
-    const route = this.#route(name)
-    if (!(side in route.sides)) throw new Error(`The route ${name} has no side ${side}`)
-    await this.command(`set map ${this.mapFile} ${name} ${name}.${side}`)
-    route.side = side
-    await this.writeMap()
+    const { sides } = this.#route(name)
+    if (!(side in sides)) throw new Error(`The route ${name} has no side ${side}`)
+    const others = Object.keys(sides).filter((each) => each !== side)
+    for (const [each, state] of [[side, 'ready'], ...others.map((other) => [other, 'maint'])]) {
+      await this.command(`set server ${name}/${each} state ${state}`)
+    }
+    await this.#daemon.write('state', `${await this.command('show servers state')}\n`)
   }
 
   /** Ends the connections that a side of the route serves. */
   async endSessions(name: string, side: string): Promise<void> {
-    await this.command(`shutdown sessions server ${name}.${side}/${side}`)
+    await this.command(`shutdown sessions server ${name}/${side}`)
   }
 
   /** One command of the runtime API. */
@@ -99,12 +98,6 @@ export class HaproxyServer extends RigServer {
     return answer
   }
 
-  /** Keeps in the file what the running HAProxy was told, for its next start. */
-  async writeMap(): Promise<void> {
-    const lines = [...this.routes].map(([name, { side }]) => `${name} ${name}.${side}\n`)
-    await this.#daemon.write('routes.map', lines.join(''))
-  }
-
   #route(name: string): RouteState {
     const route = this.routes.get(name)
     if (!route) throw new Error(`HAProxy has no route ${name}`)
@@ -113,23 +106,26 @@ export class HaproxyServer extends RigServer {
 }
 
 function configuration(server: HaproxyServer, pair: string | undefined): string {
-  const sections = [...server.routes].flatMap(([name, { mode = 'tcp', sides, port, side }]) => [
-    `frontend ${name}`,
+  const sections = [...server.routes].flatMap(([name, { mode = 'tcp', sides, port }]) => [
+    `listen ${name}`,
     `  mode ${mode}`,
     `  bind ${server.host}:${port}${pair ? ` ssl crt ${pair}` : ''}`,
-    `  use_backend %[str(${name}),map(${server.mapFile},${name}.${side})]`,
-    ...Object.entries(sides).flatMap(([each, { host, port }]) => [
-      `backend ${name}.${each}`,
-      `  mode ${mode}`,
-      `  server ${each} ${host}:${port}`,
-    ]),
+    ...Object.entries(sides).map(
+      ([each, { host, port: at }], index) => `  server ${each} ${host}:${at}${index > 0 ? ' disabled' : ''}`,
+    ),
+    // Nothing listens there.
+    '  server wait 127.0.0.1:1 disabled',
   ])
   return `${[
     'global',
     `  stats socket ${server.socketFile} mode 600 level admin`,
+    `  server-state-file ${server.stateFile}`,
     '  maxconn 4000',
     'defaults',
-    '  timeout connect 2s',
+    '  load-server-state-from-file global',
+    '  timeout connect 100ms',
+    '  retries 3000',
+    '  option redispatch 1',
     '  timeout client 10m',
     '  timeout server 10m',
     ...sections,

@@ -7,10 +7,10 @@ import type { Log } from '@replatform/core/connector'
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import type { Place, Routing } from '@replatform/core/routing'
+import { replaceFile } from '@replatform/engine/replace-file'
 import { AdminConsole } from './admin-console.ts'
 import { assessPgbouncer } from './assessment.ts'
 import { type PgbouncerPlace, pointDatabase, readDatabase } from './database-line.ts'
-import { replaceFile } from './replace-file.ts'
 import { describeAddress, findDatabase, type ServedDatabase, sessionPools } from './served-database.ts'
 
 export interface PgbouncerRoutingOptions {
