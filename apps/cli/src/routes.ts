@@ -94,7 +94,8 @@ export function createRoutings(store: EstateStore, resolveSecret: ResolveSecret,
   return routings
 }
 
-const defaultPort: Readonly<Record<StoreKind, string>> = { postgresql: '5432', redis: '6379' }
+/** Of the stores that have a switchover point of ours. */
+const defaultPort: Readonly<Partial<Record<StoreKind, string>>> = { postgresql: '5432', redis: '6379' }
 
 function placeOf(store: EstateStore, side: Side, resolveSecret: ResolveSecret) {
   const { hostname, port, pathname } = parseAddress(resolveSecret(store[side].url), store[side].url)
