@@ -22,7 +22,7 @@ const elements = new Set(
 
 /** Elements that hold others, and the three whose attributes the guide lists on a page of their own. */
 const collections = new Set(
-  `authorizationEntries deadLetterStrategy defaultEntry destinationInterceptors destinationPolicy destinations
+  `authorizationEntries deadLetterQueue deadLetterStrategy defaultEntry destinationInterceptors destinationPolicy destinations
   dispatchPolicy forwardTo map messageEvictionStrategy messageGroupMapFactory networkConnectors
   pendingDurableSubscriberPolicy pendingMessageLimitStrategy pendingQueuePolicy pendingSubscriberPolicy
   persistenceAdapter plugins policyEntries redeliveryPolicyEntries slowConsumerStrategy subscriptionRecoveryPolicy

@@ -28,6 +28,11 @@ export interface ActivemqOptions {
   /** Clients must use TLS; `true` for a certificate of the rig's authority. */
   readonly tls?: boolean | ServerCertificate
   readonly heapMb?: number
+  /**
+   * How the broker stores what comes by AMQP: `native`, ActiveMQ's own default, keeps the encoded message, which other
+   * protocols see as bytes; `jms` converts it. Amazon MQ does not say which it uses.
+   */
+  readonly amqpTransformer?: 'native' | 'jms'
 }
 
 const admin = { user: 'rig', password: 'rig-activemq' }
@@ -60,7 +65,7 @@ export async function startActivemq(options: ActivemqOptions = {}): Promise<Acti
     const keyStore = certificate && (await writeKeyStore(daemon, certificate))
     await daemon.start(async (amqp) => {
       ports = { stomp: await freePort(), jolokia: await freePort() }
-      await writeConfiguration({ daemon, ports: { amqp, ...ports }, keyStore, configuration, users: options.users })
+      await writeConfiguration({ ...options, daemon, ports: { amqp, ...ports }, keyStore, configuration })
     })
     return new ActivemqServer(daemon, { ...admin, authority, ...ports })
   } catch (error) {
@@ -141,17 +146,19 @@ interface BrokerSetup {
   readonly ports: BrokerPorts & { readonly amqp: number }
   readonly keyStore: KeyStore | undefined
   readonly configuration: string
-  readonly users: ActivemqOptions['users']
+  readonly users?: ActivemqOptions['users']
+  readonly amqpTransformer?: ActivemqOptions['amqpTransformer']
 }
 
-async function writeConfiguration({ daemon, ports, keyStore, configuration, users }: BrokerSetup): Promise<void> {
+async function writeConfiguration(setup: BrokerSetup): Promise<void> {
+  const { daemon, ports, keyStore, configuration, users, amqpTransformer = 'native' } = setup
   const security = keyStore ? '+ssl' : ''
   const xml = brokerXml({
     configuration,
     dataFolder: daemon.path('data'),
     users: { ...users, [admin.user]: { password: admin.password, groups: ['admins'] } },
     connectors: {
-      amqp: `amqp${security}://${daemon.host}:${ports.amqp}`,
+      amqp: `amqp${security}://${daemon.host}:${ports.amqp}?transport.transformer=${amqpTransformer}`,
       stomp: `stomp${security}://${daemon.host}:${ports.stomp}`,
     },
     keyStore,
