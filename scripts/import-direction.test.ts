@@ -14,10 +14,11 @@ const allowed = [
   ['packages/control/src/probe.ts', '@replatform/core/errors'],
   ['packages/control/src/probe.test.ts', '@replatform/testkit/rds'],
   ['packages/testkit/src/probe.ts', '@replatform/engine/clock'],
-  // The rig is the stage that an example plays on, not the product that it judges: only its tests and their helpers
-  // may use it, so that what proves a move still shares none of its code.
+  // The rig is the stage that an example plays on, not the product that it judges: only its tests, their helpers and
+  // what sets the stage may use it, so that what proves a move still shares none of its code.
   ['examples/payments/src/probe.test.ts', '@replatform/testkit/redis-server'],
   ['examples/payments/src/sessions/test-probe.ts', '@replatform/testkit/redis-server'],
+  ['examples/payments/src/stage/probe.ts', '@replatform/testkit/redis-server'],
   ['apps/cli/src/probe.ts', '@replatform/control/jobs'],
   ['apps/cli/src/verbs/probe.ts', '../output.ts'],
 ] as const
@@ -39,6 +40,7 @@ const refused = [
   ['examples/payments/src/probe.ts', '@replatform/core/errors'],
   ['examples/payments/src/probe.ts', '@replatform/testkit/redis-server'],
   ['examples/payments/src/probe.test.ts', '@replatform/core/errors'],
+  ['examples/payments/src/stage/probe.ts', '@replatform/core/errors'],
   ['examples/payments/src/probe.ts', '../../../packages/core/src/errors.ts'],
 ] as const
 

@@ -25,6 +25,8 @@ create table consumers.inbox (
   taken_at timestamptz not null default now(),
   primary key (consumer, event)
 );
+-- Receipts and search follow it.
+create index inbox_by_order on consumers.inbox (consumer, ordinal);
 
 -- The effects.
 create table consumers.notifications (
@@ -46,7 +48,7 @@ create table consumers.exposures (
 ) with (fillfactor = 70);
 create table consumers.documents (
   transfer bigint primary key,
-  event    bigint not null,
+  event    bigint not null unique,
   body     jsonb not null
 );
 

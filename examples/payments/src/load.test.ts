@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Pause } from './pause.ts'
+import { finished, firstLine, read, start } from './stage/program.ts'
 import { startTestDatabase, type TestDatabase } from './test-database.ts'
-import { finished, firstLine, read, start } from './test-program.ts'
 import type { Verdict } from './verdict.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'load-test-'))

@@ -39,23 +39,33 @@ export class MerchantDatabase {
   }
 
   async rows<Row>(sql: string, values: readonly SqlValue[] = []): Promise<Row[]> {
-    return await this.transaction((run) => run.rows<Row>(sql, values))
+    return await this.#persist(() => rowsBy<Row>(this.#pool, sql, values))
   }
 
-  /** All of it or nothing. Repeats the work when MariaDB has chosen it to break a deadlock. */
+  /** One statement that is a transaction of its own. */
+  async change(sql: string, values: readonly SqlValue[] = []): Promise<Change> {
+    return await this.#persist(() => changeBy(this.#pool, sql, values))
+  }
+
+  /** All of it or nothing. */
   async transaction<Value>(work: (run: Run) => Promise<Value>): Promise<Value> {
+    return await this.#persist(() => this.#once(work))
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+
+  /** Repeats the work when MariaDB has chosen it to break a deadlock. */
+  async #persist<Value>(work: () => Promise<Value>): Promise<Value> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#once(work)
+        return await work()
       } catch (error) {
         const deadlock = codeOf(error) === 'ER_LOCK_DEADLOCK'
         if (!deadlock || attempt === 5) throw unavailable(error)
       }
     }
-  }
-
-  async close(): Promise<void> {
-    await this.#pool.end()
   }
 
   async #once<Value>(work: (run: Run) => Promise<Value>): Promise<Value> {
@@ -74,6 +84,7 @@ export class MerchantDatabase {
   }
 }
 
+/** What a transaction may do. */
 export class Run {
   readonly #connection: PoolConnection
 
@@ -82,15 +93,28 @@ export class Run {
   }
 
   async rows<Row>(sql: string, values: readonly SqlValue[] = []): Promise<Row[]> {
-    const [rows] = await this.#connection.query<RowDataPacket[]>(sql, [...values])
-    return rows as unknown as Row[]
+    return await rowsBy(this.#connection, sql, values)
   }
 
-  /** Number of the row that was added, and how many were changed. */
-  async change(sql: string, values: readonly SqlValue[] = []): Promise<{ id: number; changed: number }> {
-    const [result] = await this.#connection.query<ResultSetHeader>(sql, [...values])
-    return { id: result.insertId, changed: result.affectedRows }
+  async change(sql: string, values: readonly SqlValue[] = []): Promise<Change> {
+    return await changeBy(this.#connection, sql, values)
   }
+}
+
+export interface Change {
+  /** Number of the row that was added. */
+  readonly id: number
+  readonly changed: number
+}
+
+async function rowsBy<Row>(by: Pool | PoolConnection, sql: string, values: readonly SqlValue[]): Promise<Row[]> {
+  const [rows] = await by.query<RowDataPacket[]>(sql, [...values])
+  return rows as unknown as Row[]
+}
+
+async function changeBy(by: Pool | PoolConnection, sql: string, values: readonly SqlValue[]): Promise<Change> {
+  const [{ insertId: id, affectedRows: changed }] = await by.query<ResultSetHeader>(sql, [...values])
+  return { id, changed }
 }
 
 export function isDuplicate(error: unknown): boolean {

@@ -143,7 +143,7 @@ class MerchantApi {
     const answer = JSON.stringify({ partnerCode, requestId, orderId, ...(await work(merchant)) })
     // Two at once have asked for the same, and the first answer that is kept counts for both.
     const keep = 'INSERT IGNORE INTO requests (merchant_id, request_id, digest, answer) VALUES (?, ?, ?, ?)'
-    await database.transaction((run) => run.change(keep, [merchant.id, requestId, digest, answer]))
+    await database.change(keep, [merchant.id, requestId, digest, answer])
     const [kept] = await database.rows<{ answer: string }>(find, [merchant.id, requestId])
     return kept?.answer ?? answer
   }

@@ -35,7 +35,7 @@ export async function deliverNotices(database: MerchantDatabase): Promise<number
       ? 'UPDATE ipn_deliveries SET attempts = attempts + 1, delivered_at = current_timestamp(3) WHERE id = ?'
       : `UPDATE ipn_deliveries SET attempts = attempts + 1, next_at = current_timestamp(3) + INTERVAL ${next} SECOND
           WHERE id = ?`
-    await database.transaction((run) => run.change(sql, [id]))
+    await database.change(sql, [id])
   }
   return told.filter(Boolean).length
 }

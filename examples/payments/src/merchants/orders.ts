@@ -90,7 +90,7 @@ export class Orders {
     const sql = `INSERT INTO orders (merchant_id, order_ref, request_id, amount, info, ipn_url, auto_capture, qr)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
     try {
-      await this.#database.transaction((run) => run.change(sql, values))
+      await this.#database.change(sql, values)
       return { code: resultCodes.ok, qr }
     } catch (error) {
       if (!isDuplicate(error)) throw error
@@ -111,7 +111,7 @@ export class Orders {
   /** Somebody pays for an order: as a whole, or by a hold that the merchant captures later. May be repeated. */
   async pay(id: number, payer: number): Promise<Outcome> {
     const claim = `UPDATE orders SET state = 'paying', payer = ? WHERE id = ? AND state = 'open'`
-    await this.#database.transaction((run) => run.change(claim, [payer, id]))
+    await this.#database.change(claim, [payer, id])
     const order = await this.#order(id)
     if (order === undefined) return { code: resultCodes.unknownOrder }
     if (order.payer !== payer) return { code: resultCodes.refused }
@@ -173,9 +173,7 @@ export class Orders {
       return undefined
     }
     const hold = Number(answer.hold)
-    await this.#database.transaction((run) =>
-      run.change('UPDATE orders SET hold_id = ? WHERE id = ?', [hold, order.id]),
-    )
+    await this.#database.change('UPDATE orders SET hold_id = ? WHERE id = ?', [hold, order.id])
     return hold
   }
 
@@ -196,7 +194,7 @@ export class Orders {
     const answer = await this.#askWallet(order, operation)
     if (!answer.done) {
       const refuse = `UPDATE operations SET state = 'refused' WHERE id = ?`
-      await this.#database.transaction((run) => run.change(refuse, [operation.id]))
+      await this.#database.change(refuse, [operation.id])
       return { code: resultCodes.refused }
     }
     await this.#database.transaction((run) => finish(run, { order, operation, answer }))
@@ -214,7 +212,7 @@ export class Orders {
   }
 
   async #setState(id: number, state: Order['state']): Promise<void> {
-    await this.#database.transaction((run) => run.change('UPDATE orders SET state = ? WHERE id = ?', [state, id]))
+    await this.#database.change('UPDATE orders SET state = ? WHERE id = ?', [state, id])
   }
 }
 

@@ -19,16 +19,20 @@ export class ReceiptShare {
   /** Writes receipts, then their lines of the manifest, and flushes both. Sources ascend by ordinal. */
   async add(sources: readonly ReceiptSource[]): Promise<void> {
     const lines = new Map<string, ManifestLine[]>()
+    const written: Promise<void>[] = []
     for (const source of sources) {
       const file = receiptFile(source.payload.transfer)
       const text = receiptText(source)
-      await this.#write(file, text)
+      written.push(this.#write(file, text))
       const manifest = manifestFile(source)
       lines.set(manifest, [
         ...(lines.get(manifest) ?? []),
         { file, sha256: hash('sha256', text), ordinal: source.ordinal },
       ])
     }
+    // Every one of them has ended before a failure is told: whoever tries again writes the same files.
+    const outcomes = await Promise.allSettled(written)
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
     for (const [manifest, all] of lines) await this.#append(manifest, all)
   }
 
