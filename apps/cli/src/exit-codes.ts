@@ -42,6 +42,7 @@ const exitOfFamily: Record<Family<ErrorCode>, Exit> = {
   target: 'failed',
   tls: 'unreachable',
   tool: 'failed',
+  topology: 'refused',
   usage: 'usage',
 }
 

@@ -182,6 +182,18 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'Check that management in the address leads to the management plugin of that broker, not to a proxy or login page.',
   },
+  'topology.invalid': {
+    retry: 'operator',
+    meaning: 'The plan of a topology was edited into something that cannot be applied.',
+    untouched: nothingTouched,
+    next: 'Correct what the message names; `replatform assess` shows what the plan then does.',
+  },
+  'topology.differs': {
+    retry: 'operator',
+    meaning: 'The target already has an object of that name with other properties, which cannot be altered.',
+    untouched: nothingTouched,
+    next: 'Delete it on the target, or bring the plan into line with it, then start again.',
+  },
   'rabbitmq.refused': {
     retry: 'operator',
     meaning: 'The broker refused what the move asked of it.',
@@ -278,6 +290,12 @@ export const catalogue = {
     meaning: 'A side could not be fenced in time, because transactions would not end.',
     untouched: 'The fence was taken off again; applications go on as before.',
     next: 'End the transactions that the message names, or raise pauseBudget, then cut over again.',
+  },
+  'fence.not-held': {
+    retry: 'operator',
+    meaning: 'Somebody got in on a side that was fenced.',
+    untouched: 'The cutover was aborted: the source takes writes again.',
+    next: 'Find out who gives out permissions there meanwhile, then cut over again.',
   },
   'fence.prepared-transaction': {
     retry: 'operator',

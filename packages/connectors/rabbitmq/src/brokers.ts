@@ -1,26 +1,19 @@
 /**
  * What the bridge's mover (`bridge-mover.ts`) asks of the two brokers. A route is a pair of them; each broker's package
- * implements the side that it can be. Verbs are idempotent, and mean what `Mover` says of them.
+ * implements it once, for both sides of a flow: the way back reads the new broker and writes the old one. Verbs are
+ * idempotent, and mean what `Mover` says of them.
  */
-import type { Decision, Remaining } from '@replatform/core/connector'
+import type { Decision } from '@replatform/core/connector'
 import type { Finding } from '@replatform/core/finding'
 import type { Definitions } from './definitions.ts'
 import type { MessageSink, SinkEvents } from './message-sink.ts'
 import type { QueuePlan, TopologyPlan } from './queue-plan.ts'
 import type { SourceMessage } from './source-message.ts'
 
-/** What is to be created or altered on the target so that it is as the plan says. */
-export interface TopologyChange {
-  readonly action: 'create' | 'alter' | 'withhold'
-  /** `queue payments`, `user notifier`, `virtual topic transfers` … */
-  readonly object: string
-  /** What of it, in the target's own words; no secrets. */
-  readonly detail: string
-}
-
-/** Figures of one queue of the source; `null` where the broker does not tell. */
+/** Figures of one queue. */
 export interface QueueFacts {
   readonly name: string
+  readonly type: 'classic' | 'quorum' | 'stream'
   readonly ready: number
   /** Delivered to consumers and not acknowledged yet. Lags by seconds. */
   readonly unacknowledged: number
@@ -28,8 +21,6 @@ export interface QueueFacts {
   readonly consumers: number
   readonly publishedPerSecond: number
   readonly deliveredPerSecond: number
-  /** By applications: their connections that consume from it. */
-  readonly type: 'classic' | 'quorum' | 'stream'
 }
 
 export interface ReadEvents {
@@ -39,7 +30,7 @@ export interface ReadEvents {
 }
 
 /** One queue being read, in its order, by nobody else of us. */
-export interface QueueReading extends AsyncDisposable {
+export interface QueueReading {
   /** Everything up to and including that delivery tag. */
   acknowledge(deliveryTag: number): void
   /** One message goes back to the queue. */
@@ -47,53 +38,106 @@ export interface QueueReading extends AsyncDisposable {
   /** No more is delivered until `resume`; what is under way still arrives. */
   pause(): void
   resume(): void
-  /** Takes no more deliveries; resolves when none can come. Acknowledging goes on until disposal. */
+  /** Takes no more deliveries; resolves when none can come. Acknowledging goes on until `close`. */
   cancel(): Promise<void>
+  /** What was not acknowledged is in the queue again when it resolves. */
+  close(): Promise<void>
 }
 
-export interface SourceBroker extends AsyncDisposable {
-  definitions(): Promise<Definitions>
+export interface ReadOptions {
+  readonly queue: string
+  /** Messages that are under way and not acknowledged, at most. */
+  readonly window: number
+  readonly events: ReadEvents
+}
+
+/** The side that is read. */
+export interface SourceBroker {
   facts(): Promise<QueueFacts[]>
-  assess(plan: TopologyPlan): Promise<Finding[]>
-  read(options: {
-    readonly queue: string
-    readonly window: number
-    readonly epoch: number
-    readonly events: ReadEvents
-  }): Promise<QueueReading>
-  /** Ready messages, exact once the side is fenced and nobody reads. */
+  read(options: ReadOptions): Promise<QueueReading>
+  /** Ready messages at this moment, by queue; exact once nobody reads. */
   depths(queues: readonly string[]): Promise<ReadonlyMap<string, number>>
-  fence(options: { readonly withinMs: number }): Promise<void>
-  unfence(): Promise<void>
-  /** Throws `cutover.not-fenced` unless nobody but the mover is connected or could publish. */
-  requireFenced(): Promise<void>
-  /** Ends connections of earlier movers of this flow. */
-  endReaders(options: { readonly before: number }): Promise<void>
-  cleanUp(): Promise<void>
 }
 
-export interface TargetBroker extends AsyncDisposable {
-  /** Pure: what becomes of the definitions on this target, with the consequence of each translation. */
-  plan(definitions: Definitions): TopologyPlan
-  /** Reads a plan that a person edited. Throws `rabbitmq.plan-invalid`. */
-  parsePlan(text: string, definitions: Definitions): TopologyPlan
-  assess(plan: TopologyPlan, definitions: Definitions): Promise<Finding[]>
-  /** What `apply` would do now; empty when the target is as planned. */
-  diff(plan: TopologyPlan, definitions: Definitions): Promise<TopologyChange[]>
-  /** Leaves what is there and fits; refuses what is there and differs. The target is fenced afterwards. */
-  apply(plan: TopologyPlan, definitions: Definitions): Promise<void>
+/** One line of the bridge's ledger. Sums count from the beginning of the move on. */
+export interface LedgerEntry {
+  /** As the plan calls it. */
+  readonly queue: string
+  readonly epoch: number
+  /** Read, confirmed by the other side, and then acknowledged. */
+  readonly carried: number
+  /** Of these: came redelivered, so that an earlier mover may have carried them already. */
+  readonly perhapsRepeated: number
+  /** Digest over the messages of this epoch in their order, in hexadecimal. */
+  readonly chain: string
+}
+
+/** Kept on the broker that the messages go to. */
+export interface Ledger {
+  /** Resolves when it is durable. */
+  append(entry: LedgerEntry): Promise<void>
+  close(): Promise<void>
+}
+
+/** The side that is written. */
+export interface TargetBroker {
   openSink(options: {
     readonly queue: QueuePlan
-    readonly epoch: number
+    /** Where the messages go on this broker. */
+    readonly address: string
     readonly events: SinkEvents
   }): Promise<MessageSink>
-  /** Higher than every epoch before it. From its return on no sink of an earlier epoch gets a confirmation. */
-  raiseEpoch(): Promise<number>
+  openLedger(): Promise<Ledger>
+  /** The last entry of every queue. */
+  readLedger(): Promise<LedgerEntry[]>
+  recordDecision(decision: Decision): Promise<void>
+}
+
+/** The fence of a broker, for whichever side of a flow it is. */
+export interface FencedBroker {
+  /** Nobody but the mover publishes or consumes afterwards; remembers what it took away, on the broker itself. */
   fence(options: { readonly withinMs: number }): Promise<void>
   unfence(): Promise<void>
-  depths(queues: readonly string[]): Promise<ReadonlyMap<string, number>>
-  recordDecision(decision: Decision): Promise<void>
+  isFenced(): Promise<boolean>
+  /** Throws `fence.not-held` when somebody got in. */
+  requireFenced(): Promise<void>
+}
+
+export interface Broker extends SourceBroker, TargetBroker, FencedBroker, AsyncDisposable {
+  /** The highest epoch that any mover of this move has taken here; 0 before the first. */
+  readEpoch(): Promise<number>
+  /**
+   * From its return on no sink of an earlier mover gets a confirmation and no reader of one a delivery. Reading, writing
+   * and the ledger need it. Throws `epoch.superseded` when a higher one stands.
+   */
+  takeEpoch(epoch: number): Promise<void>
+  /** Removes what the move left on it, except the fence. */
   cleanUp(): Promise<void>
 }
 
-export type MessagesRemaining = Remaining & { readonly unit: 'messages' }
+/** What is to be created or altered on the target so that it is as the plan says. */
+export interface TopologyChange {
+  /** `differs`: it is there and cannot be altered; applying refuses. */
+  readonly action: 'create' | 'alter' | 'withhold' | 'differs'
+  /** `queue payments`, `user notifier`, `virtual topic transfers` … */
+  readonly object: string
+  /** What of it, in the target's own words; no secrets. */
+  readonly detail: string
+}
+
+/** How the topology of the old broker becomes that of the new one: the part that is special to a pair of kinds. */
+export interface TopologyTranslation {
+  /** What becomes of the definitions, with the consequence of each translation. Changes nothing. */
+  plan(definitions: Definitions, facts: readonly QueueFacts[]): Promise<TopologyPlan>
+  /** Reads a plan that a person edited, as parsed YAML. Throws `topology.invalid`. */
+  parse(edited: unknown): TopologyPlan
+  assess(options: {
+    readonly plan: TopologyPlan
+    readonly definitions: Definitions
+    readonly facts: readonly QueueFacts[]
+  }): Promise<Finding[]>
+  /** What `apply` would do now; empty when the target is as planned. */
+  diff(plan: TopologyPlan): Promise<TopologyChange[]>
+  /** Leaves what is there and fits; refuses what is there and differs. The new side is fenced afterwards. */
+  apply(plan: TopologyPlan, definitions: Definitions): Promise<void>
+}

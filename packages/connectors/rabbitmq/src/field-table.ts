@@ -37,6 +37,30 @@ export function writeTable(table: FieldTable): Buffer {
   return Buffer.concat([uint32(fields.length), fields])
 }
 
+/** Names at the top of a table. */
+export function fieldNames(table: Buffer): string[] {
+  return fieldRanges(table).map(({ name }) => name)
+}
+
+/** The table without that field, all other bytes as they were. */
+export function removeField(table: Buffer, name: string): Buffer {
+  const kept = fieldRanges(table).filter((field) => field.name !== name)
+  const fields = Buffer.concat(kept.map(({ start, end }) => table.subarray(start, end)))
+  return Buffer.concat([uint32(fields.length), fields])
+}
+
+function fieldRanges(table: Buffer): { name: string; start: number; end: number }[] {
+  const reader = new FieldReader(table, 4)
+  const ranges: { name: string; start: number; end: number }[] = []
+  while (reader.offset < table.length) {
+    const start = reader.offset
+    const name = reader.shortText()
+    reader.value()
+    ranges.push({ name, start, end: reader.offset })
+  }
+  return ranges
+}
+
 export function shortText(text: string): Buffer {
   const bytes = Buffer.from(text, 'utf8')
   invariant(bytes.length <= 255, 'A short text of AMQP has at most 255 bytes.')

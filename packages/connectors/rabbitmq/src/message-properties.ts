@@ -27,6 +27,29 @@ export function hasProperty(properties: Buffer, name: keyof MessageProperties): 
   return (properties.readUInt16BE(0) & flagOf(name)) !== 0
 }
 
+/** Where each property's bytes stand; those that are not there are left out. */
+export function findPropertyBytes(properties: Buffer): Partial<Record<keyof MessageProperties, Buffer>> {
+  const flags = properties.readUInt16BE(0)
+  const found: Partial<Record<keyof MessageProperties, Buffer>> = {}
+  let offset = 2
+  for (const [index, [name, kind]] of layout.entries()) {
+    if ((flags & (0x8000 >> index)) === 0) continue
+    const end = endOf(properties, offset, kind)
+    found[name] = properties.subarray(offset, end)
+    offset = end
+  }
+  return found
+}
+
+/** Other bytes for properties that are there; the rest stays as it was, also what is no valid text. */
+export function replaceProperties(
+  properties: Buffer,
+  changes: Partial<Record<keyof MessageProperties, Buffer>>,
+): Buffer {
+  const bytes = { ...findPropertyBytes(properties), ...changes }
+  return Buffer.concat([properties.subarray(0, 2), ...layout.flatMap(([name]) => bytes[name] ?? [])])
+}
+
 export function readProperties(properties: Buffer): MessageProperties {
   const flags = properties.readUInt16BE(0)
   const found: Record<string, unknown> = {}
@@ -55,6 +78,12 @@ export function writeProperties(properties: MessageProperties): Buffer {
 
 function flagOf(name: keyof MessageProperties): number {
   return 0x8000 >> layout.findIndex(([other]) => other === name)
+}
+
+function endOf(buffer: Buffer, at: number, kind: Kind): number {
+  if (kind === 'octet') return at + 1
+  if (kind === 'time') return at + 8
+  return kind === 'table' ? at + 4 + buffer.readUInt32BE(at) : at + 1 + buffer.readUInt8(at)
 }
 
 function readOne(buffer: Buffer, at: number, kind: Kind): [unknown, number] {

@@ -1,10 +1,13 @@
 import type { Side } from '@replatform/core/move'
 import { parseBrokerAddress } from './address.ts'
+import { openAmqp } from './amqp-connection.ts'
 import { ManagementApi } from './management-api.ts'
 
-/** Asks the management API once and tells what runs there: `RabbitMQ 3.10.8`. Throws what is in the way. */
+/** Connects both ways and tells what runs there: `RabbitMQ 3.10.8`. Throws what is in the way. */
 export async function probeRabbitmq({ url, side }: { readonly url: string; readonly side: Side }): Promise<string> {
-  await using api = new ManagementApi({ address: parseBrokerAddress(url), side })
+  const address = parseBrokerAddress(url)
+  await using api = new ManagementApi({ address, side })
   const { rabbitmq_version: version } = await api.get<{ rabbitmq_version: string }>('overview')
+  await using _ = await openAmqp({ address, side, name: 'replatform probes' })
   return `RabbitMQ ${version}`
 }

@@ -1,0 +1,57 @@
+import type { ErrorCode } from '@replatform/core/error-catalogue'
+import { ReplatformError } from '@replatform/core/errors'
+import type { Side } from '@replatform/core/move'
+
+export interface Place {
+  readonly host: string
+  readonly port: number
+  readonly side: Side
+}
+
+/** The broker closed a connection or a channel. Its text names objects, never messages. */
+export class AmqpClosed extends Error {
+  readonly replyCode: number
+
+  constructor(replyCode: number, text: string) {
+    super(text)
+    this.replyCode = replyCode
+  }
+}
+
+/** Translates what the socket or the broker said. */
+export function toAmqpError(thrown: unknown, place: Place): ReplatformError {
+  if (thrown instanceof ReplatformError) return thrown
+  const where = `the ${place.side} ${place.host}:${place.port}`
+  const error = (thrown instanceof AggregateError ? thrown.errors[0] : thrown) as Error & { code?: string }
+  const make = (code: ErrorCode, message: string) => new ReplatformError(code, { message, cause: error })
+  if (error instanceof AmqpClosed) return fromBroker(error, where, make)
+  const code = error.code ?? ''
+  if (/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/.test(code)) {
+    return make('connection.refused', `Nothing answers at ${where} (${code}).`)
+  }
+  if (code === 'ETIMEDOUT') return make('connection.timeout', `No answer from ${where} in time.`)
+  if (/^(ECONNRESET|EPIPE|ERR_STREAM)/.test(code)) return make('connection.lost', `The connection to ${where} broke.`)
+  if (/CERT|TLS|SSL|SELF_SIGNED|ISSUER/i.test(code))
+    return make('tls.failed', `No verified TLS with ${where}: ${code}.`)
+  return make('connection.lost', `The connection to ${where} ended: ${code || error.message}.`)
+}
+
+type Make = (code: ErrorCode, message: string) => ReplatformError
+
+function fromBroker(error: AmqpClosed, where: string, make: Make): ReplatformError {
+  const said = `${error.replyCode} ${error.message}`.slice(0, 300)
+  switch (error.replyCode) {
+    case 403:
+      if (/Login was refused|PLAIN login refused/i.test(error.message)) {
+        return make('auth.failed', `Access to ${where} was refused: wrong user or password.`)
+      }
+      return make('auth.missing-rights', `A right is missing on ${where}: ${said}.`)
+    case 530:
+      return make('auth.missing-rights', `The user has no access to the virtual host on ${where}: ${said}.`)
+    case 320:
+    case 541:
+      return make('connection.lost', `${where} closed the connection: ${said}.`)
+    default:
+      return make('rabbitmq.refused', `${where} answered ${said}.`)
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The fence of a virtual host. Permissions alone do not hold: a channel that is busy goes on publishing, confirmed, for
+ * as long as it likes. So they are taken first, then every connection but ours is closed, and the list is read until it
+ * is empty. The list is that of each user, which RabbitMQ keeps at once; the list of the virtual host lags by seconds.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ReplatformError } from '@replatform/core/errors'
+import type { ControlParameters } from './control-parameters.ts'
+import type { Permissions } from './definitions.ts'
+import { type ManagementApi, segment } from './management-api.ts'
+
+export interface FencePlace {
+  readonly api: ManagementApi
+  readonly parameters: ControlParameters
+  readonly vhost: string
+  /** The mover's own users stay. */
+  readonly isOurs: (user: string) => boolean
+}
+
+/** Who had which permissions when the fence was raised. Written before the first is taken. */
+interface FenceRecord {
+  readonly permissions: Readonly<Record<string, Permissions>>
+}
+
+const recordName = 'fence'
+
+export async function fenceVhost(place: FencePlace, { withinMs }: { readonly withinMs: number }): Promise<void> {
+  const deadline = performance.now() + withinMs
+  const taken = await permissionsOfOthers(place)
+  await remember(place, taken)
+  for (const user of Object.keys(taken)) await removePermissions(place, user)
+  await closeConnections(place, deadline)
+}
+
+/** Gives back what the fence took; who got other permissions meanwhile keeps those. */
+export async function unfenceVhost(place: FencePlace): Promise<void> {
+  const record = await place.parameters.read<FenceRecord>(recordName)
+  if (record) {
+    const now = await permissionsOfOthers(place)
+    const users = new Set((await place.api.get<{ name: string }[]>('users')).map(({ name }) => name))
+    for (const [user, permissions] of Object.entries(record.permissions)) {
+      if (!(user in now) && users.has(user)) await setPermissions(place, user, permissions)
+    }
+  }
+  await place.parameters.remove(recordName)
+}
+
+/** Adds to what the fence will give back, without taking anything. */
+export async function withhold(place: FencePlace, permissions: Readonly<Record<string, Permissions>>): Promise<void> {
+  await remember(place, permissions)
+}
+
+export async function isVhostFenced(place: FencePlace): Promise<boolean> {
+  return (await place.parameters.read<FenceRecord>(recordName)) !== null
+}
+
+export async function requireVhostFenced(place: FencePlace): Promise<void> {
+  const admitted = Object.keys(await permissionsOfOthers(place))
+  const open = await connectionsOfOthers(place)
+  if (admitted.length === 0 && open.length === 0 && (await isVhostFenced(place))) return
+  throw new ReplatformError('fence.not-held', {
+    message: `The virtual host ${place.vhost} is not closed: ${admitted.length} users with permissions, ${open.length} connections.`,
+  })
+}
+
+export async function setPermissions(place: FencePlace, user: string, permissions: Permissions): Promise<void> {
+  const { configure, write, read } = permissions
+  await place.api.put(`permissions/${segment(place.vhost)}/${segment(user)}`, { configure, write, read })
+}
+
+async function removePermissions({ api, vhost }: FencePlace, user: string): Promise<void> {
+  await api.remove(`permissions/${segment(vhost)}/${segment(user)}`)
+}
+
+/** A fence that is raised twice, by a mover that was killed in between, must not forget what the first one took. */
+async function remember({ parameters }: FencePlace, taken: FenceRecord['permissions']): Promise<void> {
+  const before = await parameters.read<FenceRecord>(recordName)
+  await parameters.write(recordName, { permissions: { ...taken, ...before?.permissions } } satisfies FenceRecord)
+}
+
+async function permissionsOfOthers({ api, vhost, isOurs }: FencePlace): Promise<Record<string, Permissions>> {
+  const all = await api.get<({ user: string } & Permissions)[]>(`vhosts/${segment(vhost)}/permissions`)
+  const others = all.filter(({ user }) => !isOurs(user))
+  return Object.fromEntries(others.map(({ user, configure, write, read }) => [user, { configure, write, read }]))
+}
+
+async function closeConnections(place: FencePlace, deadline: number): Promise<void> {
+  for (let emptyLists = 0; emptyLists < 2; ) {
+    const open = await connectionsOfOthers(place)
+    emptyLists = open.length === 0 ? emptyLists + 1 : 0
+    for (const name of open) await place.api.remove(`connections/${segment(name)}`)
+    if (emptyLists === 2) return
+    if (performance.now() > deadline) {
+      await unfenceVhost(place)
+      throw new ReplatformError('fence.timeout', {
+        message: `${open.length} connections to the virtual host ${place.vhost} were still open when the time was over.`,
+      })
+    }
+    await sleep(10)
+  }
+}
+
+async function connectionsOfOthers({ api, vhost, isOurs }: FencePlace): Promise<string[]> {
+  const users = await api.get<{ name: string }[]>('users')
+  const others = users.filter(({ name }) => !isOurs(name))
+  const lists = await Promise.all(
+    others.map(({ name }) => api.find<{ name: string; vhost: string }[]>(`connections/username/${segment(name)}`)),
+  )
+  return lists
+    .flatMap((list) => list ?? [])
+    .filter((one) => one.vhost === vhost)
+    .map((one) => one.name)
+}

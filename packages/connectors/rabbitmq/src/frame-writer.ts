@@ -1,0 +1,107 @@
+import type { Socket } from 'node:net'
+import { frameEnd, frameHeadBytes, frameType, method } from './amqp-wire.ts'
+
+const chunkBytes = 64 * 1024
+/** Larger bodies are handed to the socket as they are instead of being copied. */
+const copiedBytes = 8 * 1024
+const headerBytes = 12
+
+/**
+ * Collects what is written within one turn of the event loop into few large pieces: a system call for every message
+ * would cost more than everything else.
+ */
+export class FrameWriter {
+  readonly #socket: Socket
+  #chunk = Buffer.allocUnsafeSlow(chunkBytes)
+  #used = 0
+  #sent = 0
+  #isScheduled = false
+  /** The largest payload of a frame that both ends agreed on. */
+  payloadMost = 4_096 - frameHeadBytes - 1
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  /** Given to the socket and not taken by the system yet, and what waits for the end of this turn. */
+  get waitingBytes(): number {
+    return this.#socket.writableLength + this.#used - this.#sent
+  }
+
+  frame(type: number, channel: number, payload: Buffer): void {
+    this.#head(type, channel, payload.length)
+    this.#append(payload)
+    this.#end()
+  }
+
+  /** `routing`: exchange and routing key as short texts. */
+  publish(channel: number, message: { routing: Buffer; mandatory: boolean; properties: Buffer; body: Buffer }): void {
+    const { routing, mandatory, properties, body } = message
+    this.#head(frameType.method, channel, 7 + routing.length)
+    this.#reserve(6)
+    this.#chunk.writeUInt32BE(method.basicPublish, this.#used)
+    this.#chunk.writeUInt16BE(0, this.#used + 4)
+    this.#used += 6
+    this.#append(routing)
+    this.#octet(mandatory ? 1 : 0)
+    this.#end()
+    this.#head(frameType.header, channel, headerBytes + properties.length)
+    this.#reserve(headerBytes)
+    this.#chunk.writeUInt32BE(0x003c0000, this.#used)
+    this.#chunk.writeUInt32BE(Math.floor(body.length / 0x1_0000_0000), this.#used + 4)
+    this.#chunk.writeUInt32BE(body.length % 0x1_0000_0000, this.#used + 8)
+    this.#used += headerBytes
+    this.#append(properties)
+    this.#end()
+    for (let at = 0; at < body.length; at += this.payloadMost) {
+      this.frame(frameType.body, channel, body.subarray(at, at + this.payloadMost))
+    }
+  }
+
+  flush(): void {
+    this.#isScheduled = false
+    if (this.#used === this.#sent) return
+    this.#socket.write(this.#chunk.subarray(this.#sent, this.#used))
+    this.#sent = this.#used
+  }
+
+  #head(type: number, channel: number, length: number): void {
+    this.#reserve(frameHeadBytes)
+    this.#chunk[this.#used] = type
+    this.#chunk.writeUInt16BE(channel, this.#used + 1)
+    this.#chunk.writeUInt32BE(length, this.#used + 3)
+    this.#used += frameHeadBytes
+  }
+
+  #append(bytes: Buffer): void {
+    if (bytes.length > copiedBytes) {
+      this.flush()
+      this.#socket.write(bytes)
+      return
+    }
+    this.#reserve(bytes.length)
+    bytes.copy(this.#chunk, this.#used)
+    this.#used += bytes.length
+  }
+
+  #octet(value: number): void {
+    this.#reserve(1)
+    this.#chunk[this.#used++] = value
+  }
+
+  #end(): void {
+    this.#octet(frameEnd)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.flush())
+  }
+
+  /** The socket still reads what was given to it: a full chunk is never written again but replaced. */
+  #reserve(bytes: number): void {
+    if (this.#used + bytes <= this.#chunk.length) return
+    this.flush()
+    this.#chunk = Buffer.allocUnsafeSlow(Math.max(chunkBytes, bytes))
+    this.#used = 0
+    this.#sent = 0
+  }
+}

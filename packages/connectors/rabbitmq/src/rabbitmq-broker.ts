@@ -1,0 +1,189 @@
+/** RabbitMQ as either side of a bridge: reading, writing, fence, epoch and ledger of one virtual host. */
+import { hash } from 'node:crypto'
+import type { Decision } from '@replatform/core/connector'
+import { invariant } from '@replatform/core/errors'
+import type { Side } from '@replatform/core/move'
+import { type BrokerAddress, parseBrokerAddress } from './address.ts'
+import { type AmqpConnection, openAmqp } from './amqp-connection.ts'
+import { type FencePlace, fenceVhost, isVhostFenced, requireVhostFenced, unfenceVhost } from './broker-fence.ts'
+import type { Broker, Ledger, LedgerEntry, QueueFacts, QueueReading, ReadOptions } from './brokers.ts'
+import { ControlParameters } from './control-parameters.ts'
+import { type Definitions, parseDefinitions } from './definitions.ts'
+import { isEpochUser, readEpoch, removeEpochUsers, takeEpoch } from './epoch-user.ts'
+import { ManagementApi, segment } from './management-api.ts'
+import type { MessageSink, SinkEvents } from './message-sink.ts'
+import { readQueueFacts } from './queue-facts.ts'
+import { ledgerQueue, openLedger, readLedger } from './queue-ledger.ts'
+import { readQueue } from './queue-reader.ts'
+import { openRabbitmqSink } from './rabbitmq-sink.ts'
+
+export interface RabbitmqBrokerOptions {
+  readonly move: string
+  readonly side: Side
+  readonly url: string
+}
+
+export class RabbitmqBroker implements Broker {
+  readonly address: BrokerAddress
+  readonly api: ManagementApi
+  readonly parameters: ControlParameters
+  readonly #move: string
+  readonly #side: Side
+  /** With the epoch's own user, once it is taken. */
+  #epochAddress: BrokerAddress | null = null
+  #watching: Promise<AmqpConnection> | null = null
+
+  constructor({ move, side, url }: RabbitmqBrokerOptions) {
+    this.address = parseBrokerAddress(url)
+    this.api = new ManagementApi({ address: this.address, side })
+    this.parameters = new ControlParameters(this.api, move)
+    this.#move = move
+    this.#side = side
+  }
+
+  async definitions(): Promise<Definitions> {
+    return parseDefinitions(await this.api.get('definitions'), this.address.vhost)
+  }
+
+  facts(): Promise<QueueFacts[]> {
+    return readQueueFacts(this.api, this.address.vhost)
+  }
+
+  readEpoch(): Promise<number> {
+    return readEpoch(this.#epochPlace)
+  }
+
+  async takeEpoch(epoch: number): Promise<void> {
+    const own = `^${escaped(this.#ownPrefix)}`
+    this.#epochAddress = await takeEpoch(this.#epochPlace, epoch, { configure: '^$', write: own, read: '.*' })
+  }
+
+  async read(options: ReadOptions): Promise<QueueReading> {
+    const connection = await this.#open(`reads ${options.queue}`)
+    return orDestroy(connection, () => readQueue(connection, options))
+  }
+
+  async depths(queues: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    this.#watching ??= openAmqp({ address: this.address, side: this.#side, name: `replatform ${this.#move} watches` })
+    const channel = await this.#watching
+      .then((connection) => connection.openChannel())
+      .catch((thrown) => {
+        this.#watching = null
+        throw thrown
+      })
+    const depths = new Map<string, number>()
+    for (const queue of queues) depths.set(queue, (await channel.lookAt(queue)).ready)
+    await channel.close()
+    return depths
+  }
+
+  async openSink({ address, events }: { address: string; events: SinkEvents }): Promise<MessageSink> {
+    const exchange = await this.#ownExchange(address)
+    const connection = await this.#open(`writes ${address}`)
+    return orDestroy(connection, () => openRabbitmqSink({ connection, exchange, events }))
+  }
+
+  async openLedger(): Promise<Ledger> {
+    await this.#declareLedger()
+    const connection = await this.#open('keeps the ledger')
+    return orDestroy(connection, () => openLedger(connection, this.#ownPrefix))
+  }
+
+  async readLedger(): Promise<LedgerEntry[]> {
+    await this.#declareLedger()
+    await using connection = await openAmqp({
+      address: this.address,
+      side: this.#side,
+      name: `replatform ${this.#move} reads its ledger`,
+    })
+    return await readLedger(connection, this.#ownPrefix)
+  }
+
+  async recordDecision({ id, outcome, at }: Decision): Promise<void> {
+    await this.parameters.write(`decision.${id}`, { outcome, at })
+  }
+
+  fence(options: { readonly withinMs: number }): Promise<void> {
+    return fenceVhost(this.fencePlace, options)
+  }
+
+  unfence(): Promise<void> {
+    return unfenceVhost(this.fencePlace)
+  }
+
+  isFenced(): Promise<boolean> {
+    return isVhostFenced(this.fencePlace)
+  }
+
+  requireFenced(): Promise<void> {
+    return requireVhostFenced(this.fencePlace)
+  }
+
+  get fencePlace(): FencePlace {
+    const { api, parameters } = this
+    const { user, vhost } = this.address
+    return { api, parameters, vhost, isOurs: (name) => name === user || isEpochUser(name, this.#move) }
+  }
+
+  async cleanUp(): Promise<void> {
+    await removeEpochUsers(this.#epochPlace)
+    const vhost = segment(this.address.vhost)
+    for (const kind of ['exchanges', 'queues']) {
+      const all = await this.api.get<{ name: string }[]>(`${kind}/${vhost}?columns=name`)
+      const ours = all.filter(({ name }) => name.startsWith(this.#ownPrefix))
+      for (const { name } of ours) await this.api.remove(`${kind}/${vhost}/${segment(name)}`)
+    }
+    const isKept = (name: string) => name === 'fence'
+    for (const name of await this.parameters.names()) if (!isKept(name)) await this.parameters.remove(name)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watching?.then((connection) => connection[Symbol.asyncDispose]()).catch(() => {})
+    await this.api[Symbol.asyncDispose]()
+  }
+
+  get #ownPrefix(): string {
+    return `replatform.${this.#move}.`
+  }
+
+  get #epochPlace() {
+    return { api: this.api, address: this.address, move: this.#move }
+  }
+
+  async #open(purpose: string): Promise<AmqpConnection> {
+    invariant(this.#epochAddress, 'An epoch is taken before the bridge opens.')
+    const name = `replatform ${this.#move} ${purpose}`
+    return openAmqp({ address: this.#epochAddress, side: this.#side, name })
+  }
+
+  async #ownExchange(queue: string): Promise<string> {
+    const vhost = segment(this.address.vhost)
+    const plain = `${this.#ownPrefix}${queue}`
+    const isShort = Buffer.byteLength(plain) <= 255
+    const exchange = isShort ? plain : `${this.#ownPrefix}${hash('sha256', queue).slice(0, 32)}`
+    await this.api.put(`exchanges/${vhost}/${segment(exchange)}`, { type: 'fanout', durable: true })
+    await this.api.post(`bindings/${vhost}/e/${segment(exchange)}/q/${segment(queue)}`, { routing_key: '' })
+    return exchange
+  }
+
+  async #declareLedger(): Promise<void> {
+    const vhost = segment(this.address.vhost)
+    const { name, body } = ledgerQueue(this.#ownPrefix)
+    await this.api.put(`exchanges/${vhost}/${segment(name)}`, { type: 'fanout', durable: true })
+    await this.api.put(`queues/${vhost}/${segment(name)}`, body)
+    await this.api.post(`bindings/${vhost}/e/${segment(name)}/q/${segment(name)}`, { routing_key: '' })
+  }
+}
+
+async function orDestroy<T>(connection: AmqpConnection, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (thrown) {
+    connection.destroy()
+    throw thrown
+  }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+}

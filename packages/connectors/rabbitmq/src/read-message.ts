@@ -1,0 +1,44 @@
+import type { Delivery } from './amqp-channel.ts'
+import { readShortText } from './amqp-wire.ts'
+import type { SourceMessage } from './source-message.ts'
+
+/** A delivery as a message; names are decoded when somebody asks. */
+export class DeliveredMessage implements SourceMessage {
+  readonly queue: string
+  readonly #delivery: Delivery
+
+  constructor(queue: string, delivery: Delivery) {
+    this.queue = queue
+    this.#delivery = delivery
+  }
+
+  get deliveryTag(): number {
+    return this.#delivery.deliveryTag
+  }
+
+  get redelivered(): boolean {
+    return this.#delivery.redelivered
+  }
+
+  get exchange(): string {
+    return readShortText(this.#delivery.routing, 0).text
+  }
+
+  get routingKey(): string {
+    return readShortText(this.#delivery.routing, readShortText(this.#delivery.routing, 0).end).text
+  }
+
+  /** The routing key as a short text, its bytes untouched. */
+  get routingKeyBytes(): Buffer {
+    const { routing } = this.#delivery
+    return routing.subarray(1 + (routing[0] as number))
+  }
+
+  get properties(): Buffer {
+    return this.#delivery.properties
+  }
+
+  get body(): Buffer {
+    return this.#delivery.body
+  }
+}
