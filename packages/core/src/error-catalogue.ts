@@ -254,11 +254,36 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'Allow the mover’s user +psync and +replconf (+@all ~* &*); managed services refuse it altogether.',
   },
-  'redis.clustered': {
+  'redis.moved': {
+    retry: 'retry',
+    meaning: 'A server that answered for a part of the keys no longer does: another one has taken over.',
+    untouched: progressKept,
+    next: 'Nothing: the move looks for the server that has taken over and goes on behind its checkpoint.',
+  },
+  'redis.slots-moved': {
     retry: 'operator',
-    meaning: 'One of both sides runs in cluster mode, for which there is no route yet.',
+    meaning: 'Slots of a cluster were moved from one server to another while the move was under way.',
+    untouched:
+      'Nothing of the batch in question counts as applied; the target is never opened, the source is unchanged.',
+    next: 'Let the resharding end and forbid another one, then `replatform cancel` and start again with an empty target.',
+  },
+  'redis.slots-uncovered': {
+    retry: 'operator',
+    meaning: 'Slots of a cluster belong to no server, so that keys of theirs could neither be read nor written.',
     untouched: nothingTouched,
-    next: 'Name a server that does not run in cluster mode.',
+    next: 'Repair the cluster (`redis-cli --cluster check`, `--cluster fix`), then try again.',
+  },
+  'redis.target-went-back': {
+    retry: 'retry',
+    meaning: 'A server of the target holds an earlier state than it had: a replica took over that had not everything.',
+    untouched: 'Nothing of the batch in question was applied; the checkpoint on the target says how far it is.',
+    next: 'Nothing: the move goes on behind the checkpoint that stands there now.',
+  },
+  'redis.database-in-cluster': {
+    retry: 'operator',
+    meaning: 'The source writes to a database other than 0, and a cluster has no other.',
+    untouched: progressKept,
+    next: 'Let the applications use database 0 only, or name a target without cluster mode, then start again.',
   },
   'redis.shared-user': {
     retry: 'operator',

@@ -5,7 +5,6 @@ import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
 import {
   backlogFindings,
-  clusterFindings,
   evictionFindings,
   type Facts,
   managedTarget,
@@ -30,7 +29,6 @@ export async function assess({ open, keys, source, target }: AssessOptions): Pro
   await target.command('SELECT', 0)
   const { epoch } = await readFlow(target, keys)
   return [
-    ...clusterFindings(facts),
     ...oldTargetFindings(facts),
     ...backlogFindings(facts),
     ...roomFindings(facts),

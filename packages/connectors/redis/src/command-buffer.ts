@@ -38,8 +38,12 @@ export class CommandBuffer {
 
   /** The head of a command whose arguments follow one by one. */
   begin(count: number): void {
-    this.#commands += 1
+    this.countCommand()
     this.#head(0x2a, count)
+  }
+
+  protected countCommand(): void {
+    this.#commands += 1
   }
 
   argument(argument: Argument): void {

@@ -105,12 +105,18 @@ export class Connection implements AsyncDisposable {
     return this.exchange(buffer.view, commands.length)
   }
 
-  /** Sends bytes that hold `count` commands. `bytes` must stay as they are until the replies are there. */
-  exchange(bytes: Buffer, count: number): Promise<RespValue[]> {
+  /** Sends bytes that hold `count` commands, at least one. They must stay as they are until the replies are there. */
+  exchange(bytes: Buffer | readonly Buffer[], count: number): Promise<RespValue[]> {
     if (this.#broken) return Promise.reject(this.#broken)
     const { promise, resolve, reject } = Promise.withResolvers<RespValue[]>()
     this.#waiting.push({ replies: [], left: count, resolve, reject })
-    this.#socket.write(bytes)
+    if (Buffer.isBuffer(bytes)) {
+      this.#socket.write(bytes)
+    } else {
+      this.#socket.cork()
+      for (const piece of bytes) this.#socket.write(piece)
+      this.#socket.uncork()
+    }
     return promise
   }
 

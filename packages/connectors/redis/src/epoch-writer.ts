@@ -8,7 +8,8 @@
  * A process that was paused for an hour between 2 and 3 writes nothing.
  */
 import { ReplatformError } from '@replatform/core/errors'
-import { type CommandBuffer, encodeCommand } from './command-buffer.ts'
+import type { BatchWriter } from './batch-writer.ts'
+import { CommandBuffer, encodeCommand } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
 import { toRedisError, withoutArguments } from './redis-error.ts'
@@ -23,7 +24,7 @@ export interface EpochWriterOptions {
   readonly epoch: number
 }
 
-export class EpochWriter implements AsyncDisposable {
+export class EpochWriter implements BatchWriter, AsyncDisposable {
   readonly #options: EpochWriterOptions
   readonly #watch: Buffer
   #armed: Promise<RespValue[]> | null = null
@@ -36,6 +37,10 @@ export class EpochWriter implements AsyncDisposable {
       encodeCommand(['WATCH', epoch]),
       encodeCommand(['GET', epoch]),
     ])
+  }
+
+  createBuffer(bytes: number): CommandBuffer {
+    return new CommandBuffer(bytes)
   }
 
   /**

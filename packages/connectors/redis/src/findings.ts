@@ -11,17 +11,6 @@ export interface Facts {
 const reassuringBacklogBytes = 64 * 1024 * 1024
 const reassuringSeconds = 600
 
-export function clusterFindings(facts: Facts): Finding[] {
-  const clustered = (['source', 'target'] as const).filter((side) => facts[side].isCluster)
-  return clustered.map((side) => ({
-    id: 'redis.clustered',
-    severity: 'blocker',
-    title: `The ${side} runs in cluster mode, for which there is no route yet.`,
-    evidence: [`${side}: cluster_enabled`],
-    remedy: 'Name a server that does not run in cluster mode.',
-  }))
-}
-
 /** Before 7.0 no server tells the moment of a deadline, which must be known to the millisecond. */
 export function oldTargetFindings({ target }: Facts): Finding[] {
   if (target.major >= 7) return []

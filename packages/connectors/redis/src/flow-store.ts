@@ -39,7 +39,7 @@ export async function raiseEpoch(target: Connection, keys: ControlKeys): Promise
 }
 
 /** Throws `redis.apply-refused` where an earlier run saw the target refuse something. */
-export function requireWhole({ broken }: Checkpoint): void {
+export function requireWhole({ broken }: Pick<Checkpoint, 'broken'>): void {
   if (broken === null) return
   throw new ReplatformError('redis.apply-refused', {
     message: `The target refused a command in an earlier run: ${broken}.`,

@@ -63,7 +63,8 @@ export async function loadAll(
     const targetRdbVersion = await readRdbVersion(probe, keys)
     const { rows, bytes, rest } = await loadSnapshot({
       link,
-      writers,
+      writers: [writers],
+      partOf: () => 0,
       targetRdbVersion,
       signal,
       progress: options.progress,
@@ -87,7 +88,7 @@ async function commitOne(writer: EpochWriter, fill: (buffer: CommandBuffer) => v
 }
 
 /** The version that the target itself writes, which is the newest that it reads. */
-async function readRdbVersion(target: Connection, keys: ControlKeys): Promise<number> {
+export async function readRdbVersion(target: Connection, keys: ControlKeys): Promise<number> {
   const dump = (await target.command('DUMP', keys.epoch)) as Buffer
   return dump.readUInt16LE(dump.length - 10)
 }

@@ -57,8 +57,8 @@ export class RedisMover implements Mover {
 
   async prepare({ load }: { readonly load: boolean }): Promise<void> {
     if (!load) return
-    this.#epoch = await this.#onBoth((source, target) =>
-      prepareLoad({ source, target, keys: this.#keys, fenceTarget: () => this.#fence(target, unhurriedMs) }),
+    this.#epoch = await this.#sides.target.use((target) =>
+      prepareLoad({ target, keys: this.#keys, fenceTarget: () => this.#fence(target, unhurriedMs) }),
     )
   }
 

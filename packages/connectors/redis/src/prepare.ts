@@ -2,19 +2,16 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
 import { type FlowState, raiseEpoch, readFlow } from './flow-store.ts'
-import { readKeyspace, readServer, requireStandalone } from './server-info.ts'
+import { readKeyspace } from './server-info.ts'
 
 export interface PrepareOptions {
-  readonly source: Connection
   readonly target: Connection
   readonly keys: ControlKeys
   readonly fenceTarget: () => Promise<void>
 }
 
 /** Takes the target for this move, fences it, and gives the epoch. Idempotent. Rejects with `target.not-empty`. */
-export async function prepareLoad({ source, target, keys, fenceTarget }: PrepareOptions): Promise<number> {
-  requireStandalone(await readServer(source), 'source')
-  requireStandalone(await readServer(target), 'target')
+export async function prepareLoad({ target, keys, fenceTarget }: PrepareOptions): Promise<number> {
   await target.command('SELECT', 0)
   await requireOurs(target, await readFlow(target, keys))
   await fenceTarget()

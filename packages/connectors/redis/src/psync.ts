@@ -10,7 +10,7 @@ import { type Argument, encodeCommand } from './command-buffer.ts'
 import { authentication, openSocket } from './connection.ts'
 import { type Place, toRedisError, withoutArguments } from './redis-error.ts'
 import { RedisReplyError } from './resp-reader.ts'
-import { type Piece, Spool } from './spool.ts'
+import { type Piece, Spool, type SpoolOptions } from './spool.ts'
 
 /** A place in the history of a source: bytes of its replication stream, within one history. */
 export interface ReplicationPoint {
@@ -23,6 +23,8 @@ export interface ReplicaLinkOptions {
   /** Null asks for everything. */
   readonly after: ReplicationPoint | null
   readonly spoolFolder?: string
+  /** Of the spool, before it goes to a file. */
+  readonly memoryBytes?: number
 }
 
 /** How the snapshot of a full resynchronisation ends: after so many bytes, or with this marker. */
@@ -52,7 +54,7 @@ export class ReplicaLink implements AsyncDisposable {
     try {
       const auth = authentication(address)
       const answer = await handshake(socket, lines, auth, options.after)
-      return new ReplicaLink({ socket, lines, place, answer, spool: new Spool(folderOf(options)) })
+      return new ReplicaLink({ socket, lines, place, answer, spool: new Spool(spoolOf(options)) })
     } catch (thrown) {
       socket.destroy()
       throw toRedisError(thrown, place)
@@ -130,8 +132,11 @@ interface Opened {
   readonly spool: Spool
 }
 
-function folderOf({ spoolFolder }: ReplicaLinkOptions): { folder?: string } {
-  return spoolFolder === undefined ? {} : { folder: spoolFolder }
+function spoolOf({ spoolFolder, memoryBytes }: ReplicaLinkOptions): SpoolOptions {
+  return {
+    ...(spoolFolder === undefined ? {} : { folder: spoolFolder }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+  }
 }
 
 async function handshake(

@@ -4,19 +4,25 @@
  * Several connections write at once, a batch each; keys know no order. What belongs to one key stays in its order.
  */
 import { ReplatformError } from '@replatform/core/errors'
-import { CommandBuffer } from './command-buffer.ts'
+import type { BatchWriter } from './batch-writer.ts'
+import type { CommandBuffer } from './command-buffer.ts'
 import { isControlKey } from './control-keys.ts'
 import { Crc64 } from './crc64.ts'
 import { lifted } from './deadline.ts'
-import type { EpochWriter } from './epoch-writer.ts'
 import { addNative } from './native-commands.ts'
 import type { ReplicaLink } from './psync.ts'
-import { type RdbEntry, type RdbEvent, type RdbPart, RdbWalker } from './rdb-walker.ts'
+import { type RdbEntry, type RdbPart, RdbWalker } from './rdb-walker.ts'
 import type { Piece } from './spool.ts'
 
 export interface RdbLoadOptions {
   readonly link: ReplicaLink
-  readonly writers: readonly EpochWriter[]
+  /** Connections that write at once, for each part of the target. */
+  readonly writers: readonly (readonly BatchWriter[])[]
+  readonly partOf: (key: Buffer) => number
+  /** Awaited for each library of functions; without it they go to the target like keys. */
+  readonly loadLibrary?: (code: Buffer) => Promise<void>
+  /** The target has but one database. */
+  readonly onlyFirstDb?: boolean
   /** Newest RDB version that the target restores. */
   readonly targetRdbVersion: number
   readonly signal: AbortSignal
@@ -48,15 +54,12 @@ export async function loadSnapshot(options: RdbLoadOptions): Promise<RdbLoaded> 
 class RdbLoad {
   readonly #options: RdbLoadOptions
   readonly #walker = new RdbWalker()
-  readonly #lanes: Lane[]
-  #lane: Lane
-  #partLane: Lane | null = null
+  readonly #parts: LaneGroup[]
   readonly #totals = { rows: 0, bytes: 0 }
 
   constructor(options: RdbLoadOptions) {
     this.#options = options
-    this.#lanes = options.writers.map((writer) => new Lane(writer))
-    this.#lane = this.#lanes[0] as Lane
+    this.#parts = options.writers.map((writers) => new LaneGroup(writers))
   }
 
   async run(): Promise<RdbLoaded> {
@@ -67,19 +70,19 @@ class RdbLoad {
       this.#walker.push(piece.data)
       for (let event = this.#walker.next(); event; event = this.#walker.next()) {
         if (event.kind === 'end') return this.#end({ data: event.rest, receivedAtMs: piece.receivedAtMs })
-        this.#add(event)
-        if (this.#lane.isFull) await this.#turn()
+        const part = event.kind === 'function' ? await this.#addLibrary(event.code) : this.#add(event)
+        if (part?.lane.isFull) await this.#turn(part)
       }
     }
   }
 
   async settle(): Promise<void> {
-    await Promise.allSettled(this.#lanes.map((lane) => lane.idle()))
+    await Promise.allSettled(this.#parts.map((part) => part.settle()))
   }
 
   async #end(rest: Piece): Promise<RdbLoaded> {
-    await this.#lane.send()
-    await Promise.all(this.#lanes.map((lane) => lane.idle()))
+    await Promise.all(this.#parts.map((part) => part.lane.send()))
+    await Promise.all(this.#parts.map((part) => part.idle()))
     return { ...this.#totals, rest: await this.#afterMarker(rest) }
   }
 
@@ -101,45 +104,48 @@ class RdbLoad {
     return { data: data.subarray(snapshot.marker.length), receivedAtMs }
   }
 
-  /** To the lane that is free first; one that holds a half-written key keeps it. */
-  async #turn(): Promise<void> {
+  async #turn(part: LaneGroup): Promise<void> {
     const { rows, bytes } = this.#totals
-    const sent = this.#lane.send()
-    if (this.#partLane) {
-      await sent
-    } else {
-      sent.catch(() => {})
-      this.#lane = await Promise.race(this.#lanes.map((lane) => lane.idle().then(() => lane)))
-    }
+    await part.turn()
     await this.#options.progress({ rows, bytes })
   }
 
-  #add(event: Exclude<RdbEvent, { kind: 'end' }>): void {
-    if (event.kind === 'function') {
-      this.#lane.buffer.add(['FUNCTION', 'LOAD', 'REPLACE', event.code])
-      return
-    }
-    if (isControlKey(event.db, event.key)) return
-    this.#lane.select(event.db)
-    if (event.kind === 'part') this.#addPart(event)
-    else if (this.#walker.version > this.#options.targetRdbVersion) this.#addNative(event)
-    else this.#lane.restore(event, this.#walker.version)
+  /** The part of the target that it went to. */
+  #add(event: RdbEntry | RdbPart): LaneGroup | null {
+    if (isControlKey(event.db, event.key)) return null
+    if (event.db !== 0 && this.#options.onlyFirstDb) throw otherDatabase(event.db)
+    const part = this.#parts[this.#options.partOf(event.key)] as LaneGroup
+    part.lane.select(event.db)
+    if (event.kind === 'part') this.#addPart(part, event)
+    else if (this.#walker.version > this.#options.targetRdbVersion) this.#addNative(part, event)
+    else part.lane.restore(event, this.#walker.version)
     if (event.kind === 'entry') this.#count(event.value.length + event.key.length, 1)
+    return part
   }
 
-  #addNative({ key, type, value, expireAtMs }: RdbEntry): void {
-    const { buffer } = this.#lane
+  async #addLibrary(code: Buffer): Promise<LaneGroup | null> {
+    const { loadLibrary } = this.#options
+    if (loadLibrary) {
+      await loadLibrary(code)
+      return null
+    }
+    const [part] = this.#parts as [LaneGroup]
+    part.lane.buffer.add(['FUNCTION', 'LOAD', 'REPLACE', code])
+    return part
+  }
+
+  #addNative({ lane: { buffer } }: LaneGroup, { key, type, value, expireAtMs }: RdbEntry): void {
     buffer.add(['DEL', key])
     addNative(buffer, key, type, value)
     if (expireAtMs !== null) buffer.add(['PEXPIREAT', key, lifted(expireAtMs)])
   }
 
-  #addPart({ key, verb, args, isFirst, isLast, expireAtMs }: RdbPart): void {
-    const { buffer } = this.#lane
+  #addPart(part: LaneGroup, { key, verb, args, isFirst, isLast, expireAtMs }: RdbPart): void {
+    const { buffer } = part.lane
     if (isFirst) buffer.add(['DEL', key])
     buffer.add([verb, key, ...args])
     if (isLast && expireAtMs !== null) buffer.add(['PEXPIREAT', key, lifted(expireAtMs)])
-    this.#partLane = isLast ? null : this.#lane
+    part.isWithinKey = !isLast
     this.#count(
       args.reduce((sum, arg) => sum + arg.length, 0),
       isLast ? 1 : 0,
@@ -152,17 +158,50 @@ class RdbLoad {
   }
 }
 
+/** The lanes to one part of the target, of which one is filled. */
+class LaneGroup {
+  readonly #lanes: readonly Lane[]
+  lane: Lane
+  /** A key is half written: what follows of it must go the same way. */
+  isWithinKey = false
+
+  constructor(writers: readonly BatchWriter[]) {
+    this.#lanes = writers.map((writer) => new Lane(writer))
+    this.lane = this.#lanes[0] as Lane
+  }
+
+  /** To the lane that is free first; one that holds a half-written key keeps it. */
+  async turn(): Promise<void> {
+    const sent = this.lane.send()
+    if (this.isWithinKey) {
+      await sent
+    } else {
+      sent.catch(() => {})
+      this.lane = await Promise.race(this.#lanes.map((lane) => lane.idle().then(() => lane)))
+    }
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.idle()))
+  }
+
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#lanes.map((lane) => lane.idle()))
+  }
+}
+
 /** One connection's batch: filled while others are on their way. */
 class Lane {
-  readonly buffer = new CommandBuffer(2 * batchBytes)
-  readonly #writer: EpochWriter
+  readonly buffer: CommandBuffer
+  readonly #writer: BatchWriter
   readonly #crc = new Crc64()
   readonly #footer = Buffer.alloc(10)
   #db: number | null = null
   #sending: Promise<void> = Promise.resolve()
 
-  constructor(writer: EpochWriter) {
+  constructor(writer: BatchWriter) {
     this.#writer = writer
+    this.buffer = writer.createBuffer(2 * batchBytes)
   }
 
   get isFull(): boolean {
@@ -216,4 +255,11 @@ class Lane {
     this.#crc.writeTo(this.#footer, 2)
     return this.#footer
   }
+}
+
+/** A cluster has no other databases than the first. */
+export function otherDatabase(db: number): ReplatformError {
+  return new ReplatformError('redis.database-in-cluster', {
+    message: `The source has keys in database ${db}, and a cluster has but database 0.`,
+  })
 }

@@ -41,9 +41,18 @@ function fromReply(error: RedisReplyError, where: string, make: Make): Replatfor
     case 'MASTERDOWN':
     case 'BUSY':
       return make('connection.refused', `${where} is not ready yet (${error.code}).`)
+    case 'CLUSTERDOWN':
+    case 'TRYAGAIN':
+      return make('connection.refused', `The cluster of ${where} is not ready yet (${error.code}).`)
+    case 'MOVED':
+    case 'ASK':
+      return make('redis.moved', `${where} no longer answers for a slot that was its own.`)
     case 'OOM':
       return make('target.full', `The memory of ${where} is full.`)
     default:
+      if (/non local key/.test(error.message)) {
+        return make('redis.slots-moved', `${where} no longer has all the slots that were its own.`)
+      }
       if (/invalid (username-)?password|AUTH.*without any password/i.test(error.message)) {
         return make('auth.failed', `Access to ${where} was refused: wrong user or password.`)
       }

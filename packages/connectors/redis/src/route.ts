@@ -1,5 +1,5 @@
 import type { Route } from '@replatform/core/connector'
-import { RedisMover } from './mover.ts'
+import { TopologyMover } from './topology-mover.ts'
 
 export const redisRoute: Route = {
   source: 'redis',
@@ -13,5 +13,5 @@ export const redisRoute: Route = {
     reverse: 'none',
     pause: 'joins',
   },
-  open: (options) => new RedisMover(options),
+  open: (options) => new TopologyMover(options),
 }

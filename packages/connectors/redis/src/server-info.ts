@@ -1,5 +1,4 @@
 /** What a server says about itself. */
-import { ReplatformError } from '@replatform/core/errors'
 import type { Connection } from './connection.ts'
 import type { RespValue } from './resp-reader.ts'
 
@@ -55,10 +54,6 @@ export async function readOffset(connection: Connection): Promise<number> {
 
 export function offsetOf(fields: ReadonlyMap<string, string>): number {
   return Number(fields.get('master_repl_offset') ?? 0)
-}
-
-export function requireStandalone({ isCluster }: ServerInfo, side: string): void {
-  if (isCluster) throw new ReplatformError('redis.clustered', { message: `The ${side} runs in cluster mode.` })
 }
 
 export function parseInfo(text: string): Map<string, string> {

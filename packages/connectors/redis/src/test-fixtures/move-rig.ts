@@ -69,6 +69,11 @@ export class Following implements AsyncDisposable {
   readonly ended: Promise<void>
   #failure: unknown = null
 
+  /** What ended it, or null. */
+  get failure(): unknown {
+    return this.#failure
+  }
+
   constructor(mover: Mover, throttle: () => Promise<void> = async () => {}) {
     this.ended = mover.follow({
       signal: this.#abort.signal,

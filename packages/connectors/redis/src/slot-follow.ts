@@ -1,0 +1,128 @@
+/** Follows every shard of the source at once, each from the place that its parts have reached. */
+import type { FollowOptions, FollowProgress } from '@replatform/core/connector'
+import { ReplatformError } from '@replatform/core/errors'
+import { position } from '@replatform/core/position'
+import type { ChangedKeys } from './changed-keys.ts'
+import { openConnection } from './connection.ts'
+import { sweepDeadlines } from './deadline-sweep.ts'
+import { Follower } from './follower.ts'
+import { type PartCheckpoint, readPartCheckpoint } from './part-store.ts'
+import { isBehind, type PartPlace, PartWriter } from './part-writer.ts'
+import { ReplicaLink, type ReplicationPoint } from './psync.ts'
+import { readClockOffset } from './server-clock.ts'
+import type { Part, SlotLayout } from './slot-layout.ts'
+import type { SlotStream } from './slot-load.ts'
+import { SlotSink } from './slot-sink.ts'
+import type { Shard } from './topology.ts'
+
+export interface SlotFollowOptions {
+  readonly layout: SlotLayout
+  /** Raised for this following. */
+  readonly epoch: number
+  readonly changed: ChangedKeys
+  /** Of the load in this process, by shard; a shard without one is asked for what comes after its checkpoint. */
+  readonly streams: readonly (SlotStream | undefined)[]
+}
+
+export class SlotFollowing implements AsyncDisposable {
+  /** By shard of the source. */
+  readonly followers: readonly Follower[]
+  readonly #resources: AsyncDisposableStack
+
+  /** Rejects with `redis.resync-required` where a shard no longer has what comes after its checkpoint. */
+  static async open(options: SlotFollowOptions): Promise<SlotFollowing> {
+    await using stack = new AsyncDisposableStack()
+    for (const stream of options.streams) if (stream) stack.use(stream.link)
+    const followers: Follower[] = []
+    for (const source of options.layout.sources.keys()) followers.push(await openShard(options, source, stack))
+    return new SlotFollowing(followers, stack.move())
+  }
+
+  private constructor(followers: readonly Follower[], resources: AsyncDisposableStack) {
+    this.followers = followers
+    this.#resources = resources
+  }
+
+  /** Ends when all have ended; the first that fails ends the others. */
+  async run({ signal, report, throttle }: FollowOptions): Promise<void> {
+    const failed = new AbortController()
+    const either = AbortSignal.any([signal, failed.signal])
+    const latest: FollowProgress[] = []
+    const runs = this.followers.map(async (follower, source) => {
+      const take = (progress: FollowProgress) => {
+        latest[source] = progress
+        if (Object.keys(latest).length === this.followers.length) report(sum(latest))
+      }
+      try {
+        await follower.run({ signal: either, report: take, throttle })
+      } catch (thrown) {
+        failed.abort(thrown)
+      }
+    })
+    await Promise.all(runs)
+    if (failed.signal.aborted) throw failed.signal.reason
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#resources.disposeAsync()
+  }
+}
+
+async function openShard(options: SlotFollowOptions, source: number, stack: AsyncDisposableStack): Promise<Follower> {
+  const { layout, epoch, changed } = options
+  const shard = layout.sources[source] as Shard
+  const parts = new Map<number, { writer: PartWriter; place: PartPlace }>()
+  const checkpoints: PartCheckpoint[] = []
+  for (const part of layout.partsOf(source)) {
+    const keys = layout.keysOf(part, source)
+    const { url } = layout.parts[part] as Part
+    const target = stack.use(await openConnection({ url, side: 'target' }))
+    const checkpoint = await readPartCheckpoint(target, keys)
+    if (!checkpoint) throw notLoaded(layout.parts[part] as Part)
+    if (checkpoint.isLowered) await sweepDeadlines({ target, keys, epoch }, 'lift')
+    parts.set(part, { writer: new PartWriter({ target, keys, epoch }), place: checkpoint.place })
+    checkpoints.push(checkpoint)
+  }
+  const from = Math.min(...checkpoints.map(({ place }) => place.offset))
+  const stream = options.streams[source]
+  const link = stream?.link ?? stack.use(await resume(shard, { replid: newestReplid(checkpoints), offset: from }))
+  const asked = stack.use(await openConnection({ url: shard.url, side: 'source' }))
+  const clockOffsetMs = await readClockOffset(asked)
+  const sink = new SlotSink({ layout, source, parts, replid: link.start.replid, changed, clockOffsetMs })
+  const share = 1 / layout.sources.length
+  return new Follower({ link, first: stream?.first ?? null, sink, source: asked, from, share })
+}
+
+/** A history may have got a new name since the part that is behind was written; the new one knows the old places. */
+function newestReplid(checkpoints: readonly PartCheckpoint[]): string {
+  return checkpoints.reduce((a, b) => (isBehind(a.place, b.place) ? b : a)).replid
+}
+
+async function resume({ url, slots }: Shard, point: ReplicationPoint): Promise<ReplicaLink> {
+  const link = await ReplicaLink.open({ url, after: point })
+  if (!link.snapshot) return link
+  await link[Symbol.asyncDispose]()
+  throw new ReplatformError('redis.resync-required', {
+    message: `The source of slots ${slots} no longer has its replication stream from offset ${point.offset + 1} on.`,
+    position: `${point.replid}:${point.offset}`,
+  })
+}
+
+function notLoaded({ slots }: Part): ReplatformError {
+  return new ReplatformError('redis.resync-required', {
+    message: `The target has no checkpoint of this move for slots ${slots}: it was never loaded whole, or slots were moved since, on the source or there.`,
+  })
+}
+
+/** Positions in the order of the shards; as late as the latest of them. */
+function sum(all: readonly FollowProgress[]): FollowProgress {
+  const total = (of: (progress: FollowProgress) => number) => all.reduce((sum, progress) => sum + of(progress), 0)
+  return {
+    position: position(all.map((progress) => progress.position).join(',')),
+    lagMs: Math.max(...all.map(({ lagMs }) => lagMs)),
+    lagBytes: total(({ lagBytes }) => lagBytes),
+    transactions: total(({ transactions }) => transactions),
+    rows: total(({ rows }) => rows),
+    bytes: total(({ bytes }) => bytes),
+  }
+}

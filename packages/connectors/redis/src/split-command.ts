@@ -1,0 +1,39 @@
+/** A command of very many arguments as several that do the same, since a script cannot pass on that many at once. */
+import { ReplatformError } from '@replatform/core/errors'
+import type { Argument } from './command-buffer.ts'
+
+/** Lua keeps 8,000 values on its stack. */
+const mostArguments = 4_000
+
+/** Words before the items, and words of an item. */
+const shapes: Readonly<Record<string, readonly [head: number, step: number]>> = {
+  ...byShape([2, 1], 'rpush lpush rpushx lpushx sadd srem hdel zrem pfadd xdel'),
+  ...byShape([2, 2], 'hset hmset'),
+  ...byShape([3, 1], 'xack'),
+}
+
+export function splitCommand(name: string, args: readonly Argument[]): readonly (readonly Argument[])[] {
+  if (args.length <= mostArguments) return [args]
+  const [head, step] = name === 'zadd' || name === 'geoadd' ? scoredShape(name, args) : (shapes[name] ?? [0, 0])
+  if (step === 0) {
+    throw new ReplatformError('redis.value-too-large', {
+      message: `The source replicated ${name.toUpperCase()} with ${args.length} arguments, which a script cannot pass on.`,
+    })
+  }
+  const pieces: Argument[][] = []
+  const most = step * Math.floor((mostArguments - head) / step)
+  for (let at = head; at < args.length; at += most) pieces.push([...args.slice(0, head), ...args.slice(at, at + most)])
+  return pieces
+}
+
+/** Options stand before the first number. */
+function scoredShape(name: string, args: readonly Argument[]): readonly [number, number] {
+  const isOption = (arg: Argument | undefined) => /^(nx|xx|gt|lt|ch|incr)$/i.test(String(arg))
+  let head = 2
+  while (isOption(args[head])) head += 1
+  return [head, name === 'zadd' ? 2 : 3]
+}
+
+function byShape(shape: readonly [number, number], names: string): Record<string, readonly [number, number]> {
+  return Object.fromEntries(names.split(' ').map((name) => [name, shape]))
+}
