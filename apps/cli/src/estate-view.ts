@@ -3,6 +3,7 @@ import { renderMove } from './move-view.ts'
 import type { Style } from './style.ts'
 import type { TableRates } from './table-rates.ts'
 import { cut } from './text-cells.ts'
+import { renderWave } from './wave-view.ts'
 
 export interface EstateViewOptions extends Style {
   /** Height of what it is drawn on; unlimited where it is not given. */
@@ -16,12 +17,12 @@ export function renderEstate(status: EstateStatus, options: EstateViewOptions): 
   const { worker, moves } = status
   const about = `worker ${worker.pid} · Replatform ${worker.version} · ${worker.control}`
   const head = `${colors.bold(status.estate)}  ${colors.dim(cut(about, Math.max(1, columns - status.estate.length - 2)))}`
-  const mostTables = rows === undefined ? 40 : tablesThatFit(rows, moves.length)
+  const mostTables = rows === undefined ? 40 : tablesThatFit(rows - 4 * status.waves.length, moves.length)
   const blocks = moves.map((move) => {
     const rates = ratesOf?.(move)
     return ['', ...renderMove(move, { colors, columns, mostTables, ...(rates ? { rates } : {}) })]
   })
-  return [head, ...blocks.flat()]
+  return [head, ...blocks.flat(), ...status.waves.flatMap((wave) => ['', ...renderWave(wave, options)])]
 }
 
 /** A move takes at most nine lines besides its tables. */

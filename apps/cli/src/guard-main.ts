@@ -3,7 +3,7 @@ import { openSharedDatabase } from '@replatform/control/control-database'
 import { serveGuard } from '@replatform/control/guard-host'
 import { PostgresqlDecisionStore } from '@replatform/control/postgresql-decision-store'
 import { ReplatformError } from '@replatform/core/errors'
-import { createRoutings, openMover } from './routes.ts'
+import { createGateways, createRoutings, openMover } from './routes.ts'
 import { resolveSecret } from './secrets.ts'
 import { openGuardLog } from './worker-log.ts'
 
@@ -11,6 +11,7 @@ await serveGuard({
   openLog: openGuardLog,
   openMover: (spec, direction, log) => openMover(spec, { direction, resolveSecret, log }),
   createRoutings: ({ store }, log) => createRoutings(store, resolveSecret, log),
+  createGateways: (wave, log) => createGateways(wave, log),
   openSharedDecisions: async (log) => {
     const url = process.env.REPLATFORM_CONTROL_URL
     if (!url) throw new ReplatformError('control.unreachable', { message: 'REPLATFORM_CONTROL_URL is not set.' })

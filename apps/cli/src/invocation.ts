@@ -64,8 +64,22 @@ export class Invocation {
     }
     if (moves.includes(name)) return name
     const meant = nearest(name, moves)
+    if (this.estate.waves?.some((wave) => wave.name === name)) {
+      const message = `"${name}" is a wave, not a store: say --wave ${name}.`
+      throw new ReplatformError('estate.unknown-move', { message })
+    }
     const hint = meant ? `Did you mean "${meant}"?` : `There are: ${moves.join(', ')}.`
     throw new ReplatformError('estate.unknown-move', { message: `The estate has no store "${name}". ${hint}` })
+  }
+
+  /** Throws `estate.unknown-wave`. */
+  waveNamed(name: string): string {
+    const waves = (this.estate.waves ?? []).map((wave) => wave.name)
+    if (waves.includes(name)) return name
+    const meant = nearest(name, waves)
+    const there = waves.length > 0 ? `There are: ${waves.join(', ')}.` : 'It declares none.'
+    const hint = meant ? `Did you mean "${meant}"?` : there
+    throw new ReplatformError('estate.unknown-wave', { message: `The estate has no wave "${name}". ${hint}` })
   }
 
   /** How to draw on one of the two streams. */

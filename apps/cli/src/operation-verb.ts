@@ -1,5 +1,14 @@
 /** A verb that asks the worker for one operation of one move and waits for its end. */
-import type { EstateStatus, Operation, OperationVerb } from '@replatform/control/api-types'
+import type { ApiClient } from '@replatform/control/api-client'
+import type {
+  EstateStatus,
+  MoveStatus,
+  Operation,
+  OperationRequest,
+  OperationVerb,
+  WaveVerb,
+} from '@replatform/control/api-types'
+import { subjectOf } from '@replatform/control/operation-subject'
 import { deserializeError } from '@replatform/core/errors'
 import { renderCompare } from './compare-view.ts'
 import type { Exit } from './exit-codes.ts'
@@ -19,8 +28,15 @@ export interface OperationCall {
   readonly options: VerbOptions
 }
 
+/** What is asked of a wave as a whole. */
+export interface WaveCall {
+  readonly verb: WaveVerb
+  readonly wave: string
+  readonly options: VerbOptions
+}
+
 /** Performs it, prints its result and answers the exit. Throws the operation's error, after its result was printed. */
-export async function runOperation(invocation: Invocation, call: OperationCall): Promise<Exit> {
+export async function runOperation(invocation: Invocation, call: OperationCall | WaveCall): Promise<Exit> {
   if (call.options.dryRun) return printDryRun(invocation, call)
   await using connection = await connect(invocation, { hostsMoves: true })
   const operation = await askAndWait(invocation, connection, call)
@@ -35,8 +51,9 @@ export async function runOperation(invocation: Invocation, call: OperationCall):
 export async function askAndWait(
   invocation: Invocation,
   { client, own }: WorkerConnection,
-  { verb, move, options }: OperationCall,
+  call: OperationCall | WaveCall,
 ): Promise<Operation> {
+  const { verb, options } = call
   const { io, actor } = invocation
   const display = openDisplay(invocation, io.err)
   const request = { actor, ...(options.reason === undefined ? {} : { reason: options.reason }) }
@@ -47,18 +64,22 @@ export async function askAndWait(
     invocation.noticeOfInterruption('The cutover is taken to its end first; Ctrl-C again leaves it to the next worker.')
   if (mustEnd) io.interrupted.addEventListener('abort', warn, { once: true })
   try {
-    return await performOperation({ client, display, interrupted }, { verb, move, request })
+    return await performOperation({ client, display, interrupted }, (api) => ask(api, call, request))
   } finally {
     display.close('clear')
     io.interrupted.removeEventListener('abort', warn)
   }
 }
 
-async function printDryRun(invocation: Invocation, { verb, move }: OperationCall): Promise<Exit> {
+function ask(client: ApiClient, call: OperationCall | WaveCall, request: OperationRequest): Promise<Operation> {
+  return 'wave' in call ? client.askWave(call.verb, call.wave, request) : client.ask(call.verb, call.move, request)
+}
+
+async function printDryRun(invocation: Invocation, call: OperationCall | WaveCall): Promise<Exit> {
   await using connection = await connect(invocation, { hostsMoves: false })
-  const operation = await connection.client.ask(verb, move, { actor: invocation.actor, dryRun: true })
+  const operation = await ask(connection.client, call, { actor: invocation.actor, dryRun: true })
   invocation.result(operation, (style) => [
-    `${verb} ${move} would take these steps; none was taken:`,
+    `${call.verb} ${subjectOf(operation)} would take these steps; none was taken:`,
     '',
     ...renderPlan(operation.steps, style),
   ])
@@ -66,8 +87,9 @@ async function printDryRun(invocation: Invocation, { verb, move }: OperationCall
 }
 
 function leaveRunning(invocation: Invocation, { own }: WorkerConnection, { verb, move }: Operation): Exit {
+  const next = move === null ? 'replatform worker' : `replatform start ${move}`
   const told = own
-    ? `Interrupted: "${verb}" stops at a durable point and goes on with the next worker (\`replatform start ${move}\`).`
+    ? `Interrupted: "${verb}" stops at a durable point and goes on with the next worker (\`${next}\`).`
     : `Interrupted: the worker goes on with "${verb}"; \`replatform status --watch\` shows it.`
   invocation.noticeOfInterruption(told)
   return 'interrupted'
@@ -88,12 +110,15 @@ interface ResultContext {
 }
 
 function resultLines(operation: Operation, { status, isOwn, style }: ResultContext): string[] {
-  const { verb, move, result, steps } = operation
-  const { state, paused, next } = moveIn(status, move)
+  const { verb, result, steps } = operation
+  const asked = subjectOf(operation)
+  const moves = movesIn(status, operation)
   const hints = [
-    ...(next ? [`next: ${nextCommands(next, move)}`] : []),
+    ...nextHints(status, operation),
     // Without a worker the way back would fall behind, and nobody would notice.
-    ...(isOwn && movesOn(state) ? ['No worker runs after this command: `replatform start` or `worker` goes on.'] : []),
+    ...(isOwn && moves.some(({ state }) => movesOn(state))
+      ? ['No worker runs after this command: `replatform start` or `worker` goes on.']
+      : []),
   ]
   switch (result?.kind) {
     case 'findings':
@@ -101,10 +126,29 @@ function resultLines(operation: Operation, { status, isOwn, style }: ResultConte
     case 'compare':
       return [...renderCompare(result.report, style), ...hints]
     case 'cutover':
-      return [`${verb} ${move}: ${summarizeCutover(result.cutover)}`, '', ...renderSteps(steps, style), '', ...hints]
+      return [`${verb} ${asked}: ${summarizeCutover(result.cutover)}`, '', ...renderSteps(steps, style), '', ...hints]
     default:
-      return [`${verb} ${move}: done; the move is ${paused ? `paused while ${state}` : state}.`, ...hints]
+      return [`${verb} ${asked}: done; ${moves.map(stateInWords).join(', ')}.`, ...hints]
   }
+}
+
+function movesIn(status: EstateStatus, { move, wave }: Operation): MoveStatus[] {
+  if (move !== null) return [moveIn(status, move)]
+  const names = status.waves.find(({ name }) => name === wave)?.moves ?? []
+  return names.map((name) => moveIn(status, name))
+}
+
+function nextHints(status: EstateStatus, { move, wave }: Operation): string[] {
+  if (move !== null) {
+    const { next } = moveIn(status, move)
+    return next ? [`next: ${nextCommands(next, move)}`] : []
+  }
+  const next = status.waves.find(({ name }) => name === wave)?.next
+  return next ? [`next: ${nextCommands(next, `--wave ${wave}`)}`] : []
+}
+
+function stateInWords({ name, state, paused }: MoveStatus): string {
+  return `${name} is ${paused ? `paused while ${state}` : state}`
 }
 
 function movesOn(state: string): boolean {

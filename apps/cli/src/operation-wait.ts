@@ -1,12 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ApiClient } from '@replatform/control/api-client'
-import type {
-  EstateStatus,
-  MoveStatus,
-  Operation,
-  OperationRequest,
-  OperationVerb,
-} from '@replatform/control/api-types'
+import type { EstateStatus, MoveStatus, Operation } from '@replatform/control/api-types'
 import { invariant } from '@replatform/core/errors'
 import type { ProgressDisplay } from './progress-display.ts'
 
@@ -20,10 +14,10 @@ export interface Waiting {
 /** Asks for an operation and shows the estate until it has ended; still `running` when the waiting was interrupted. */
 export async function performOperation(
   waiting: Waiting,
-  asked: { readonly verb: OperationVerb; readonly move: string; readonly request: OperationRequest },
+  ask: (client: ApiClient) => Promise<Operation>,
 ): Promise<Operation> {
   const { client, display, interrupted } = waiting
-  let operation = await client.ask(asked.verb, asked.move, asked.request)
+  let operation = await ask(client)
   while (operation.state === 'running' && !interrupted.aborted) {
     display.show(await client.status(), operation)
     await pause(display.intervalMs, interrupted)

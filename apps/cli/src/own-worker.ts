@@ -1,7 +1,7 @@
 import { startWorker, type Worker } from '@replatform/control/worker'
 import type { Log } from '@replatform/core/connector'
 import type { Invocation } from './invocation.ts'
-import { createRoutings, describeRoute } from './routes.ts'
+import { createGateways, createRoutings, describeRoute } from './routes.ts'
 import { version } from './version.ts'
 import type { ConnectOptions } from './worker-connection.ts'
 
@@ -15,9 +15,10 @@ export function startOwnWorker(invocation: Invocation, log: Log, { hostsMoves }:
     moverMain: new URL('./mover-main.ts', import.meta.url),
     guardMain: new URL('./guard-main.ts', import.meta.url),
     version,
-    mostMoves: hostsMoves ? undefined : 0,
+    mostWaves: hostsMoves ? undefined : 0,
     describeRoute,
     createRoutings: (store) => createRoutings(store, resolveSecret, log),
+    createGateways: (wave) => createGateways(wave, log),
     log,
   })
 }

@@ -47,7 +47,7 @@ function openLive(invocation: Invocation, terminal: Terminal): ProgressDisplay {
   }
 }
 
-/** A move that cuts over shows the steps itself. */
+/** A move that cuts over by itself shows the steps itself. */
 function showsSteps(status: EstateStatus, { move, steps }: Operation): boolean {
   const state = status.moves.find(({ name }) => name === move)?.state
   return steps.length > 1 && state !== 'cutting-over' && state !== 'rolling-back'

@@ -44,6 +44,7 @@ describe('progress without a terminal', () => {
       id: 'o-1',
       verb: 'cutover' as const,
       move: 'ledger',
+      wave: null,
       state: 'running' as const,
       startedAt: '',
       finishedAt: null,

@@ -1,5 +1,6 @@
 /** Progress where there is no terminal: a line for each change, and for mere progress at most one in two seconds. */
 import type { EstateStatus, LoadStatus, MoveStatus, Operation } from '@replatform/control/api-types'
+import { subjectOf } from '@replatform/control/operation-subject'
 import { formatBytes, formatCount, formatDuration, percent } from './quantities.ts'
 import { summarizeCutover } from './steps-view.ts'
 import { plain } from './text-cells.ts'
@@ -29,11 +30,12 @@ export class ProgressLines {
     ]
   }
 
-  #ofOperation({ id, move, verb, steps }: Operation): string[] {
+  #ofOperation(operation: Operation): string[] {
+    const { id, verb, steps } = operation
     return steps.flatMap(({ name, state, ms }) => {
       if (state !== 'done' && state !== 'failed') return []
       const time = ms === null ? '' : ` in ${formatDuration(ms)}`
-      return this.#ifNew(`${id} ${name}`, state, `${move}: ${verb}: ${name} ${state}${time}`)
+      return this.#ifNew(`${id} ${name}`, state, `${subjectOf(operation)}: ${verb}: ${name} ${state}${time}`)
     })
   }
 

@@ -8,7 +8,7 @@ import { probeRedis } from '@replatform/connector-redis/probe'
 import { redisRoute } from '@replatform/connector-redis/route'
 import type { Endpoint, Log, Mover, Route } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
-import type { EstateStore, StoreKind } from '@replatform/core/estate'
+import type { EstateStore, EstateWave, HaproxySwitch, StoreKind } from '@replatform/core/estate'
 import type { Direction, Side } from '@replatform/core/move'
 import type { Routing } from '@replatform/core/routing'
 import type { MoveSpec } from '@replatform/engine/mover-protocol'
@@ -87,15 +87,22 @@ export function createRoutings(store: EstateStore, resolveSecret: ResolveSecret,
     routings.push(createPgbouncerRouting(options))
   }
   if (haproxy) {
-    const { socket, backend, old, new: next, wait = 'wait', stateFile } = haproxy
-    const options = { socket, backend, servers: { old, new: next }, wait, stateFile, addresses: places(), log }
-    routings.push(createHaproxyRouting(options))
+    routings.push(createHaproxyRouting({ ...haproxyOptions(haproxy, log), addresses: places() }))
   }
   return routings
 }
 
 /** Of the stores that have a switchover point of ours. */
 const defaultPort: Readonly<Partial<Record<StoreKind, string>>> = { postgresql: '5432', redis: '6379' }
+
+/** The switchover points in front of a wave as a whole. */
+export function createGateways({ gateways = [] }: EstateWave, log: Log): Routing[] {
+  return gateways.map(({ haproxy }) => createHaproxyRouting(haproxyOptions(haproxy, log)))
+}
+
+function haproxyOptions({ socket, backend, old, new: next, wait = 'wait', stateFile }: HaproxySwitch, log: Log) {
+  return { socket, backend, servers: { old, new: next }, wait, stateFile, log }
+}
 
 function placeOf(store: EstateStore, side: Side, resolveSecret: ResolveSecret) {
   const { hostname, port, pathname } = parseAddress(resolveSecret(store[side].url), store[side].url)

@@ -24,6 +24,7 @@ export interface VerbOptions {
   readonly until?: 'in-sync'
   readonly watch?: boolean
   readonly limit?: number
+  readonly wave?: string
 }
 
 export function moveArgument(command: Command): void {
@@ -34,6 +35,12 @@ export function changingOptions(command: Command): void {
   moveArgument(command)
   command.option('--dry-run', 'print the very steps that would be taken, and take none')
   command.option('--reason <text>', 'why, for the audit log')
+}
+
+/** As `changingOptions`, for what a wave does as a whole. */
+export function waveOptions(command: Command): void {
+  changingOptions(command)
+  command.option('--wave <name>', 'all moves of this wave together, by one decision')
 }
 
 /** What stands below the options in the verb's help. */

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { deserializeError, ReplatformError } from '@replatform/core/errors'
 import type { ErrorBody } from './api.ts'
-import type { AuditEntry, EstateStatus, Operation, OperationRequest, OperationVerb } from './api-types.ts'
+import type { AuditEntry, EstateStatus, Operation, OperationRequest, OperationVerb, WaveVerb } from './api-types.ts'
 import type { JournalEntry } from './journal.ts'
 import { controlSocketPath } from './state-directory.ts'
 
@@ -27,6 +27,10 @@ export class ApiClient {
 
   ask(verb: OperationVerb, move: string, request: OperationRequest): Promise<Operation> {
     return this.#json('POST', `/v1/moves/${encodeURIComponent(move)}/${verb}`, request)
+  }
+
+  askWave(verb: WaveVerb, wave: string, request: OperationRequest): Promise<Operation> {
+    return this.#json('POST', `/v1/waves/${encodeURIComponent(wave)}/${verb}`, request)
   }
 
   operation(id: string): Promise<Operation> {

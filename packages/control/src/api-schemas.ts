@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import type { OperationVerb } from './api-types.ts'
+import type { OperationVerb, WaveVerb } from './api-types.ts'
 
 const verbs: readonly OperationVerb[] = [
   'assess',
@@ -13,11 +13,18 @@ const verbs: readonly OperationVerb[] = [
   'cancel',
 ]
 
+const waveVerbs: readonly WaveVerb[] = ['cutover', 'rollback', 'finalize']
+
 export const MoveParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 40 }) })
 
 export const VerbParams = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 40 }),
   verb: Type.Union(verbs.map((verb) => Type.Literal(verb))),
+})
+
+export const WaveVerbParams = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 40 }),
+  verb: Type.Union(waveVerbs.map((verb) => Type.Literal(verb))),
 })
 
 export const OperationParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 60 }) })

@@ -15,10 +15,24 @@ export interface EstateStatus {
     readonly control: 'pglite' | 'postgresql'
   }
   readonly moves: readonly MoveStatus[]
+  /** Those that the estate file declares, in its order. */
+  readonly waves: readonly WaveStatus[]
+}
+
+export interface WaveStatus {
+  readonly name: string
+  readonly phase: 'rehost' | 'replatform'
+  readonly moves: readonly string[]
+  readonly pauseBudgetMs: number
+  readonly lastCutover: CutoverStatus | null
+  /** The verb that a person would type next, with --wave; null while moves are not there yet. */
+  readonly next: string | null
 }
 
 export interface MoveStatus {
   readonly name: string
+  /** The declared wave that it belongs to. */
+  readonly wave: string | null
   /** `postgresql→postgresql`. */
   readonly route: string
   readonly state: MoveState
@@ -61,11 +75,16 @@ export type OperationVerb =
   | 'resume'
   | 'cancel'
 
+/** What can be asked of a wave as a whole. */
+export type WaveVerb = 'cutover' | 'rollback' | 'finalize'
+
 /** One thing that somebody asked for. Answers at once with an id; the caller polls until it is not `running`. */
 export interface Operation {
   readonly id: string
   readonly verb: OperationVerb
-  readonly move: string
+  /** What it was asked of: a move, or a wave as a whole. Exactly one is set. */
+  readonly move: string | null
+  readonly wave: string | null
   readonly state: 'running' | 'done' | 'failed'
   readonly startedAt: string
   readonly finishedAt: string | null

@@ -3,14 +3,15 @@ import type { Log } from '@replatform/core/connector'
 import type { ErrorCode } from '@replatform/core/error-catalogue'
 import { ReplatformError, type SerializedError, toReplatformError } from '@replatform/core/errors'
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
-import { ListQuery, MoveParams, OperationParams, RequestBody, VerbParams } from './api-schemas.ts'
-import type { AuditEntry, EstateStatus, Operation, OperationRequest, OperationVerb } from './api-types.ts'
+import { ListQuery, MoveParams, OperationParams, RequestBody, VerbParams, WaveVerbParams } from './api-schemas.ts'
+import type { AuditEntry, EstateStatus, Operation, OperationRequest, OperationVerb, WaveVerb } from './api-types.ts'
 import type { JournalEntry } from './journal.ts'
 
 /** What the API serves; each function throws a `ReplatformError` where it refuses. */
 export interface ApiBackend {
   status(): Promise<EstateStatus>
   ask(verb: OperationVerb, move: string, request: OperationRequest): Promise<Operation>
+  askWave(verb: WaveVerb, wave: string, request: OperationRequest): Promise<Operation>
   look(operation: string): Promise<Operation>
   audit(limit: number): Promise<AuditEntry[]>
   journal(move: string, limit: number): Promise<JournalEntry[]>
@@ -56,6 +57,12 @@ function addRoutes(server: FastifyInstance, backend: ApiBackend): void {
     async ({ params, body }, reply) => reply.code(202).send(await backend.ask(params.verb, params.name, body)),
   )
 
+  server.post<{ Params: { name: string; verb: WaveVerb }; Body: OperationRequest }>(
+    '/v1/waves/:name/:verb',
+    { schema: { params: WaveVerbParams, body: RequestBody } },
+    async ({ params, body }, reply) => reply.code(202).send(await backend.askWave(params.verb, params.name, body)),
+  )
+
   server.get<{ Params: { name: string }; Querystring: { limit: number } }>(
     '/v1/moves/:name/journal',
     { schema: { params: MoveParams, querystring: ListQuery } },
@@ -88,11 +95,13 @@ export interface ErrorBody {
 const statuses: Partial<Record<ErrorCode, number>> = {
   'usage': 400,
   'estate.unknown-move': 404,
+  'estate.unknown-wave': 404,
   'operation.unknown': 404,
   'operation.running': 409,
   'operation.interrupted': 409,
   'assessment.blocked': 409,
   'cutover.not-ready': 409,
+  'cutover.whole-wave': 409,
   'state.transition-refused': 409,
   'control.unreachable': 503,
 }

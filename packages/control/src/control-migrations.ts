@@ -61,6 +61,19 @@ const migrations: readonly (readonly string[])[] = [
        outcome text NOT NULL CHECK (outcome IN ('committed', 'aborted')),
        at text NOT NULL)`,
   ],
+  // Waves: an operation may be of several moves.
+  [
+    'ALTER TABLE replatform_control.operation ALTER COLUMN move DROP NOT NULL',
+    'ALTER TABLE replatform_control.operation ADD COLUMN wave text',
+    'ALTER TABLE replatform_control.cutover ADD COLUMN wave text',
+    `CREATE TABLE replatform_control.operation_claim (
+       estate text, move text,
+       operation text NOT NULL REFERENCES replatform_control.operation,
+       PRIMARY KEY (estate, move))`,
+    `INSERT INTO replatform_control.operation_claim
+       SELECT estate, move, id FROM replatform_control.operation WHERE state = 'running' AND exclusive`,
+    'DROP INDEX replatform_control.operation_one_at_a_time',
+  ],
 ]
 
 /** Brings the schema to this version. Several workers may start at once. Throws `state.newer-version`. */

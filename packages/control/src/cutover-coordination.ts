@@ -7,6 +7,7 @@ import {
   recoverCutover,
   type StepJournal,
 } from '@replatform/engine/cutover'
+import type { CutoverParticipant } from '@replatform/engine/cutover-participant'
 import type { CutoverStatus } from './api-types.ts'
 import { CutoverGuard } from './cutover-guard.ts'
 import { CutoverJournal } from './cutover-journal.ts'
@@ -14,6 +15,7 @@ import { participantOf } from './cutover-participants.ts'
 import type { CutoverRecord } from './cutover-records.ts'
 import { cutoverStatus } from './cutover-status.ts'
 import type { HostedMove } from './hosted-move.ts'
+import type { HostedWave } from './hosted-wave.ts'
 import type { Services } from './services.ts'
 
 export interface CutoverEnding {
@@ -21,31 +23,39 @@ export interface CutoverEnding {
   readonly status: CutoverStatus
 }
 
-type Procedure = (options: CutoverOptions) => Promise<CutoverOutcome>
+export type Procedure = (options: CutoverOptions) => Promise<CutoverOutcome>
 export const begin: Procedure = cutOver
 export const recover: Procedure = recoverCutover
 
 /** Takes a cutover whose record stands to its end and closes the record. Throws when a person has to look first. */
 export async function endCutover(
-  move: HostedMove,
+  wave: HostedWave,
+  moves: readonly HostedMove[],
   cutover: CutoverRecord,
   procedure: Procedure,
 ): Promise<CutoverEnding> {
-  const { services, store, supervisor } = move
+  const { services } = wave
   const ended = await alreadyEnded(services, cutover)
   if (ended) return ended
   const { id, direction, budgetMs } = cutover
   const journal = new CutoverJournal(services.journal, services.clock, cutover)
-  const routings = await services.connectors.createRoutings(store)
-  const guard = procedure === begin ? await startGuard(move, cutover) : null
+  await using routings = new AsyncDisposableStack()
+  const guard = procedure === begin ? await startGuard(wave, moves, cutover) : null
   try {
-    const participant = participantOf({ name: move.name, direction, budgetMs, supervisor, routings })
+    const participants: CutoverParticipant[] = []
+    for (const { name, store, supervisor } of moves) {
+      const own = openedIn(routings, await services.connectors.createRoutings(store))
+      participants.push(participantOf({ name, direction, budgetMs, supervisor, routings: own }))
+    }
+    const { declared } = wave.wave
+    const gateways = declared && cutover.wave ? await services.connectors.createGateways(declared) : []
     const { decisions, clock } = services
     const outcome = await procedure({
       id,
       direction,
       budgetMs,
-      participants: [participant],
+      participants,
+      gateways: openedIn(routings, gateways),
       decisions,
       journal: guarded(journal, guard),
       clock,
@@ -55,13 +65,12 @@ export async function endCutover(
       outcome: outcome.decision.outcome,
       pauseMs: outcome.pauseMs === null ? null : Math.round(outcome.pauseMs),
     }
-    await flush(move, journal)
+    await flush(services, journal)
     if (cutover.outcome === null) await services.cutovers.end(cutover, end)
     return { outcome, status: await cutoverStatus(services, { ...cutover, ...end }) }
   } finally {
     guard?.end()
-    await flush(move, journal)
-    await disposeAll(routings)
+    await flush(services, journal)
   }
 }
 
@@ -76,15 +85,19 @@ async function alreadyEnded(services: Services, { id }: CutoverRecord): Promise<
 }
 
 /** Without a guard a coordinator that dies leaves writes held until the next worker comes; that is no reason to stop. */
-async function startGuard({ services, store, name }: HostedMove, cutover: CutoverRecord): Promise<CutoverGuard | null> {
+async function startGuard(
+  { services, wave }: HostedWave,
+  hosted: readonly HostedMove[],
+  cutover: CutoverRecord,
+): Promise<CutoverGuard | null> {
   const { guard, estate, log } = services
   if (!guard) return null
   const { main, ...where } = guard
   const { id, direction, budgetMs } = cutover
-  const moves = [{ name, store, tools: estate.tools ?? {} }]
-  const order = { id, direction, budgetMs, moves, ...where }
+  const moves = hosted.map(({ name, store }) => ({ name, store, tools: estate.tools ?? {} }))
+  const order = { id, direction, budgetMs, moves, wave: cutover.wave ? wave.declared : null, ...where }
   return CutoverGuard.start(main, order, log).catch((thrown) => {
-    log.error({ move: name, err: thrown }, 'The cutover has no guard.')
+    log.error({ wave: wave.name, err: thrown }, 'The cutover has no guard.')
     return null
   })
 }
@@ -101,11 +114,17 @@ function guarded(journal: CutoverJournal, guard: CutoverGuard | null): StepJourn
   }
 }
 
-async function flush(move: HostedMove, journal: CutoverJournal): Promise<void> {
+async function flush({ log }: Services, journal: CutoverJournal): Promise<void> {
   const failure = await journal.flush()
-  if (failure) move.services.log.warn({ move: move.name, err: failure }, 'Steps of the cutover were not journalled.')
+  if (failure) log.warn({ err: failure }, 'Steps of the cutover were not journalled.')
 }
 
-async function disposeAll(routings: readonly Routing[]): Promise<void> {
-  await Promise.allSettled(routings.map(async (routing) => routing[Symbol.asyncDispose]()))
+function openedIn(stack: AsyncDisposableStack, routings: readonly Routing[]): readonly Routing[] {
+  for (const routing of routings) {
+    stack.defer(async () => {
+      // Whatever a connection says at its end, the cutover has its outcome.
+      await routing[Symbol.asyncDispose]().then(undefined, () => {})
+    })
+  }
+  return routings
 }

@@ -6,6 +6,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Log } from '@replatform/core/connector'
+import type { EstateWave } from '@replatform/core/estate'
 import type { Direction } from '@replatform/core/move'
 import type { MoveSpec } from '@replatform/engine/mover-protocol'
 
@@ -14,6 +15,8 @@ export interface GuardOrder {
   readonly direction: Direction
   readonly budgetMs: number
   readonly moves: readonly MoveSpec[]
+  /** The wave whose gateways are held; null where there are none. */
+  readonly wave: EstateWave | null
   /** Where the decision is recorded: a directory of flushed files, or null for the control database. */
   readonly decisionsPath: string | null
   /** The guard may outlive the worker, so it writes a log of its own: `guard.log` in the state directory. */

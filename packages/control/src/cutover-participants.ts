@@ -1,4 +1,3 @@
-import { defaultPauseBudgetMs, durationMs, type Estate } from '@replatform/core/estate'
 import type { Direction } from '@replatform/core/move'
 import type { Routing } from '@replatform/core/routing'
 import { calledFlow } from '@replatform/engine/called-flow'
@@ -30,10 +29,4 @@ export function participantOf({
     kill: () => supervisor.kill(),
     routings,
   }
-}
-
-/** The write pause that the wave of a move may take. */
-export function pauseBudgetMs(estate: Estate, move: string): number {
-  const wave = estate.waves?.find(({ moves }) => moves.includes(move))
-  return wave?.pauseBudget === undefined ? defaultPauseBudgetMs : durationMs(wave.pauseBudget)
 }

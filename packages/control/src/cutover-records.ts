@@ -7,6 +7,8 @@ export interface CutoverRecord {
   /** The id of the operation that asked for it, and the key of its decision. */
   readonly id: string
   readonly direction: Direction
+  /** The wave that the estate declares; null for a move by itself. */
+  readonly wave: string | null
   readonly budgetMs: number
   readonly outcome: 'committed' | 'aborted' | null
   readonly pauseMs: number | null
@@ -21,12 +23,13 @@ export interface CutoverEnd {
 interface Row {
   id: string
   direction: Direction
+  wave: string | null
   budget_ms: number
   outcome: 'committed' | 'aborted' | null
   pause_ms: number | null
 }
 
-const columns = 'c.id, c.direction, c.budget_ms, c.outcome, c.pause_ms'
+const columns = 'c.id, c.direction, c.wave, c.budget_ms, c.outcome, c.pause_ms'
 
 export class CutoverRecords {
   readonly #database: ControlDatabase
@@ -67,12 +70,12 @@ export class CutoverRecords {
     cutover: Omit<CutoverRecord, 'outcome' | 'pauseMs'>,
     setState: (move: string, state: MoveState, sql: Sql) => Promise<unknown>,
   ): Promise<void> {
-    const { id, direction, budgetMs } = cutover
+    const { id, direction, wave, budgetMs } = cutover
     await this.#database.transaction(async (sql) => {
       await sql.query(
-        `INSERT INTO replatform_control.cutover (id, estate, direction, budget_ms, started)
-         VALUES ($1, $2, $3, $4, now())`,
-        [id, this.#estate, direction, budgetMs],
+        `INSERT INTO replatform_control.cutover (id, estate, direction, wave, budget_ms, started)
+         VALUES ($1, $2, $3, $4, $5, now())`,
+        [id, this.#estate, direction, wave, budgetMs],
       )
       for (const move of cutover.moves) {
         await sql.query(
@@ -87,6 +90,24 @@ export class CutoverRecords {
   /** The one that has begun and not ended, where there is one. */
   unfinished(move: string): Promise<CutoverRecord | undefined> {
     return this.#ofMove(move, 'AND c.finished IS NULL')
+  }
+
+  async allUnfinished(): Promise<CutoverRecord[]> {
+    const rows = await this.#database.query<Row>(
+      `SELECT ${columns} FROM replatform_control.cutover c WHERE c.estate = $1 AND c.finished IS NULL ORDER BY c.started`,
+      [this.#estate],
+    )
+    return Promise.all(rows.map(async (row) => toRecord(row, await this.#movesOf(row.id))))
+  }
+
+  /** The last of a declared wave as a whole. */
+  async lastOfWave(wave: string): Promise<CutoverRecord | undefined> {
+    const [row] = await this.#database.query<Row>(
+      `SELECT ${columns} FROM replatform_control.cutover c
+       WHERE c.estate = $1 AND c.wave = $2 ORDER BY c.started DESC LIMIT 1`,
+      [this.#estate, wave],
+    )
+    return row && toRecord(row, await this.#movesOf(row.id))
   }
 
   last(move: string): Promise<CutoverRecord | undefined> {
@@ -121,6 +142,6 @@ export class CutoverRecords {
 }
 
 function toRecord(row: Row, moves: CutoverRecord['moves']): CutoverRecord {
-  const { id, direction, outcome } = row
-  return { id, direction, budgetMs: row.budget_ms, outcome, pauseMs: row.pause_ms, moves }
+  const { id, direction, wave, outcome } = row
+  return { id, direction, wave, budgetMs: row.budget_ms, outcome, pauseMs: row.pause_ms, moves }
 }

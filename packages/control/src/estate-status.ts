@@ -1,5 +1,6 @@
 import { directionOf, nextVerb } from '@replatform/core/move'
-import type { EstateStatus, MoveStatus } from './api-types.ts'
+import { type Wave, waveOf, wavesOf } from '@replatform/core/wave'
+import type { EstateStatus, MoveStatus, WaveStatus } from './api-types.ts'
 import { cutoverStatus } from './cutover-status.ts'
 import type { Hosting } from './hosting.ts'
 import type { MoveRecord } from './move-records.ts'
@@ -12,17 +13,21 @@ export async function estateStatus(
   worker: EstateStatus['worker'],
 ): Promise<EstateStatus> {
   const { estate, moves } = services
-  const records = (await moves.list()).filter(({ name }) => name in estate.stores)
+  const records = (await moves.list()).filter(({ name }) => Object.hasOwn(estate.stores, name))
   const statuses = await Promise.all(records.map((record) => moveStatus(services, hosting, record)))
-  return { estate: estate.estate, worker, moves: statuses }
+  const waves = wavesOf(estate).map((wave) => waveStatus(services, wave, records))
+  const declared = (await Promise.all(waves)).filter((wave) => wave !== null)
+  return { estate: estate.estate, worker, moves: statuses, waves: declared }
 }
 
 async function moveStatus(services: Services, hosting: Hosting, record: MoveRecord): Promise<MoveStatus> {
   const { name, route, state, paused, lastCompare } = record
   const supervisor = hosting.get(name)?.supervisor
   const cutover = await services.cutovers.last(name)
+  const wave = waveOf(services.estate, name)
   return {
     name,
+    wave: wave.declared?.name ?? null,
     route,
     state,
     direction: directionOf(state) ?? null,
@@ -33,12 +38,39 @@ async function moveStatus(services: Services, hosting: Hosting, record: MoveReco
     lastCompare,
     lastCutover: cutover ? await cutoverStatus(services, cutover) : null,
     mover: supervisor?.mover ?? null,
-    next: nextOf(record),
+    next: nextOf(record, wave),
   }
 }
 
-function nextOf({ state, paused, shouldRun }: MoveRecord): string | null {
+async function waveStatus(
+  services: Services,
+  { name, moves, budgetMs, declared }: Wave,
+  all: readonly MoveRecord[],
+): Promise<WaveStatus | null> {
+  if (!declared) return null
+  const cutover = await services.cutovers.lastOfWave(name)
+  const records = all.filter((record) => moves.includes(record.name))
+  return {
+    name,
+    phase: declared.phase,
+    moves,
+    pauseBudgetMs: budgetMs,
+    lastCutover: cutover ? await cutoverStatus(services, cutover) : null,
+    next: nextOfWave(records),
+  }
+}
+
+function nextOf({ state, paused, shouldRun }: MoveRecord, wave: Wave): string | null {
   if (paused) return 'resume'
   if (state === 'planned' && shouldRun) return null
-  return nextVerb(state) ?? null
+  const verb = nextVerb(state) ?? null
+  // Together with the others: see the wave.
+  return wave.moves.length > 1 && verb !== 'start' ? null : verb
+}
+
+function nextOfWave(records: readonly MoveRecord[]): string | null {
+  if (records.some(({ paused, shouldRun }) => paused || !shouldRun)) return null
+  const verbs = new Set(records.map(({ state }) => nextVerb(state) ?? null))
+  const [verb = null] = verbs
+  return verbs.size === 1 && verb !== 'start' ? verb : null
 }

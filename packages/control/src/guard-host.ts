@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log, Mover } from '@replatform/core/connector'
+import type { EstateWave } from '@replatform/core/estate'
 import type { Direction } from '@replatform/core/move'
 import type { Routing } from '@replatform/core/routing'
 import { type Clock, systemClock } from '@replatform/engine/clock'
@@ -18,6 +19,7 @@ export interface GuardHostOptions {
   readonly openLog: (stateDirectory: string) => Log
   readonly openMover: (spec: MoveSpec, direction: Direction, log: Log) => Mover
   readonly createRoutings: (spec: MoveSpec, log: Log) => readonly Routing[]
+  readonly createGateways: (wave: EstateWave, log: Log) => readonly Routing[]
   /** For a control database that several workers share. */
   readonly openSharedDecisions: (log: Log) => Promise<DecisionStore>
   readonly clock?: Clock
@@ -73,10 +75,11 @@ class GuardHost {
   async endCutover(why: 'gone' | 'overrun'): Promise<void> {
     const { clock = systemClock } = this.#options
     const log = this.#log
-    const { id, direction, budgetMs, moves } = this.#order
+    const { id, direction, budgetMs, moves, wave } = this.#order
     log.warn({ cutover: id, why }, 'The guard ends the cutover.')
     await using opened = new AsyncDisposableStack()
     const participants = moves.map((spec) => this.#participant(spec, opened))
+    const gateways = wave ? this.#options.createGateways(wave, log).map((gateway) => opened.use(gateway)) : []
     const journal = {
       started: ({ name }: { name: string }) => log.info({ cutover: id, step: name }, 'The guard begins a step.'),
       finished: () => {},
@@ -84,7 +87,8 @@ class GuardHost {
         log.error({ cutover: id, step: name, err: error }, 'A step of the guard failed.'),
     }
     const decisions = this.#decisions as DecisionStore
-    const { decision } = await recoverCutover({ id, direction, budgetMs, participants, decisions, journal, clock })
+    const recovery = { id, direction, budgetMs, participants, gateways, decisions, journal, clock }
+    const { decision } = await recoverCutover(recovery)
     log.warn({ cutover: id, outcome: decision.outcome }, 'The guard has ended the cutover.')
   }
 
@@ -110,7 +114,8 @@ class GuardHost {
  */
 async function waitUntilAlone({ stateDirectory, moves }: GuardOrder): Promise<AsyncDisposable> {
   await using locks = new AsyncDisposableStack()
-  for (const { name } of moves) {
+  // In one order: two guards of the same moves must not wait for each other.
+  for (const name of moves.map((move) => move.name).toSorted()) {
     for (let lock: StateLock | undefined; !lock; await sleep(20)) {
       lock = await StateLock.acquire(join(stateDirectory, `guard of ${name}`))
       if (lock) locks.use(lock)

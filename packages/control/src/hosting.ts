@@ -1,18 +1,22 @@
 import type { Log } from '@replatform/core/connector'
-import { HostedMove } from './hosted-move.ts'
-import type { Jobs } from './jobs.ts'
+import { ReplatformError } from '@replatform/core/errors'
+import { type Wave, wavesOf } from '@replatform/core/wave'
+import type { CutoverRecords } from './cutover-records.ts'
+import type { HostedMove } from './hosted-move.ts'
+import { HostedWave } from './hosted-wave.ts'
+import type { HostingOffer, Jobs } from './jobs.ts'
 import type { Services } from './services.ts'
 
 /** pg-boss ends any job after a day; a host that returns before can choose a moment outside a cutover. */
 const handOverAfterMs = 12 * 60 * 60 * 1_000
 
-/** The moves that this worker hosts. */
+/** The waves, and so the moves, that this worker hosts. */
 export class Hosting {
   readonly #services: Services
   readonly #jobs: Jobs
   readonly #log: Log
   readonly #stopping = new AbortController()
-  readonly #hosted = new Map<string, HostedMove>()
+  readonly #hosted = new Map<string, HostedWave>()
   readonly #gone = new Map<string, Promise<void>>()
 
   constructor(services: Services, jobs: Jobs) {
@@ -22,11 +26,15 @@ export class Hosting {
   }
 
   get(move: string): HostedMove | undefined {
-    return this.#hosted.get(move)
+    for (const { moves } of this.#hosted.values()) {
+      const found = moves.find(({ name }) => name === move)
+      if (found) return found
+    }
+    return undefined
   }
 
   async start(most: number): Promise<void> {
-    await this.#jobs.hostMoves(most, (move, signal) => this.#hostOnce(move, signal))
+    await this.#jobs.hostWaves(most, (offer, signal) => this.#hostOnce(offer, signal))
   }
 
   /** Returns when every move has come to a durable point and can be taken over. */
@@ -36,34 +44,84 @@ export class Hosting {
     await Promise.allSettled(this.#gone.values())
   }
 
-  /** A claim that was lost and won again may come back before the first host has let go of the move. */
-  async #hostOnce(name: string, signal: AbortSignal): Promise<void> {
-    await this.#gone.get(name)?.catch(() => {})
-    const host = this.#host(name, signal)
-    this.#gone.set(name, host)
-    await host.finally(() => this.#gone.delete(name))
+  /** A claim that was lost and won again may come back before the first host has let go of the wave. */
+  async #hostOnce(offer: HostingOffer, signal: AbortSignal): Promise<void> {
+    await this.#gone.get(offer.wave)?.catch(() => {})
+    const host = this.#host(offer, signal)
+    this.#gone.set(offer.wave, host)
+    await host.finally(() => this.#gone.delete(offer.wave))
   }
 
-  async #host(name: string, claim: AbortSignal): Promise<void> {
+  async #host(offer: HostingOffer, claim: AbortSignal): Promise<void> {
     const until = AbortSignal.any([claim, this.#stopping.signal, AbortSignal.timeout(handOverAfterMs)])
     if (until.aborted) return
-    const move = await HostedMove.load(this.#services, name)
-    this.#hosted.set(name, move)
+    let wave: HostedWave | null = null
     try {
-      await move.begin()
-      const unfinished = await this.#services.operations.running(name)
-      const ids = unfinished.map(({ id }) => id)
-      await this.#jobs.workOperations(name, ids, (operation) => move.perform(operation))
+      wave = await HostedWave.load(this.#services, this.#requireKnown(offer))
+      this.#hosted.set(offer.wave, wave)
+      await wave.begin()
+      await this.#jobs.workOperations(offer, await this.#unfinished(wave.wave), (id) =>
+        (wave as HostedWave).perform(id),
+      )
       await aborted(until)
     } catch (thrown) {
-      this.#log.error({ move: name, err: thrown }, 'The move cannot be hosted; it is tried again.')
+      this.#log.error({ wave: offer.wave, err: thrown }, 'The wave cannot be hosted; it is tried again.')
       throw thrown
     } finally {
-      await Promise.all([move.stop(), this.#jobs.stopOperations(name)])
-      await move.supervisor.close()
-      this.#hosted.delete(name)
+      await Promise.all([wave?.stop(), this.#jobs.stopOperations(offer.wave)])
+      await wave?.close()
+      this.#hosted.delete(offer.wave)
     }
   }
+
+  /** Offered by a worker whose estate file has other waves: to host it would be to run a move in two places. */
+  #requireKnown(offer: HostingOffer): Wave {
+    const wave = wavesOf(this.#services.estate).find(({ name }) => name === offer.wave)
+    if (wave && isSame(wave, offer)) return wave
+    throw wavesDiffer(offer)
+  }
+
+  async #unfinished({ name, moves, declared }: Wave): Promise<string[]> {
+    const { operations } = this.#services
+    const subjects = moves.map((move) => ({ move, wave: null as string | null }))
+    const all = await Promise.all(subjects.map((subject) => operations.running(subject)))
+    const ofWave = declared ? await operations.running({ move: null, wave: name }) : []
+    return [...all.flat(), ...ofWave].map(({ id }) => id)
+  }
+}
+
+/** Offers every wave. Throws `state.waves-differ` where somebody hosts a move by other waves than these. */
+export async function offerWaves(jobs: Jobs, waves: readonly Wave[]): Promise<void> {
+  for (const offer of await jobs.offers()) {
+    const isOther = waves.some((wave) => wave.moves.some((move) => offer.moves.includes(move)) && !isSame(wave, offer))
+    if (!isOther) continue
+    if (offer.isHosted) throw wavesDiffer(offer)
+    // Left by workers that have ended; nobody works by it any more.
+    await jobs.withdraw(offer.id)
+  }
+  for (const { name, moves } of waves) {
+    await jobs.createOperationQueue(name)
+    await jobs.offer({ wave: name, moves })
+  }
+}
+
+/** Throws `state.waves-differ` where a cutover is in the middle that no wave of this estate holds all moves of. */
+export async function requireWavesOfCutovers(cutovers: CutoverRecords, waves: readonly Wave[]): Promise<void> {
+  for (const { moves } of await cutovers.allUnfinished()) {
+    const names = moves.map(({ name }) => name)
+    if (waves.some((wave) => names.every((name) => wave.moves.includes(name)))) continue
+    const message = `A cutover of ${names.join(', ')} is in the middle; by this estate file they do not cut over together.`
+    throw new ReplatformError('state.waves-differ', { message })
+  }
+}
+
+function isSame({ name, moves }: Wave, offer: HostingOffer): boolean {
+  return name === offer.wave && moves.toSorted().join() === offer.moves.toSorted().join()
+}
+
+function wavesDiffer({ wave, moves }: HostingOffer): ReplatformError {
+  const message = `Another estate file cuts ${moves.join(', ')} over as "${wave}"; this one does not.`
+  return new ReplatformError('state.waves-differ', { message })
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

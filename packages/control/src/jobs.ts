@@ -1,12 +1,13 @@
 /**
  * Who does what, by pg-boss. There are two kinds of queues:
  *
- * `move/<estate>`: one job a move that never ends by itself; to hold it is to host the move. Its heartbeat is the lease: when
- * a worker dies, another one gets the job. A worker that lost its claim sees it by the job's signal; should it be too
- * slow to see, the epochs in the data keep it from writing.
+ * `wave/<estate>`: one job a wave that never ends by itself; to hold it is to host the moves of the wave. Its heartbeat
+ * is the lease: when a worker dies, another one gets the job. A worker that lost its claim sees it by the job's signal;
+ * should it be too slow to see, the epochs in the data keep it from writing.
  *
- * `operation/<estate>/<move>`: what people ask of a move, worked only by its host. So an operation always runs where
- * the mover is, and whoever asks needs to know neither which worker that is nor whether it just died.
+ * `operation/<estate>/<wave>`: what people ask of a wave or of one of its moves, worked only by its host. So an
+ * operation always runs where the movers are, and whoever asks needs to know neither which worker that is nor whether
+ * it just died.
  */
 import type { Log } from '@replatform/core/connector'
 import { PgBoss } from 'pg-boss'
@@ -15,6 +16,12 @@ import type { ControlDatabase } from './control-database.ts'
 /** The most that pg-boss lets a job take; a host hands over long before. */
 const longestSeconds = 24 * 60 * 60
 const heartbeatSeconds = 10
+
+/** What a host takes over: a wave, and its moves by the estate file of whoever offers it. */
+export interface HostingOffer {
+  readonly wave: string
+  readonly moves: readonly string[]
+}
 
 export class Jobs {
   readonly #boss: PgBoss
@@ -38,85 +45,94 @@ export class Jobs {
     boss.on('error', (error) => log.warn({ err: error }, 'The job queue failed and will try again.'))
     boss.on('warning', ({ message }) => log.warn({}, message))
     await boss.start()
-    // `exclusive`: at most one job a move, queued or active, so that sending it again changes nothing.
-    await boss.createQueue(`move/${estate}`, { ...unending, policy: 'exclusive', heartbeatSeconds })
+    // `exclusive`: at most one job a wave, queued or active, so that sending it again changes nothing.
+    await boss.createQueue(`wave/${estate}`, { ...unending, policy: 'exclusive', heartbeatSeconds })
     return new Jobs(boss, estate)
   }
 
   /** Takes away the claims of workers that cannot live any more. Only for the owner of an embedded database. */
   async dropOrphans(): Promise<void> {
-    const jobs = await this.#boss.findJobs(this.#moves)
-    for (const { id } of jobs) await this.#boss.deleteJob(this.#moves, id)
+    for (const { id } of await this.offers()) await this.withdraw(id)
   }
 
-  /** Offers a move to whoever hosts moves; does nothing when somebody does already. */
-  async offer(move: string): Promise<void> {
-    await this.#boss.send(this.#moves, { move }, { singletonKey: move })
+  /** The waves that are offered or hosted now, by whichever estate file. */
+  async offers(): Promise<(HostingOffer & { readonly id: string; readonly isHosted: boolean })[]> {
+    const jobs = await this.#boss.findJobs<HostingOffer>(this.#waves)
+    return jobs.map(({ id, state, data }) => ({ ...data, id, isHosted: state === 'active' }))
+  }
+
+  async withdraw(offer: string): Promise<void> {
+    await this.#boss.deleteJob(this.#waves, offer)
+  }
+
+  /** Offers a wave to whoever hosts moves; does nothing when somebody does already. */
+  async offer({ wave, moves }: HostingOffer): Promise<void> {
+    await this.#boss.send(this.#waves, { wave, moves }, { singletonKey: wave })
   }
 
   /**
-   * Hosts up to `most` moves at once; 0 leaves them to other workers. `host` returns when the signal says so; the move is then offered again, at
-   * once, rather than left to the heartbeat.
+   * Hosts up to `most` waves at once; 0 leaves them to other workers. `host` returns when the signal says so; the wave
+   * is then offered again, at once, rather than left to the heartbeat.
    */
-  async hostMoves(most: number, host: (move: string, signal: AbortSignal) => Promise<void>): Promise<void> {
+  async hostWaves(most: number, host: (offer: HostingOffer, signal: AbortSignal) => Promise<void>): Promise<void> {
     if (most === 0) return
     this.#hosts = true
-    await this.#boss.work<{ move: string }>(this.#moves, { localConcurrency: most }, async ([job]) => {
+    await this.#boss.work<HostingOffer>(this.#waves, { localConcurrency: most }, async ([job]) => {
       if (!job) return
-      await host(job.data.move, job.signal)
-      await this.#boss.deleteJob(this.#moves, { id: job.id, retryCount: job.retryCount })
-      await this.offer(job.data.move)
+      await host(job.data, job.signal)
+      await this.#boss.deleteJob(this.#waves, { id: job.id, retryCount: job.retryCount })
+      await this.offer(job.data)
     })
   }
 
-  /** Takes no further moves; those that are hosted stay until their hosts return. */
+  /** Takes no further waves; those that are hosted stay until their hosts return. */
   async stopHosting(): Promise<void> {
-    if (this.#hosts) await this.#boss.offWork(this.#moves, { wait: false })
+    if (this.#hosts) await this.#boss.offWork(this.#waves, { wait: false })
   }
 
-  async createOperationQueue(move: string): Promise<void> {
-    await this.#boss.createQueue(this.#operations(move), unending)
+  async createOperationQueue(wave: string): Promise<void> {
+    await this.#boss.createQueue(this.#operations(wave), unending)
   }
 
   /** Idempotent: the operation's id is the job's. */
-  async sendOperation(move: string, operation: string): Promise<void> {
-    await this.#boss.send(this.#operations(move), {}, { id: operation })
+  async sendOperation(wave: string, operation: string): Promise<void> {
+    await this.#boss.send(this.#operations(wave), {}, { id: operation })
   }
 
   /**
-   * Works what was asked of a move that this process hosts. What an earlier host had begun is begun again, and what
+   * Works what was asked of a wave that this process hosts. What an earlier host had begun is begun again, and what
    * was recorded but never sent is sent. When `perform` throws, the operation comes again.
    */
   async workOperations(
-    move: string,
+    { wave, moves }: HostingOffer,
     unfinished: readonly string[],
     perform: (operation: string) => Promise<void>,
   ): Promise<void> {
-    const queue = this.#operations(move)
+    const queue = this.#operations(wave)
     const orphans = (await this.#boss.findJobs(queue)).filter((job) => job.state === 'active')
     for (const { id } of orphans) await this.#boss.deleteJob(queue, id)
-    for (const id of unfinished) await this.sendOperation(move, id)
-    // Two at once, so that a pause need not wait for a long comparison.
-    await this.#boss.work(queue, { localConcurrency: 2 }, async ([job]) => {
+    for (const id of unfinished) await this.sendOperation(wave, id)
+    // Two a move at once, so that a pause need not wait for a long comparison.
+    await this.#boss.work(queue, { localConcurrency: 2 * moves.length }, async ([job]) => {
       if (job) await perform(job.id)
     })
   }
 
   /** Returns when the operations that were being performed have ended. */
-  async stopOperations(move: string): Promise<void> {
-    await this.#boss.offWork(this.#operations(move), { wait: true })
+  async stopOperations(wave: string): Promise<void> {
+    await this.#boss.offWork(this.#operations(wave), { wait: true })
   }
 
   async stop(): Promise<void> {
     await this.#boss.stop({ graceful: true, timeout: 30_000 })
   }
 
-  get #moves(): string {
-    return `move/${this.#estate}`
+  get #waves(): string {
+    return `wave/${this.#estate}`
   }
 
-  #operations(move: string): string {
-    return `operation/${this.#estate}/${move}`
+  #operations(wave: string): string {
+    return `operation/${this.#estate}/${wave}`
   }
 }
 

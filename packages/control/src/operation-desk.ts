@@ -1,14 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
-import type { AuditEntry, Operation, OperationRequest, OperationVerb } from './api-types.ts'
+import { type Wave, waveOf, wavesOf } from '@replatform/core/wave'
+import type { AuditEntry, Operation, OperationRequest, OperationVerb, WaveVerb } from './api-types.ts'
 import type { Jobs } from './jobs.ts'
 import { stepsTaken } from './journal.ts'
 import type { OperationRecord } from './operation-records.ts'
 import { isExclusive, requireAllowed } from './operation-rules.ts'
 import { planSteps } from './operation-steps.ts'
+import { type OperationSubject, subjectOf } from './operation-subject.ts'
 import { isoNow, type Services } from './services.ts'
+import { requireAlone, requireWaveAllowed, type WaveMember } from './wave-rules.ts'
 
-/** Takes what people ask of moves, whichever worker hosts them, and says how far it has come. */
+/** What somebody asks for, found to be known and allowed. */
+interface Asked extends OperationSubject {
+  readonly verb: OperationVerb
+  readonly host: Wave
+  readonly claims: readonly string[]
+}
+
+/** Takes what people ask of moves and waves, whichever worker hosts them, and says how far it has come. */
 export class OperationDesk {
   readonly #services: Services
   readonly #jobs: Jobs
@@ -19,18 +29,13 @@ export class OperationDesk {
   }
 
   /** Answers as soon as the request is recorded. A refusal throws and stands in the audit log. */
-  async ask(verb: OperationVerb, move: string, request: OperationRequest): Promise<Operation> {
-    if (request.dryRun) return this.#dryRun(verb, move, request)
-    await this.#audit(verb, move, request, 'asked', request.reason ?? '')
-    try {
-      const operation = await this.#record(verb, move, request)
-      await this.#jobs.sendOperation(move, operation.id)
-      return toOperation(operation, operation.plan)
-    } catch (thrown) {
-      const { code, message } = toReplatformError(thrown)
-      await this.#audit(verb, move, request, 'refused', `${code}: ${message}`)
-      throw thrown
-    }
+  ask(verb: OperationVerb, move: string, request: OperationRequest): Promise<Operation> {
+    return this.#take(verb, { move, wave: null }, request, () => this.#allowedOfMove(verb, move))
+  }
+
+  /** The same of a wave as a whole. */
+  askWave(verb: WaveVerb, wave: string, request: OperationRequest): Promise<Operation> {
+    return this.#take(verb, { move: null, wave }, request, () => this.#allowedOfWave(verb, wave))
   }
 
   /** Throws `operation.unknown`. */
@@ -41,61 +46,88 @@ export class OperationDesk {
     return toOperation(operation, steps)
   }
 
-  async #record(verb: OperationVerb, move: string, request: OperationRequest): Promise<OperationRecord> {
-    requireAllowed(verb, await this.#find(move))
-    return this.#add({ verb, move, request, state: 'running', exclusive: isExclusive(verb) })
+  async #take(
+    verb: OperationVerb,
+    subject: OperationSubject,
+    request: OperationRequest,
+    find: () => Promise<Asked>,
+  ): Promise<Operation> {
+    if (request.dryRun) {
+      const operation = await this.#add({ ...(await find()), claims: [] }, request, 'done')
+      return toOperation(operation, operation.plan)
+    }
+    await this.#audit(verb, subject, request, 'asked', request.reason ?? '')
+    try {
+      const asked = await find()
+      const operation = await this.#add(asked, request, 'running')
+      await this.#jobs.sendOperation(asked.host.name, operation.id)
+      return toOperation(operation, operation.plan)
+    } catch (thrown) {
+      const { code, message } = toReplatformError(thrown)
+      await this.#audit(verb, subject, request, 'refused', `${code}: ${message}`)
+      throw thrown
+    }
   }
 
-  async #dryRun(verb: OperationVerb, move: string, request: OperationRequest): Promise<Operation> {
-    requireAllowed(verb, await this.#find(move))
-    const operation = await this.#add({ verb, move, request, state: 'done', exclusive: false })
-    return toOperation(operation, operation.plan)
-  }
-
-  async #find(move: string) {
+  async #allowedOfMove(verb: OperationVerb, move: string): Promise<Asked> {
     const { estate, moves } = this.#services
-    if (move in estate.stores) return moves.get(move)
-    const known = Object.keys(estate.stores).join(', ')
-    throw new ReplatformError('estate.unknown-move', { message: `There is no move "${move}"; there are: ${known}.` })
+    if (!Object.hasOwn(estate.stores, move)) {
+      const known = Object.keys(estate.stores).join(', ')
+      throw new ReplatformError('estate.unknown-move', { message: `There is no move "${move}"; there are: ${known}.` })
+    }
+    const host = waveOf(estate, move)
+    requireAlone(verb, move, host, await this.#members(host))
+    requireAllowed(verb, await moves.get(move))
+    return { verb, move, wave: null, host, claims: isExclusive(verb) ? [move] : [] }
   }
 
-  #add(options: {
-    verb: OperationVerb
-    move: string
-    request: OperationRequest
-    state: 'running' | 'done'
-    exclusive: boolean
-  }): Promise<OperationRecord> {
-    const { verb, move, request, state, exclusive } = options
+  async #allowedOfWave(verb: WaveVerb, name: string): Promise<Asked> {
+    const waves = wavesOf(this.#services.estate)
+    const host = waves.find((wave) => wave.name === name && wave.declared)
+    if (!host) {
+      const known = waves.filter(({ declared }) => declared).map((wave) => wave.name)
+      const there = known.length > 0 ? `there are: ${known.join(', ')}` : 'the estate file declares none'
+      throw new ReplatformError('estate.unknown-wave', { message: `There is no wave "${name}"; ${there}.` })
+    }
+    requireWaveAllowed(verb, host, await this.#members(host))
+    return { verb, move: null, wave: name, host, claims: host.moves }
+  }
+
+  async #members(wave: Wave): Promise<WaveMember[]> {
+    const { moves, estate, connectors } = this.#services
+    return Promise.all(
+      wave.moves.map(async (name) => {
+        const { pause } = connectors.describeRoute(estate.stores[name] as never).declares
+        return { record: await moves.get(name), pause }
+      }),
+    )
+  }
+
+  #add(
+    { verb, move, wave, claims }: Asked,
+    request: OperationRequest,
+    state: 'running' | 'done',
+  ): Promise<OperationRecord> {
     const { operations, clock } = this.#services
     const { actor, reason = null } = request
     const plan = planSteps(verb)
-    return operations.add({
-      id: randomUUID(),
-      verb,
-      move,
-      state,
-      exclusive,
-      actor,
-      reason,
-      plan,
-      startedAt: isoNow(clock),
-    })
+    const startedAt = isoNow(clock)
+    return operations.add({ id: randomUUID(), verb, move, wave, state, claims, actor, reason, plan, startedAt })
   }
 
   async #audit(
     verb: OperationVerb,
-    move: string,
+    subject: OperationSubject,
     { actor }: OperationRequest,
     outcome: AuditEntry['outcome'],
     detail: string,
   ): Promise<void> {
     const { audit, clock } = this.#services
-    await audit.append({ at: isoNow(clock), actor, verb, move, outcome, detail })
+    await audit.append({ at: isoNow(clock), actor, verb, move: subjectOf(subject), outcome, detail })
   }
 }
 
 function toOperation(record: OperationRecord, steps: Operation['steps']): Operation {
-  const { id, verb, move, state, startedAt, finishedAt, result, error } = record
-  return { id, verb, move, state, startedAt, finishedAt, steps, result, error }
+  const { id, verb, move, wave, state, startedAt, finishedAt, result, error } = record
+  return { id, verb, move, wave, state, startedAt, finishedAt, steps, result, error }
 }

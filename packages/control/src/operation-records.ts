@@ -1,14 +1,15 @@
 import { ReplatformError, type SerializedError } from '@replatform/core/errors'
 import type { OperationResult, OperationVerb, StepStatus } from './api-types.ts'
-import type { ControlDatabase } from './control-database.ts'
+import type { ControlDatabase, Sql } from './control-database.ts'
+import type { OperationSubject } from './operation-subject.ts'
 
 /** What somebody asked for. Its steps stand in the journal; `plan` is what it set out to do. */
-export interface OperationRecord {
+export interface OperationRecord extends OperationSubject {
   readonly id: string
   readonly verb: OperationVerb
-  readonly move: string
   readonly state: 'running' | 'done' | 'failed'
   readonly actor: string
+  readonly reason: string | null
   readonly plan: readonly StepStatus[]
   readonly result: OperationResult | null
   readonly error: SerializedError | null
@@ -16,13 +17,12 @@ export interface OperationRecord {
   readonly finishedAt: string | null
 }
 
-export interface NewOperation {
+export interface NewOperation extends OperationSubject {
   readonly id: string
   readonly verb: OperationVerb
-  readonly move: string
   readonly state: 'running' | 'done'
-  /** At most one running operation of a move is exclusive. */
-  readonly exclusive: boolean
+  /** Moves that no other operation may claim while this one runs. */
+  readonly claims: readonly string[]
   readonly actor: string
   readonly reason: string | null
   readonly plan: readonly StepStatus[]
@@ -32,9 +32,11 @@ export interface NewOperation {
 interface Row {
   id: string
   verb: OperationVerb
-  move: string
+  move: string | null
+  wave: string | null
   state: OperationRecord['state']
   actor: string
+  reason: string | null
   plan: readonly StepStatus[]
   result: OperationResult | null
   error: SerializedError | null
@@ -42,7 +44,7 @@ interface Row {
   finished: Date | null
 }
 
-const columns = 'id, verb, move, state, actor, plan, result, error, started, finished'
+const columns = 'id, verb, move, wave, state, actor, reason, plan, result, error, started, finished'
 
 export class OperationRecords {
   readonly #database: ControlDatabase
@@ -53,31 +55,48 @@ export class OperationRecords {
     this.#estate = estate
   }
 
-  /** Throws `operation.running` when both this one and a running one are exclusive. */
+  /** Throws `operation.running` when another one has claimed a move. */
   async add(operation: NewOperation): Promise<OperationRecord> {
-    const { id, move, verb, exclusive, state, actor, reason, plan, startedAt } = operation
-    const [row] = await this.#database.query<Row>(
-      `INSERT INTO replatform_control.operation
-         (id, estate, move, verb, exclusive, state, actor, reason, plan, started, finished)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11)
-       ON CONFLICT (estate, move) WHERE state = 'running' AND exclusive DO NOTHING RETURNING ${columns}`,
-      [
-        id,
-        this.#estate,
-        move,
-        verb,
-        exclusive,
-        state,
-        actor,
-        reason,
-        JSON.stringify(plan),
-        startedAt,
-        state === 'done' ? startedAt : null,
-      ],
+    const { id, move, wave, verb, claims, state, actor, reason, plan, startedAt } = operation
+    return this.#database.transaction(async (sql) => {
+      const [row] = await sql.query<Row>(
+        `INSERT INTO replatform_control.operation
+           (id, estate, move, wave, verb, exclusive, state, actor, reason, plan, started, finished)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12) RETURNING ${columns}`,
+        [
+          id,
+          this.#estate,
+          move,
+          wave,
+          verb,
+          claims.length > 0,
+          state,
+          actor,
+          reason,
+          JSON.stringify(plan),
+          startedAt,
+          state === 'done' ? startedAt : null,
+        ],
+      )
+      // In one order, so that two that claim the same moves do not wait for each other.
+      for (const claimed of claims.toSorted()) await this.#claim(claimed, id, sql)
+      return toRecord(row as Row)
+    })
+  }
+
+  async #claim(move: string, operation: string, sql: Sql): Promise<void> {
+    const claimed = await sql.query(
+      `INSERT INTO replatform_control.operation_claim (estate, move, operation) VALUES ($1, $2, $3)
+       ON CONFLICT DO NOTHING RETURNING move`,
+      [this.#estate, move, operation],
     )
-    if (row) return toRecord(row)
-    const running = (await this.running(move)).map((other) => other.verb).join(', ')
-    throw new ReplatformError('operation.running', { message: `${move}: ${running || 'an operation'} still runs.` })
+    if (claimed.length > 0) return
+    const [other] = await sql.query<{ verb: string }>(
+      `SELECT o.verb FROM replatform_control.operation_claim c JOIN replatform_control.operation o ON o.id = c.operation
+       WHERE c.estate = $1 AND c.move = $2`,
+      [this.#estate, move],
+    )
+    throw new ReplatformError('operation.running', { message: `${move}: ${other?.verb ?? 'an operation'} still runs.` })
   }
 
   /** Throws `operation.unknown`. */
@@ -90,23 +109,27 @@ export class OperationRecords {
     throw new ReplatformError('operation.unknown', { message: `There is no operation ${id}.` })
   }
 
-  async running(move: string): Promise<OperationRecord[]> {
+  async running({ move, wave }: OperationSubject): Promise<OperationRecord[]> {
     const rows = await this.#database.query<Row>(
       `SELECT ${columns} FROM replatform_control.operation
-       WHERE estate = $1 AND move = $2 AND state = 'running' ORDER BY started`,
-      [this.#estate, move],
+       WHERE estate = $1 AND move IS NOT DISTINCT FROM $2 AND wave IS NOT DISTINCT FROM $3 AND state = 'running'
+       ORDER BY started`,
+      [this.#estate, move, wave],
     )
     return rows.map(toRecord)
   }
 
   /** Ends it; the first end stands. Returns whether this was the first. */
   async finish(id: string, end: { result: OperationResult | null; error: SerializedError | null; at: string }) {
-    const rows = await this.#database.query(
-      `UPDATE replatform_control.operation SET state = $2, result = $3::jsonb, error = $4::jsonb, finished = $5
-       WHERE id = $1 AND state = 'running' RETURNING id`,
-      [id, end.error === null ? 'done' : 'failed', json(end.result), json(end.error), end.at],
-    )
-    return rows.length > 0
+    return this.#database.transaction(async (sql) => {
+      const rows = await sql.query(
+        `UPDATE replatform_control.operation SET state = $2, result = $3::jsonb, error = $4::jsonb, finished = $5
+         WHERE id = $1 AND state = 'running' RETURNING id`,
+        [id, end.error === null ? 'done' : 'failed', json(end.result), json(end.error), end.at],
+      )
+      await sql.query('DELETE FROM replatform_control.operation_claim WHERE operation = $1', [id])
+      return rows.length > 0
+    })
   }
 }
 
@@ -115,14 +138,16 @@ function json(value: unknown): string | null {
 }
 
 function toRecord(row: Row): OperationRecord {
-  const { id, verb, move, state, actor, plan, result, error } = row
+  const { id, verb, move, wave, state, actor, reason, plan, result, error } = row
   const startedAt = row.started.toISOString()
   return {
     id,
     verb,
     move,
+    wave,
     state,
     actor,
+    reason,
     plan,
     result,
     error,

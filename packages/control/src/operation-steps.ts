@@ -60,16 +60,19 @@ export class StepRunner {
   readonly #journal: Journal
   readonly #clock: Clock
   readonly #operation: OperationRecord
+  readonly #move: string
 
-  constructor(journal: Journal, clock: Clock, operation: OperationRecord) {
+  constructor(journal: Journal, clock: Clock, operation: OperationRecord, move: string) {
     this.#journal = journal
     this.#clock = clock
     this.#operation = operation
+    this.#move = move
   }
 
   /** `name` must stand in the plan of the operation. */
   async do<T>(name: string, act: () => Promise<T>): Promise<T> {
-    const { id, move, plan } = this.#operation
+    const { id, plan } = this.#operation
+    const move = this.#move
     const description = plan.find((step) => step.name === name)?.description ?? name
     const entry = await this.#journal.started({ move, operation: id, name, description }, isoNow(this.#clock))
     const startedAt = this.#clock.now()

@@ -1,5 +1,5 @@
 import type { Log, RouteDeclaration } from '@replatform/core/connector'
-import type { Estate, EstateStore } from '@replatform/core/estate'
+import type { Estate, EstateStore, EstateWave } from '@replatform/core/estate'
 import type { Routing } from '@replatform/core/routing'
 import type { Clock } from '@replatform/engine/clock'
 import type { DecisionStore } from '@replatform/engine/decision-store'
@@ -24,6 +24,8 @@ export interface Connectors {
   describeRoute(store: EstateStore): RouteDescription
   /** The switchover points of a store; secrets are resolved by whoever is called. */
   createRoutings(store: EstateStore): readonly Routing[] | Promise<readonly Routing[]>
+  /** The switchover points in front of a wave as a whole. */
+  createGateways(wave: EstateWave): readonly Routing[] | Promise<readonly Routing[]>
 }
 
 /** What the parts of a worker share. */

@@ -98,7 +98,7 @@ test('two workers: either takes requests, and when the host of the moves is kill
 test('a worker that hosts nothing still answers, takes requests and stops', async () => {
   const controlUrl = await freshDatabase('guest')
   await using rig = await ControlRig.create()
-  const worker = await startFileWorker({ ...rig.options(), controlUrl, mostMoves: 0 })
+  const worker = await startFileWorker({ ...rig.options(), controlUrl, mostWaves: 0 })
   const { id } = await rig.client.ask('start', 'ledger', { actor: 'test@rig' })
   expect(await rig.client.operation(id)).toMatchObject({
     state: 'running',

@@ -3,30 +3,40 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import { type Direction, directionOf, type MoveState } from '@replatform/core/move'
 import type { OperationVerb } from './api-types.ts'
-import { begin, endCutover } from './cutover-coordination.ts'
-import { pauseBudgetMs } from './cutover-participants.ts'
-import type { HostedMove, Performed } from './hosted-move.ts'
+import { cutOver } from './cutover-beginning.ts'
+import type { HostedMove } from './hosted-move.ts'
+import type { HostedWave } from './hosted-wave.ts'
+import type { Performed } from './operation-performing.ts'
 import type { OperationRecord } from './operation-records.ts'
-import type { StepRunner } from './operation-steps.ts'
+import { StepRunner } from './operation-steps.ts'
 import { isoNow } from './services.ts'
 
 /** Performs one verb; the state of the move was found to allow it. Idempotent: a crash may make it come again. */
-type Handler = (move: HostedMove, operation: OperationRecord, steps: StepRunner) => Promise<Performed>
+type Handler = (move: HostedMove, operation: OperationRecord, context: Context) => Promise<Performed>
+
+interface Context {
+  readonly steps: StepRunner
+  readonly wave: HostedWave
+}
 
 const nothing: Performed = { result: { kind: 'none' } }
 
-export function handlerOf(verb: OperationVerb): Handler {
-  return handlers[verb]
+export function performVerb(move: HostedMove, operation: OperationRecord, wave: HostedWave): Promise<Performed> {
+  const { journal, clock } = move.services
+  return handlers[operation.verb](move, operation, {
+    steps: new StepRunner(journal, clock, operation, move.name),
+    wave,
+  })
 }
 
 const handlers: Record<OperationVerb, Handler> = {
-  assess: async (move, _operation, steps) => ({ result: { kind: 'findings', findings: await assess(move, steps) } }),
+  assess: async (move, _, { steps }) => ({ result: { kind: 'findings', findings: await assess(move, steps) } }),
   start,
   compare,
-  cutover: (move, operation) => cutOver(move, operation, 'forward'),
-  rollback: (move, operation) => cutOver(move, operation, 'reverse'),
-  finalize: (move, _operation, steps) => giveUp(move, steps, ['forward', 'reverse'], 'finalized'),
-  cancel: (move, _operation, steps) => giveUp(move, steps, wasStarted(move) ? ['reverse', 'forward'] : [], 'cancelled'),
+  cutover: (move, operation, { wave }) => cutOver({ wave, moves: [move], operation, direction: 'forward' }),
+  rollback: (move, operation, { wave }) => cutOver({ wave, moves: [move], operation, direction: 'reverse' }),
+  finalize: (move, _, { steps }) => giveUp(move, steps, ['forward', 'reverse'], 'finalized'),
+  cancel: (move, _, { steps }) => giveUp(move, steps, wasStarted(move) ? ['reverse', 'forward'] : [], 'cancelled'),
   pause,
   resume,
 }
@@ -46,7 +56,7 @@ async function assess(move: HostedMove, steps: StepRunner): Promise<Finding[]> {
   return [...stores, ...routings]
 }
 
-async function start(move: HostedMove, _operation: OperationRecord, steps: StepRunner): Promise<Performed> {
+async function start(move: HostedMove, _operation: OperationRecord, { steps }: Context): Promise<Performed> {
   const { moves } = move.services
   const findings = await assess(move, steps)
   const result = { kind: 'findings', findings } as const
@@ -63,7 +73,7 @@ async function start(move: HostedMove, _operation: OperationRecord, steps: StepR
   return { result }
 }
 
-async function compare(move: HostedMove, _operation: OperationRecord, steps: StepRunner): Promise<Performed> {
+async function compare(move: HostedMove, _operation: OperationRecord, { steps }: Context): Promise<Performed> {
   const { moves, clock } = move.services
   const direction = directionOf(move.record.state) ?? 'forward'
   const report: CompareReport = await steps.do('compare', () =>
@@ -74,25 +84,8 @@ async function compare(move: HostedMove, _operation: OperationRecord, steps: Ste
   return { result: { kind: 'compare', report } }
 }
 
-async function cutOver(move: HostedMove, operation: OperationRecord, direction: Direction): Promise<Performed> {
-  const { name, services } = move
-  const cutover = {
-    id: operation.id,
-    direction,
-    budgetMs: pauseBudgetMs(services.estate, name),
-    moves: [{ name, stateBefore: move.record.state }],
-    outcome: null,
-    pauseMs: null,
-  }
-  // In this order: an intent that never began is aborted without harm, a cutover that nobody remembers is not.
-  await services.intents.announce(cutover)
-  await services.cutovers.begin(cutover)
-  await move.reload()
-  return move.coordinate(cutover, endCutover(move, cutover, begin))
-}
-
 /** Takes away what the move put on both sides, in an order that leaves the flow in use for last or first. */
-async function giveUp(
+export async function giveUp(
   move: HostedMove,
   steps: StepRunner,
   order: readonly Direction[],
@@ -100,7 +93,7 @@ async function giveUp(
 ): Promise<Performed> {
   const { moves } = move.services
   // Should this fail or be killed half-way, the move must not be found running on what is left.
-  await move.pause(`It is being ${end}.`, null)
+  await move.recordPause(`It is being ${end}.`, null)
   await steps.do('stop-flow', () => move.supervisor.stop())
   for (const direction of order) {
     await steps.do(`clean-up-${direction}`, () => move.supervisor.call('cleanUp', { direction, scope: 'everything' }))
@@ -119,17 +112,21 @@ function wasStarted({ record }: HostedMove): boolean {
   return record.state !== 'planned' || record.shouldRun || record.paused !== null
 }
 
-async function pause(move: HostedMove, operation: OperationRecord, steps: StepRunner): Promise<Performed> {
-  await move.pause(`${operation.actor} paused it.`, null)
+async function pause(move: HostedMove, operation: OperationRecord, { steps }: Context): Promise<Performed> {
+  await move.recordPause(`${operation.actor} paused it.`, null)
   await steps.do('stop-flow', () => move.supervisor.close())
   return nothing
 }
 
-async function resume(move: HostedMove, _operation: OperationRecord, steps: StepRunner): Promise<Performed> {
+/** A cutover that was left open is ended for all its moves at once: there is one decision. */
+async function resume(move: HostedMove, _operation: OperationRecord, { steps, wave }: Context): Promise<Performed> {
   const { moves, cutovers } = move.services
-  await move.update(moves.run(move.name))
   const cutover = await cutovers.unfinished(move.name)
-  if (cutover) return steps.do('end-cutover', () => move.recover(cutover))
-  await steps.do('begin', async () => move.startIfWanted())
-  return nothing
+  if (!cutover) {
+    await move.update(moves.run(move.name))
+    await steps.do('begin', async () => move.startIfWanted())
+    return nothing
+  }
+  for (const { name } of cutover.moves) await wave.move(name).update(moves.run(name))
+  return steps.do('end-cutover', () => wave.recover(cutover))
 }

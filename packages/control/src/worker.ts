@@ -1,5 +1,6 @@
 import type { Log } from '@replatform/core/connector'
 import type { Estate } from '@replatform/core/estate'
+import { wavesOf } from '@replatform/core/wave'
 import { type Clock, systemClock } from '@replatform/engine/clock'
 import type { DecisionStore } from '@replatform/engine/decision-store'
 import { serveApi } from './api.ts'
@@ -10,7 +11,7 @@ import { FileCutoverIntents, noIntents } from './cutover-intents.ts'
 import { CutoverRecords } from './cutover-records.ts'
 import { estateStatus } from './estate-status.ts'
 import { FileDecisionStore } from './file-decision-store.ts'
-import { Hosting } from './hosting.ts'
+import { Hosting, offerWaves, requireWavesOfCutovers } from './hosting.ts'
 import { Jobs } from './jobs.ts'
 import { Journal } from './journal.ts'
 import { Metrics } from './metrics.ts'
@@ -34,8 +35,8 @@ export interface WorkerOptions extends Connectors {
   readonly guardMain?: URL | undefined
   /** Shown in the status. */
   readonly version: string
-  /** How many moves this worker hosts at once; all of the estate where it is not given, and none for 0. */
-  readonly mostMoves?: number | undefined
+  /** How many waves this worker hosts at once; all of the estate where it is not given, and none for 0. */
+  readonly mostWaves?: number | undefined
   readonly log: Log
   readonly clock?: Clock
 }
@@ -79,6 +80,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const backend = {
     status: () => worker.status(),
     ask: desk.ask.bind(desk),
+    askWave: desk.askWave.bind(desk),
     look: desk.look.bind(desk),
     audit: (limit: number) => services.audit.list(limit),
     journal: (move: string, limit: number) => services.journal.ofMove(move, limit),
@@ -171,20 +173,18 @@ function createServices(
 }
 
 async function startHosting(
-  { estate, mostMoves }: WorkerOptions,
+  { estate, mostWaves }: WorkerOptions,
   services: Services,
   jobs: Jobs,
   database: ControlDatabase,
 ): Promise<Hosting> {
-  const names = Object.keys(estate.stores)
+  const waves = wavesOf(estate)
+  await requireWavesOfCutovers(services.cutovers, waves)
   // Nobody but us can hold a claim in our own database: the state directory is locked.
   if (database.kind === 'pglite') await jobs.dropOrphans()
-  for (const name of names) {
-    await jobs.createOperationQueue(name)
-    await jobs.offer(name)
-  }
+  await offerWaves(jobs, waves)
   const hosting = new Hosting(services, jobs)
-  const most = mostMoves ?? names.length
+  const most = mostWaves ?? waves.length
   if (most > 0) await hosting.start(most)
   return hosting
 }

@@ -43,6 +43,12 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'Use one of the names that the message lists.',
   },
+  'estate.unknown-wave': {
+    retry: 'operator',
+    meaning: 'No wave of that name stands in the estate file.',
+    untouched: nothingTouched,
+    next: 'Use one of the names that the message lists.',
+  },
   'estate.no-route': {
     retry: 'operator',
     meaning: 'No route leads from that kind of source to that kind of target.',
@@ -352,6 +358,12 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'See `replatform status`: it names the state and the verb that comes next.',
   },
+  'cutover.whole-wave': {
+    retry: 'operator',
+    meaning: 'The move cuts over, comes back and is finalized together with the others of its wave only.',
+    untouched: nothingTouched,
+    next: 'Ask for the whole wave with --wave, or take the move out of the wave in the estate file first.',
+  },
   'routing.failed': {
     retry: 'operator',
     meaning: 'The switchover point (PgBouncer …) did not do what it was told.',
@@ -369,6 +381,12 @@ export const catalogue = {
     meaning: 'Another worker owns this state directory.',
     untouched: 'The other worker goes on undisturbed.',
     next: 'Use the running worker (commands attach to it by themselves), or stop it first.',
+  },
+  'state.waves-differ': {
+    retry: 'operator',
+    meaning: 'The waves of this estate file are not those that moves are in work by.',
+    untouched: 'The moves go on as they were.',
+    next: 'Give all workers the same estate file; change the waves of a move only between its cutovers.',
   },
   'state.unusable': {
     retry: 'operator',

@@ -115,7 +115,12 @@ function propertyOf(schema: Schema | undefined, key: string): Schema | undefined
 
 /** What the schema cannot say: waves and stores must fit each other. */
 function contradictions(estate: Estate): Complaint[] {
-  return [...sameBothSides(estate), ...wavesWithoutStores(estate), ...twice(estate.waves ?? [])]
+  return [
+    ...sameBothSides(estate),
+    ...wavesWithoutStores(estate),
+    ...twice(estate.waves ?? []),
+    ...namesOfOthers(estate),
+  ]
 }
 
 function sameBothSides(estate: Estate): Complaint[] {
@@ -159,6 +164,16 @@ function twice(waves: readonly EstateWave[]): Complaint[] {
     }
   }
   return complaints
+}
+
+/** A move that no wave names is a wave of its own, by its own name. */
+function namesOfOthers({ stores, waves = [] }: Estate): Complaint[] {
+  const inWaves = new Set(waves.flatMap(({ moves }) => moves))
+  return waves.flatMap(({ name }, waveIndex): Complaint[] => {
+    if (!Object.hasOwn(stores, name) || inWaves.has(name)) return []
+    const message = `the store "${name}", which is in no wave, has this name; name the wave otherwise`
+    return [{ path: ['waves', waveIndex, 'name'], at: 'value', message }]
+  })
 }
 
 function pathOf(pointer: string): Path {

@@ -86,6 +86,12 @@ const Wave = Type.Object(
     phase: Type.Enum(['rehost', 'replatform']),
     moves: Type.Array(Name, { minItems: 1, uniqueItems: true }),
     pauseBudget: Type.Optional(Duration),
+    gateways: Type.Optional(
+      Type.Array(Type.Object({ haproxy: HaproxySwitch }, closed), {
+        minItems: 1,
+        description: 'Switchover points in front of the wave as a whole: held before those of its stores.',
+      }),
+    ),
   },
   closed,
 )
@@ -110,9 +116,6 @@ export const Estate = Type.Object(
 export type Estate = Static<typeof Estate>
 export type EstateStore = Static<typeof Store>
 export type EstateWave = Static<typeof Wave>
-
-/** The write pause that a wave may take when it names none. */
-export const defaultPauseBudgetMs = 2_000
 
 /** `500ms`, `2s`, `1m` in milliseconds. The schema has checked the form. */
 export function durationMs(text: string): number {

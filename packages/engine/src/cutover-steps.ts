@@ -47,7 +47,11 @@ export function stepsOf(direction: Direction): CutoverStep[] {
   return [
     step('prepare-return', 'before', `Open the change stream of the way back on the ${to} side, ahead of the pause.`),
     step('compare-live', 'before', 'Compare what changed since the last comparison, while writes go on.'),
-    step('hold', 'pause', 'Hold new writes at the switchover point and wait until none is in flight.'),
+    step(
+      'hold',
+      'pause',
+      'Hold new writes, at gateways first, then at each switchover point, until none is in flight.',
+    ),
     step('fence', 'pause', `Fence the ${from} side: nobody but the mover can write there.`),
     step('barrier', 'pause', `Mark the end of the ${from} side's history.`),
     step('drain', 'pause', `Apply everything up to the mark on the ${to} side.`),
@@ -59,7 +63,7 @@ export function stepsOf(direction: Direction): CutoverStep[] {
     step('decide', 'decide', 'Decide: from here on only forward.'),
     step('record-decision', 'after', `Copy the decision into the ${to} side.`),
     step('unfence', 'after', `Open the ${to} side for writes.`),
-    step('point', 'after', `Point the switchover point to the ${to} side.`),
+    step('point', 'after', `Point every switchover point to the ${to} side.`),
     step('release', 'after', 'Let the held writes through.'),
     step('end-flow', 'after', `Give up the change stream of the ${from} side; replication runs the other way.`),
     step('abort', 'abort', 'Record that the cutover was aborted.'),

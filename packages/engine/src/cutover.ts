@@ -12,6 +12,7 @@
 import type { Barrier, Decision } from '@replatform/core/connector'
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { Direction } from '@replatform/core/move'
+import type { Routing } from '@replatform/core/routing'
 import type { Clock } from './clock.ts'
 import type { CutoverParticipant } from './cutover-participant.ts'
 import { type CutoverStep, type StepName, stepsOf } from './cutover-steps.ts'
@@ -31,6 +32,8 @@ export interface CutoverOptions {
   /** From the first hold to the decision. */
   readonly budgetMs: number
   readonly participants: readonly CutoverParticipant[]
+  /** Switchover points in front of the whole wave: held before, and released after, those of its stores. */
+  readonly gateways?: readonly Routing[]
   readonly decisions: DecisionStore
   readonly journal: StepJournal
   readonly clock: Clock
@@ -97,7 +100,7 @@ class CutoverRun {
   async pause(): Promise<void> {
     const { clock, budgetMs } = this.#options
     this.#heldAt = clock.now()
-    await this.#eachDo('hold', (p) => eachRouting(p, (r) => r.hold({ withinMs: budgetMs / 2 })))
+    await this.#do('hold', () => this.#hold(budgetMs / 2))
     await this.#eachDo('fence', (p) => p.flow.fence('source', this.#remainingMs()))
     await this.#eachDo('barrier', async (p) => void this.#barriers.set(p.name, await p.flow.barrier()))
     await this.#eachDo('drain', (p) => this.#drain(p))
@@ -124,8 +127,8 @@ class CutoverRun {
     await this.#eachDo('record-decision', (p) => p.flow.recordDecision(decision))
     await this.#eachDo('unfence', (p) => p.flow.unfence('target'))
     const place = this.#options.direction === 'forward' ? 'new' : 'old'
-    await this.#eachDo('point', (p) => eachRouting(p, (r) => r.point(place)))
-    await this.#eachDo('release', (p) => eachRouting(p, (r) => r.release()))
+    await this.#do('point', () => this.#fromTheInside((routing) => routing.point(place)))
+    await this.#do('release', () => this.#fromTheInside((routing) => routing.release()))
     this.#releasedAt = this.#options.clock.now()
     await this.#eachDo('end-flow', (p) => p.flow.cleanUp('stream'))
     return { decision, pauseMs: this.#pauseMs(), error: null }
@@ -137,7 +140,7 @@ class CutoverRun {
     if (decision.outcome === 'committed') return this.goForward(decision)
     await this.#requireOurs()
     await this.#eachDo('unfence-source', (p) => p.flow.unfence('source'))
-    await this.#eachDo('let-through', (p) => eachRouting(p, (r) => r.release()))
+    await this.#do('let-through', () => this.#fromTheInside((routing) => routing.release()))
     this.#releasedAt = this.#options.clock.now()
     // The way back is opened on the target, which may be what failed; the next cutover takes over what stayed of it.
     await this.#eachDo('end-return', (p) => p.back.cleanUp('stream')).catch(() => {})
@@ -148,6 +151,25 @@ class CutoverRun {
     const { id, isOurs } = this.#options
     if (!isOurs || (await isOurs())) return
     throw new ReplatformError('epoch.superseded', { message: `Another coordinator has ended the cutover ${id}.` })
+  }
+
+  /** Gateways first: what they hold never reaches a store, and so need not be waited for there. */
+  async #hold(withinMs: number): Promise<void> {
+    const hold = (routing: Routing) => routing.hold({ withinMs: Math.min(withinMs, this.#remainingMs().withinMs) })
+    await allOf(this.#options.gateways ?? [], hold)
+    await this.#eachRouting(hold)
+  }
+
+  /** Stores first: what a gateway lets through must find every store of the wave ready. */
+  async #fromTheInside(act: (routing: Routing) => Promise<void>): Promise<void> {
+    await this.#eachRouting(act)
+    await allOf(this.#options.gateways ?? [], act)
+  }
+
+  #eachRouting(act: (routing: Routing) => Promise<void>): Promise<void> {
+    return allOf(this.#options.participants, async ({ routings }) => {
+      for (const routing of routings) await act(routing)
+    })
   }
 
   async #drain(participant: CutoverParticipant): Promise<void> {
@@ -161,12 +183,7 @@ class CutoverRun {
   }
 
   async #eachDo(name: StepName, act: (participant: CutoverParticipant) => Promise<unknown>): Promise<void> {
-    const all = async () => {
-      const results = await Promise.allSettled(this.#options.participants.map(act))
-      const failed = results.find((result) => result.status === 'rejected')
-      if (failed) throw failed.reason
-    }
-    await this.#do(name, all)
+    await this.#do(name, () => allOf(this.#options.participants, act))
   }
 
   async #do<T>(name: StepName, act: () => Promise<T>): Promise<T> {
@@ -194,12 +211,16 @@ class CutoverRun {
   /** A step that does not answer in time may still be at work: its mover is ended before anything else is asked of it. */
   async #within<T>(step: CutoverStep, act: () => Promise<T>): Promise<T> {
     const timer = this.#options.clock.timer(this.#remainingMs().withinMs)
+    let isOver = false
     const overrun = timer.elapsed.then(async () => {
+      isOver = true
       await Promise.allSettled(this.#options.participants.map((participant) => participant.kill()))
       throw overBudget(this.#options.budgetMs, `"${step.name}" was done`)
     })
     try {
-      return await Promise.race([act(), overrun])
+      // A mover that we end ends its step too; what is told is why.
+      const done = act().catch((thrown) => (isOver ? overrun : Promise.reject(thrown)))
+      return await Promise.race([done, overrun])
     } finally {
       timer.cancel()
     }
@@ -255,9 +276,9 @@ async function requireEqual(participant: CutoverParticipant, at: 'live' | 'fence
   })
 }
 
-async function eachRouting(
-  participant: CutoverParticipant,
-  act: (routing: CutoverParticipant['routings'][number]) => Promise<void>,
-): Promise<void> {
-  for (const routing of participant.routings) await act(routing)
+/** Side by side, and to the end of all of them: whatever follows must not meet one that is still at work. */
+async function allOf<T>(items: readonly T[], act: (item: T) => Promise<unknown>): Promise<void> {
+  const results = await Promise.allSettled(items.map(act))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
 }

@@ -6,6 +6,7 @@ import type { GroupProgress } from '@replatform/engine/mover-protocol'
 
 export const planned: MoveStatus = {
   name: 'ledger',
+  wave: null,
   route: 'postgresql→postgresql',
   state: 'planned',
   direction: 'forward',
@@ -115,7 +116,7 @@ export const paused: MoveStatus = {
 
 export function estateOf(...moves: readonly MoveStatus[]): EstateStatus {
   const worker = { pid: 4711, version: '0.1.0', startedAt: '2026-01-02T03:04:05.000Z', control: 'pglite' } as const
-  return { estate: 'wallet', worker, moves }
+  return { estate: 'wallet', worker, moves, waves: [] }
 }
 
 export function cutover(options: {

@@ -1,7 +1,8 @@
 /** The verbs that are one operation of the worker each. */
-import type { OperationVerb } from '@replatform/control/api-types'
+import type { OperationVerb, WaveVerb } from '@replatform/control/api-types'
+import { ReplatformError } from '@replatform/core/errors'
 import { runOperation } from '../operation-verb.ts'
-import { changingOptions, moveArgument, type Verb } from '../verb.ts'
+import { changingOptions, moveArgument, type Verb, waveOptions } from '../verb.ts'
 
 export const assess = operationVerb('assess', {
   summary: 'look at both sides for what stands in the way',
@@ -21,31 +22,32 @@ export const compare = operationVerb('compare', {
   configure: changingOptions,
 })
 
-export const cutover = operationVerb('cutover', {
+export const cutover = waveVerb('cutover', {
   summary: 'switch writes to the new side',
   description:
-    'Holds writes, fences the old side, waits until everything is on the new side, compares what changed, and decides. Past the pause budget, or on any fault before the decision, all goes on as it was. Afterwards the old side is kept current for a rollback.',
-  example: 'replatform cutover ledger --dry-run\nreplatform cutover ledger --reason "change 4711"',
+    'Holds writes, fences the old side, waits until everything is on the new side, compares what changed, and decides. Past the pause budget, or on any fault before the decision, all goes on as it was. Afterwards the old side is kept current for a rollback. With --wave all moves of the wave switch at one point, or none does.',
+  example:
+    'replatform cutover ledger --dry-run\nreplatform cutover ledger --reason "change 4711"\nreplatform cutover --wave relational',
   exits: ['ok', 'aborted', 'differences', 'refused', 'usage', 'unreachable', 'failed', 'interrupted'],
-  configure: changingOptions,
+  configure: waveOptions,
 })
 
-export const rollback = operationVerb('rollback', {
+export const rollback = waveVerb('rollback', {
   summary: 'switch writes back to the old side',
   description:
     'The same procedure as a cutover, the other way: every write made on the new side since the cutover is kept. Possible until `finalize`.',
-  example: 'replatform rollback ledger --reason "latency of the new side"',
+  example: 'replatform rollback ledger --reason "latency of the new side"\nreplatform rollback --wave relational',
   exits: ['ok', 'aborted', 'differences', 'refused', 'usage', 'unreachable', 'failed', 'interrupted'],
-  configure: changingOptions,
+  configure: waveOptions,
 })
 
-export const finalize = operationVerb('finalize', {
+export const finalize = waveVerb('finalize', {
   summary: 'end the move: no rollback after this',
   description:
     'Stops replication back to the old side and removes what the move left on both sides. The old side stays fenced.',
-  example: 'replatform finalize ledger',
+  example: 'replatform finalize ledger\nreplatform finalize --wave relational',
   exits: ['ok', 'refused', 'usage', 'unreachable', 'failed', 'interrupted'],
-  configure: changingOptions,
+  configure: waveOptions,
 })
 
 export const pause = operationVerb('pause', {
@@ -80,5 +82,20 @@ function operationVerb(name: OperationVerb, about: Omit<Verb, 'name' | 'run'>): 
     name,
     run: (invocation, options, move) =>
       runOperation(invocation, { verb: name, move: invocation.moveNamed(move), options }),
+  }
+}
+
+function waveVerb(name: WaveVerb, about: Omit<Verb, 'name' | 'run'>): Verb {
+  return {
+    ...about,
+    name,
+    run(invocation, options, move) {
+      if (options.wave === undefined) {
+        return runOperation(invocation, { verb: name, move: invocation.moveNamed(move), options })
+      }
+      if (move === undefined)
+        return runOperation(invocation, { verb: name, wave: invocation.waveNamed(options.wave), options })
+      throw new ReplatformError('usage', { message: 'Name a move or a wave, not both.' })
+    },
   }
 }

@@ -1,5 +1,6 @@
+import type { EstateWave } from '@replatform/core/estate'
 import type { Place, Routing } from '@replatform/core/routing'
-import type { FileStore } from './file-store.ts'
+import { FileStore } from './file-store.ts'
 
 /** The switchover point in front of a `FileStore`. It lives in the worker, so its faults hit the worker. */
 export function createFileRouting(store: FileStore): Routing {
@@ -23,4 +24,11 @@ export function createFileRouting(store: FileStore): Routing {
     where: async () => store.route,
     [Symbol.asyncDispose]: async () => {},
   }
+}
+
+/** The gateway of a wave, in a folder of its own; the folders stand in the environment, which a guard inherits. */
+export function createFileGateways({ name }: Pick<EstateWave, 'name'>): Routing[] {
+  const folders = JSON.parse(process.env.FILE_GATEWAYS ?? '{}') as Record<string, string>
+  const folder = folders[name]
+  return folder === undefined ? [] : [createFileRouting(new FileStore(folder))]
 }

@@ -1,7 +1,7 @@
 import type { Log } from '@replatform/core/connector'
 import type { Estate } from '@replatform/core/estate'
 import { startWorker, type Worker } from '../worker.ts'
-import { createFileRouting } from './file-routing.ts'
+import { createFileGateways, createFileRouting } from './file-routing.ts'
 import { FileStore } from './file-store.ts'
 
 export interface FileWorkerOptions {
@@ -9,8 +9,13 @@ export interface FileWorkerOptions {
   /** One move for each: its name and the folder of its store. */
   readonly stores: Readonly<Record<string, string>>
   readonly controlUrl?: string | undefined
-  readonly mostMoves?: number | undefined
+  readonly mostWaves?: number | undefined
   readonly isGuarded?: boolean | undefined
+  readonly waves?: Estate['waves']
+  /** Moves that trail their wave. */
+  readonly trailing?: readonly string[]
+  /** Folders of gateways, by wave. */
+  readonly gateways?: Readonly<Record<string, string>>
   readonly log?: Log
 }
 
@@ -19,19 +24,24 @@ export function startFileWorker({
   stateDirectory,
   stores,
   controlUrl,
-  mostMoves,
+  mostWaves,
   isGuarded,
+  waves,
+  trailing = [],
+  gateways = {},
   log = silent,
 }: FileWorkerOptions): Promise<Worker> {
+  // The guard of a cutover inherits it.
+  process.env.FILE_GATEWAYS = JSON.stringify(gateways)
   return startWorker({
-    estate: fileEstate(stores),
+    estate: fileEstate(stores, waves),
     stateDirectory,
     controlUrl,
-    mostMoves,
+    mostWaves,
     moverMain: new URL('./file-mover-main.ts', import.meta.url),
     guardMain: isGuarded ? new URL('./file-guard-main.ts', import.meta.url) : undefined,
     version: '0.0.0-test',
-    describeRoute: () => ({
+    describeRoute: ({ source }) => ({
       name: 'file→file',
       declares: {
         load: 'chunks',
@@ -40,21 +50,22 @@ export function startFileWorker({
         fence: { source: true, target: true },
         delivery: 'exactly-once',
         reverse: 'stream',
-        pause: 'joins',
+        pause: trailing.some((name) => stores[name] === source.url) ? 'trails' : 'joins',
       },
     }),
+    createGateways: createFileGateways,
     createRoutings: (store) => [createFileRouting(new FileStore(store.source.url))],
     log,
   })
 }
 
 /** The kind is one that the schema knows; nothing here connects to a PostgreSQL. */
-function fileEstate(stores: Readonly<Record<string, string>>): Estate {
+function fileEstate(stores: Readonly<Record<string, string>>, waves: Estate['waves']): Estate {
   const entries = Object.entries(stores).map(([name, folder]) => {
     const side = { kind: 'postgresql', url: folder } as const
     return [name, { source: side, target: side }]
   })
-  return { estate: 'test', stores: Object.fromEntries(entries) }
+  return { estate: 'test', stores: Object.fromEntries(entries), ...(waves ? { waves } : {}) }
 }
 
 const silent: Log = { info: () => {}, warn: () => {}, error: () => {} }

@@ -1,0 +1,123 @@
+import { invariant, ReplatformError, toReplatformError } from '@replatform/core/errors'
+import type { Wave } from '@replatform/core/wave'
+import type { OperationResult } from './api-types.ts'
+import { type CutoverEnding, endCutover, type Procedure, recover } from './cutover-coordination.ts'
+import type { CutoverRecord } from './cutover-records.ts'
+import { HostedMove } from './hosted-move.ts'
+import { finishOperation, type Performed, performOperation } from './operation-performing.ts'
+import type { Services } from './services.ts'
+
+/**
+ * A wave whose one host this process is. All its moves run here, because one coordinator must reach every mover inside
+ * the write pause without another worker in between: runs them, ends a cutover that an earlier host had left in the
+ * middle, and performs what people ask of the wave and of its moves.
+ */
+export class HostedWave {
+  readonly wave: Wave
+  readonly services: Services
+  readonly moves: readonly HostedMove[]
+  #cutover: Promise<unknown> | null = null
+  #isStopping = false
+
+  private constructor(services: Services, wave: Wave, moves: readonly HostedMove[]) {
+    this.services = services
+    this.wave = wave
+    this.moves = moves
+  }
+
+  static async load(services: Services, wave: Wave): Promise<HostedWave> {
+    const moves = await Promise.all(wave.moves.map((name) => HostedMove.load(services, name)))
+    return new HostedWave(services, wave, moves)
+  }
+
+  move(name: string): HostedMove {
+    const move = this.moves.find((candidate) => candidate.name === name)
+    invariant(move, `The wave ${this.wave.name} has no move ${name}.`)
+    return move
+  }
+
+  /** Ends a cutover that was left in the middle, then runs what should run. */
+  async begin(): Promise<void> {
+    const unfinished = new Map<string, CutoverRecord>()
+    for (const { name } of this.moves) {
+      const cutover = await this.services.cutovers.unfinished(name)
+      if (cutover) unfinished.set(cutover.id, cutover)
+    }
+    for (const cutover of unfinished.values()) {
+      await finishOperation(this.services, cutover.id, await this.recover(cutover))
+    }
+    for (const move of this.moves) move.startIfWanted()
+  }
+
+  /**
+   * Performs one operation and records its end. Idempotent. Throws, so that the operation comes again, when the
+   * host was stopped before it had ended.
+   */
+  async perform(id: string): Promise<void> {
+    if (this.#isStopping) throw interrupted(this.wave.name)
+    const operation = await this.services.operations.get(id)
+    if (operation.state !== 'running') return
+    const performed = await performOperation(this, operation)
+    if (this.#isStopping && performed.error?.code === 'operation.interrupted') throw performed.error
+    await finishOperation(this.services, id, performed)
+  }
+
+  /** Runs a cutover to its end; states and operations of all its moves follow its one outcome. */
+  async coordinate(cutover: CutoverRecord, procedure: Procedure): Promise<Performed> {
+    const moves = this.#movesOf(cutover)
+    for (const move of moves) move.enter(cutover)
+    const coordination = endCutover(this, moves, cutover, procedure)
+    this.#cutover = coordination.catch(() => {})
+    try {
+      return await this.#concluded(moves, await coordination)
+    } catch (thrown) {
+      return await this.#leftOpen(moves, toReplatformError(thrown))
+    } finally {
+      this.#cutover = null
+      for (const move of moves) move.leave()
+    }
+  }
+
+  recover(cutover: CutoverRecord): Promise<Performed> {
+    return this.coordinate(cutover, recover)
+  }
+
+  /** Waits for a cutover to end; interrupts everything else, at a durable point. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    for (const move of this.moves) move.stopStarting()
+    await this.#cutover
+    await this.close()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.moves.map(({ supervisor }) => supervisor.close()))
+  }
+
+  async #concluded(moves: readonly HostedMove[], { outcome, status }: CutoverEnding): Promise<Performed> {
+    for (const move of moves) {
+      await move.reload()
+      move.supervisor.progress.forgetFollow()
+    }
+    const result: OperationResult = { kind: 'cutover', cutover: status }
+    return outcome.error ? { result, error: outcome.error } : { result }
+  }
+
+  /** A person has to look, and nothing may run meanwhile. */
+  async #leftOpen(moves: readonly HostedMove[], error: ReplatformError): Promise<Performed> {
+    for (const move of moves) {
+      await move.supervisor.close()
+      await move.reload()
+      await move.recordPause(`The cutover could not be ended: ${error.message}`, error)
+    }
+    return { result: { kind: 'none' }, error }
+  }
+
+  #movesOf(cutover: CutoverRecord): HostedMove[] {
+    return cutover.moves.map(({ name }) => this.move(name))
+  }
+}
+
+function interrupted(wave: string): ReplatformError {
+  return new ReplatformError('operation.interrupted', { message: `${wave}: the worker stops; the next one goes on.` })
+}
