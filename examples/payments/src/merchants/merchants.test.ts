@@ -5,10 +5,12 @@ import { json } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { opening, query } from '../test-wallet.ts'
 import { deliverNotices } from './notices.ts'
+import { Orders } from './orders.ts'
 import { settle } from './settlement.ts'
 import { isSigned, type Signed } from './signature.ts'
 import { type MerchantStage, newOrder, openShop, type Shop, signed, startMerchantStage } from './test-merchants.ts'
 import { parseVietQr } from './vietqr.ts'
+import { type WalletAnswer, WalletApi, type WalletHold } from './wallet-api.ts'
 
 let stage: MerchantStage
 let shop: Shop
@@ -87,6 +89,44 @@ describe('an order', () => {
   })
 })
 
+test('a payment that comes to its end late does not undo what was captured meanwhile', async () => {
+  await create(newOrder('slow', 9000), { autoCapture: false })
+  const [order] = await stage.mariadb.query(`SELECT id FROM orders WHERE order_ref = 'slow'`, 'merchants')
+  const { promise: captured, resolve: goOn } = Promise.withResolvers<void>()
+  using wallet = new LateWallet(stage.wallet.url, captured)
+  const late = new Orders(stage.database, wallet).pay(Number(order?.id), 1008)
+  await wallet.asked
+  expect((await pay('slow', 1008)).body).toMatchObject({ resultCode: 9000 })
+  const capture = { orderId: 'slow', requestId: 'c-slow', requestType: 'capture', amount: 9000 }
+  expect(await confirm(capture)).toMatchObject({ resultCode: 0 })
+  goOn()
+  await late
+  const [after] = await stage.mariadb.query(`SELECT state FROM orders WHERE order_ref = 'slow'`, 'merchants')
+  expect(after).toEqual({ state: 'paid' })
+})
+
+/** Has its answers, but does not tell of them before it may. */
+class LateWallet extends WalletApi {
+  readonly #until: Promise<void>
+  readonly #asked = Promise.withResolvers<void>()
+
+  constructor(url: string, until: Promise<void>) {
+    super(url)
+    this.#until = until
+  }
+
+  get asked(): Promise<void> {
+    return this.#asked.promise
+  }
+
+  override async hold(reference: string, hold: WalletHold): Promise<WalletAnswer> {
+    const answer = await super.hold(reference, hold)
+    this.#asked.resolve()
+    await this.#until
+    return answer
+  }
+}
+
 test('a merchant captures a part and lets the rest go, then refunds up to what was captured', async () => {
   await create(newOrder('table', 100_000), { autoCapture: false })
   expect((await pay('table', 1006)).body).toMatchObject({ resultCode: 9000 })
@@ -111,7 +151,7 @@ test('a settlement is what was captured minus what was refunded, and is made onc
   expect(settled.settlements).toBe(1)
   expect(await settle(stage.database, day)).toEqual({ settlements: 0, operations: 0 })
   const [sums] = await stage.mariadb.query('SELECT captured, refunded, amount FROM settlements', 'merchants')
-  expect(sums).toEqual({ captured: '117000', refunded: '20000', amount: '97000' })
+  expect(sums).toEqual({ captured: '126000', refunded: '20000', amount: '106000' })
 })
 
 test('a merchant is told what was paid, signed, again and again until they say so', async () => {

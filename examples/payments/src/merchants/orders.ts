@@ -116,6 +116,7 @@ export class Orders {
     if (order === undefined) return { code: resultCodes.unknownOrder }
     if (order.payer !== payer) return { code: resultCodes.refused }
     if (order.state === 'failed') return { code: resultCodes.insufficientFunds }
+    if (order.state === 'held') return { code: resultCodes.authorized }
     if (order.state !== 'paying') return { code: resultCodes.ok }
     return await this.#goOn(order)
   }
@@ -152,7 +153,7 @@ export class Orders {
     const hold = order.hold_id ?? (await this.#hold(order))
     if (hold === undefined) return { code: resultCodes.insufficientFunds }
     if (!order.auto_capture) {
-      await this.#setState(order.id, 'held')
+      await this.#endPaying(order.id, 'held')
       return { code: resultCodes.authorized }
     }
     const capture = {
@@ -169,7 +170,7 @@ export class Orders {
     const { payer: account, wallet_account: payee, amount } = order
     const answer = await this.#wallet.hold(`m:${order.id}:hold`, { account, payee, amount })
     if (!answer.done) {
-      await this.#setState(order.id, 'failed')
+      await this.#endPaying(order.id, 'failed')
       return undefined
     }
     const hold = Number(answer.hold)
@@ -211,8 +212,12 @@ export class Orders {
     return (await this.#database.rows<Order>(`${orderColumns} WHERE o.id = ?`, [id]))[0]
   }
 
-  async #setState(id: number, state: Order['state']): Promise<void> {
-    await this.#database.change('UPDATE orders SET state = ? WHERE id = ?', [state, id])
+  /**
+   * Only from `paying`: 1. the same payment is asked twice at once, 2. one of them is answered, 3. the merchant captures,
+   * 4. the other one comes to its end, and must not take the order back to before the capture.
+   */
+  async #endPaying(id: number, state: 'held' | 'failed'): Promise<void> {
+    await this.#database.change(`UPDATE orders SET state = ? WHERE id = ? AND state = 'paying'`, [state, id])
   }
 }
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type ManifestLine, manifestFile, type ReceiptSource, receiptFile, receiptText } from './receipt.ts'
@@ -40,7 +40,7 @@ export class ReceiptShare {
     try {
       return await readFile(join(this.#root, receiptFile(transfer)), 'utf8')
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+      if (isMissing(error)) return undefined
       throw error
     }
   }
@@ -58,9 +58,8 @@ export class ReceiptShare {
 
   async #write(file: string, text: string): Promise<void> {
     const path = join(this.#root, file)
-    await mkdir(dirname(path), { recursive: true })
     const unfinished = `${path}.part`
-    await using handle = await open(unfinished, 'w', 0o640)
+    await using handle = await openInFolder(unfinished)
     await handle.writeFile(text)
     await handle.sync()
     await rename(unfinished, path)
@@ -76,6 +75,21 @@ export class ReceiptShare {
     await handle.appendFile(`${torn ? '\n' : ''}${lines.map((line) => `${JSON.stringify(line)}\n`).join('')}`)
     await handle.sync()
   }
+}
+
+/** Makes the folder only when it is not there: most are. */
+async function openInFolder(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'w', 0o640)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    await mkdir(dirname(path), { recursive: true })
+    return await open(path, 'w', 0o640)
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 /** Every whole line of every manifest, the oldest manifest first; a torn line is none. */
