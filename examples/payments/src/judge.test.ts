@@ -201,6 +201,28 @@ describe('the judge finds', () => {
     expect(counts(await judged(url))).toEqual({ holdsWrong: 1 })
   })
 
+  test('two entries of one account in each other’s place', async () => {
+    const url = await damaged(`
+      CREATE TEMP TABLE pair AS
+        SELECT e.account_id, e.seq, e.transfer_id, e.amount FROM ledger.entries e JOIN ledger.entries n
+            ON n.account_id = e.account_id AND n.seq = e.seq + 1 AND n.amount <> e.amount
+         ORDER BY e.account_id, e.seq LIMIT 1;
+      INSERT INTO pair SELECT e.account_id, e.seq, e.transfer_id, e.amount FROM ledger.entries e JOIN pair p
+            ON e.account_id = p.account_id AND e.seq = p.seq + 1;
+      UPDATE ledger.entries e SET transfer_id = p.transfer_id, amount = p.amount
+        FROM pair p, (SELECT min(seq) + max(seq) AS both FROM pair) s
+       WHERE e.account_id = p.account_id AND e.seq = s.both - p.seq`)
+    expect(counts(await judged(url))).toEqual({ chainBroken: 1 })
+  })
+
+  test('an open hold that is gone, and one that was let go before anybody asked', async () => {
+    const gone = `DELETE FROM ledger.holds WHERE id = (SELECT min(id) FROM ledger.holds WHERE state = 'held')`
+    expect(counts(await judged(await damaged(gone)))).toEqual({ holdsWrong: 1 })
+    const released = `UPDATE ledger.holds SET state = 'released', closed_at = now()
+                       WHERE id = (SELECT min(id) FROM ledger.holds WHERE state = 'held')`
+    expect(counts(await judged(await damaged(released)))).toEqual({ holdsWrong: 1 })
+  })
+
   test('a refund of more than was paid', async () => {
     const url = await damaged(`
       SELECT ledger.post('m:refund', 'refund', credit_account, debit_account, amount + 1, null, id)

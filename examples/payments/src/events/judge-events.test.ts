@@ -8,8 +8,8 @@ import { openBroker } from './broker.ts'
 import { EventMetrics } from './event-metrics.ts'
 import { type EventsCorruption, judgeEvents } from './judge-events.ts'
 import { OutboxRelay } from './outbox-relay.ts'
-import { type EventStage, pay, startEventStage } from './test-events.ts'
-import { queuesOf } from './topology.ts'
+import { type EventStage, pay, retryMs, startEventStage } from './test-events.ts'
+import { declareTopology, queuesOf } from './topology.ts'
 
 let stage: EventStage
 let clones = 0
@@ -155,8 +155,19 @@ describe('the broker', () => {
     await broker.channel.queuePurge(dead)
   })
 
+  test('whose retry queue no longer lets messages go back when their time is over', async () => {
+    await using broker = await openBroker(url(), 'test')
+    const { retry } = queuesOf('risk')
+    await broker.channel.queueDelete(retry)
+    await broker.channel.queueDeclare(retry, { durable: true })
+    await broker.channel.basicPublish('', retry, 'late', { deliveryMode: 2 })
+    expect(await foundIn()).toEqual({ stranded: 1 })
+    await broker.channel.queueDelete(retry)
+    await declareTopology(broker.channel, retryMs)
+  })
+
   test('that has lost a confirmed message, and with it all that comes after it for its accounts', async () => {
-    const options = { ledgerUrl: stage.ledgerUrl, brokerUrl: url(), retryMs: 100, metrics: new EventMetrics() }
+    const options = { ledgerUrl: stage.ledgerUrl, brokerUrl: url(), retryMs, metrics: new EventMetrics() }
     const relay = new OutboxRelay({ ...options, onFailure: () => undefined })
     const stop = new AbortController()
     const relaying = relay.run(stop.signal)

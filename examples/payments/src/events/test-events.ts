@@ -8,6 +8,9 @@ import { EventService } from './event-service.ts'
 // Connections are cut here on purpose.
 process.env.EVENTS_LOG_LEVEL = 'error'
 
+/** Until what could not be taken comes round again. */
+export const retryMs = 100
+
 export interface EventStage extends AsyncDisposable {
   readonly database: TestDatabase
   readonly broker: RabbitmqServer
@@ -35,7 +38,7 @@ export async function startEventStage(): Promise<EventStage> {
     ledgerUrl,
     consumersUrl,
     startService: ({ brokerUrl = broker.url(), rounds = 60 } = {}) =>
-      new EventService({ ledgerUrl, consumersUrl, brokerUrl, retryMs: 100, rounds }),
+      new EventService({ ledgerUrl, consumersUrl, brokerUrl, retryMs, rounds }),
     async isSettled() {
       const [sent] = await query<{ n: string }>(
         ledgerUrl,

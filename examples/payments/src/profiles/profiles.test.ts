@@ -173,6 +173,14 @@ describe('the judge finds', () => {
     expect(await notification((one) => at(one, -60_000))).toEqual({ expiresEarly: 1 })
     expect(await notification(({ expiresAt, ...one }) => one as NotificationDocument)).toEqual({ expiresLate: 1 })
   })
+  test('a notification that is there a second time', async () => {
+    const notifications = database.collection<NotificationDocument>('notifications')
+    const one = await notifications.findOne({})
+    if (!one) return expect.fail('nobody was told anything')
+    await notifications.insertOne({ ...one, _id: `${one._id}-again` })
+    expect(await found()).toEqual({ unasked: 1 })
+    await notifications.deleteOne({ _id: `${one._id}-again` })
+  })
   test('an index that keeps a rule and is gone', async () => {
     await database.collection('notifications').dropIndex('expiresAt_1')
     expect(await found()).toEqual({ indexesMissing: 1 })
