@@ -21,6 +21,7 @@ type Family<Code extends string> = Code extends `${infer First}.${string}` ? Fir
 
 /** Every family of codes must stand here, so that no new error goes without an exit code. */
 const exitOfFamily: Record<Family<ErrorCode>, Exit> = {
+  activemq: 'failed',
   assessment: 'refused',
   auth: 'unreachable',
   connection: 'unreachable',

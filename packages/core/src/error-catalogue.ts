@@ -206,6 +206,24 @@ export const catalogue = {
     untouched: progressKept,
     next: 'Read its reason in the message, correct the plan or the broker, then `replatform resume`.',
   },
+  'activemq.unexpected-answer': {
+    retry: 'operator',
+    meaning: 'Jolokia, the management API of ActiveMQ, answered something else than a result.',
+    untouched: nothingTouched,
+    next: 'Check that jolokia in the address of the store leads to /api/jolokia of that broker, not to a login page.',
+  },
+  'activemq.refused': {
+    retry: 'operator',
+    meaning: 'ActiveMQ refused what the move asked of it.',
+    untouched: progressKept,
+    next: 'Read its reason in the message, correct the plan or the broker, then `replatform resume`.',
+  },
+  'activemq.message-too-large': {
+    retry: 'operator',
+    meaning: 'A message is larger than a connector of ActiveMQ takes; it would end the connection.',
+    untouched: 'The message stays on the source, and with it all that is behind it in the queue.',
+    next: 'Take the message out of the source queue by hand, or give the queue `carry: never` in the plan.',
+  },
   'redis.protocol': {
     retry: 'operator',
     meaning: 'The server sent what is no RESP, or a value beyond what a mover holds in memory.',

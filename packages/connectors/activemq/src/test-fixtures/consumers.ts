@@ -68,3 +68,17 @@ export async function receiveOverStomp(
   })
   return await promise
 }
+
+/** Takes so many bodies, as text, in their order; then waits a little for more. */
+export async function drainOverAmqp(server: ActivemqServer, address: string, count: number): Promise<string[]> {
+  await using connection = await connectAmqp(server)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const bodies: string[] = []
+  const receiver = connection.open_receiver({ source: address, credit_window: 500 })
+  receiver.on('message', ({ message }: EventContext) => {
+    bodies.push(String((message?.body as { content: Buffer } | undefined)?.content))
+    if (bodies.length >= count) setTimeout(resolve, 100)
+  })
+  await promise
+  return bodies
+}

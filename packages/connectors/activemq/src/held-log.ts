@@ -1,0 +1,79 @@
+/**
+ * A queue of the target as a small log of ours. Everything in it is held, delivered and not accepted, by the one mover
+ * that has the name of the flow; accepting an entry removes it. When the mover dies the broker puts all of it back.
+ */
+import { once } from 'node:events'
+import rhea, { type Connection, type Delivery, type EventContext, type Receiver, type Sender } from 'rhea'
+
+const { message: codec } = rhea
+
+export interface HeldEntry {
+  readonly body: Buffer
+  /** Takes it out of the log, durably, though not at once. */
+  remove(): void
+}
+
+/** A property that tells the end of what there was when we opened it. */
+const endProperty = 'replatform_end'
+const creditMost = 20_000
+
+export class HeldLog {
+  readonly #receiver: Receiver
+  readonly #onEntry: { current: (entry: HeldEntry) => void }
+
+  private constructor(receiver: Receiver, onEntry: { current: (entry: HeldEntry) => void }) {
+    this.#receiver = receiver
+    this.#onEntry = onEntry
+  }
+
+  /** Resolves with everything that was in it; later entries come to `onEntry`, in order. Creates the queue. */
+  static async open(
+    connection: Connection,
+    queue: string,
+    onEntry: (entry: HeldEntry) => void = () => {},
+  ): Promise<{ log: HeldLog; entries: HeldEntry[] }> {
+    const sender = connection.open_sender(`queue://${queue}`)
+    await sendable(sender)
+    const end = `${process.pid}-${Math.random()}`
+    const entries: HeldEntry[] = []
+    const { promise: complete, resolve } = Promise.withResolvers<void>()
+    const receiver = connection.open_receiver({
+      source: `queue://${queue}`,
+      autoaccept: false,
+      credit_window: creditMost,
+    })
+    const sink: { current: (entry: HeldEntry) => void } = { current: (entry) => entries.push(entry) }
+    receiver.on('message', ({ message, delivery }: EventContext) => {
+      if (!message || !delivery) return
+      const mark = message.application_properties?.[endProperty]
+      // One that an earlier mover left behind says nothing.
+      if (mark !== undefined) delivery.accept()
+      if (mark === end) resolve()
+      if (mark === undefined) sink.current(entryOf(message.body, delivery))
+    })
+    sender.send({ durable: false, application_properties: { [endProperty]: end }, body: '' })
+    await complete
+    sender.close()
+    sink.current = onEntry
+    return { log: new HeldLog(receiver, sink), entries }
+  }
+
+  close(): void {
+    this.#onEntry.current = () => {}
+    this.#receiver.close()
+  }
+}
+
+/** As an entry is to be sent. */
+export function encodeEntry(body: Buffer): Buffer {
+  return codec.encode({ durable: true, body: codec.data_section(body) })
+}
+
+function entryOf(body: unknown, delivery: Delivery): HeldEntry {
+  const content = (body as { readonly content?: unknown } | undefined)?.content
+  return { body: Buffer.isBuffer(content) ? content : Buffer.alloc(0), remove: () => delivery.accept() }
+}
+
+async function sendable(sender: Sender): Promise<void> {
+  await Promise.race([once(sender, 'sendable'), once(sender, 'sender_error').then(() => Promise.reject(sender.error))])
+}
