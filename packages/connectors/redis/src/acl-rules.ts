@@ -39,35 +39,44 @@ export async function readCategories(connection: Connection, users: readonly Use
   return categories
 }
 
+/** What a replica calls on its primary. Of the category `admin`, but it changes nothing there. */
+export const replicaCommands = ['psync', 'replconf', 'sync']
+
 /** Whether the user may call anything that writes data or changes what others may do. */
 export function mayWrite({ rules }: User, categories: Categories): boolean {
   const selectors = rules.filter((rule) => rule.startsWith('(')).map((rule) => rule.slice(1, -1).split(' '))
-  return [rules, ...selectors].some((each) => allowsAny(each, categories))
+  const dangerous = [...(categories.get('write') ?? []), ...(categories.get('admin') ?? [])]
+  const writing = dangerous.filter((command) => !replicaCommands.includes(command))
+  return [rules, ...selectors].some((each) => allowedOf(writing, each, categories).size > 0)
 }
 
-function allowsAny(rules: readonly string[], categories: Categories): boolean {
-  const dangerous = [...(categories.get('write') ?? []), ...(categories.get('admin') ?? [])]
+/** Those of the commands that a replica calls on its primary which the user may call. */
+export function replicaRights({ rules }: User, categories: Categories): string[] {
+  return [...allowedOf(replicaCommands, rules, categories)]
+}
+
+function allowedOf(commands: readonly string[], rules: readonly string[], categories: Categories): Set<string> {
   const allowed = new Set<string>()
   for (const rule of rules) {
     if (!isCommandRule(rule)) continue
-    const named = commandsOf(rule, dangerous, categories)
+    const named = commandsOf(rule, commands, categories)
     for (const command of named) {
       if (rule.startsWith('-') || rule === 'nocommands') allowed.delete(command)
       else allowed.add(command)
     }
   }
-  return allowed.size > 0
+  return allowed
 }
 
-function commandsOf(rule: string, dangerous: readonly string[], categories: Categories): readonly string[] {
-  if (rule === 'allcommands' || rule === 'nocommands') return dangerous
+function commandsOf(rule: string, commands: readonly string[], categories: Categories): readonly string[] {
+  if (rule === 'allcommands' || rule === 'nocommands') return commands
   const name = rule.slice(1).toLowerCase()
-  if (name === '@all') return dangerous
+  if (name === '@all') return commands
   if (name.startsWith('@')) {
     const members = new Set(categories.get(name.slice(1)))
-    return dangerous.filter((command) => members.has(command))
+    return commands.filter((command) => members.has(command))
   }
-  return dangerous.filter((command) => command === name || command.startsWith(`${name}|`))
+  return commands.filter((command) => command === name || command.startsWith(`${name}|`))
 }
 
 function isCommandRule(rule: string): boolean {

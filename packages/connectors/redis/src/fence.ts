@@ -2,7 +2,7 @@
  * The fence around one side: no user but the mover's may write there, or change who may.
  *
  * 1. CLIENT PAUSE WRITE holds writes for a moment, so that those in flight are answered or never carried out.
- * 2. In one transaction every other user loses the write and admin categories. Rights are looked at for every command,
+ * 2. In one transaction every other user loses the write and admin categories, except for what replicas need. Rights are looked at for every command,
  *    also of open connections, queued transactions and scripts. What a user might call before is kept as a *shadow*: a
  *    user of the same command rules that nobody can log in as. So the fence and its undoing lie in the same place, are
  *    saved together, and need no other side.
@@ -12,7 +12,7 @@
  */
 import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
-import { commandRules, mayWrite, readCategories, readUsers, type User } from './acl-rules.ts'
+import { commandRules, mayWrite, readCategories, readUsers, replicaRights, type User } from './acl-rules.ts'
 import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import { toRedisError } from './redis-error.ts'
@@ -85,12 +85,18 @@ async function readOpenUsers(connection: Connection, me: string): Promise<OpenUs
   const categories = await readCategories(connection, others)
   return others
     .filter((user) => mayWrite(user, categories))
-    .map((user) => ({ user, hasShadow: (move: string) => names.has(shadowOf(user.name, move)) }))
+    .map((user) => ({
+      user,
+      hasShadow: (move: string) => names.has(shadowOf(user.name, move)),
+      replicaRights: replicaRights(user, categories),
+    }))
 }
 
 interface OpenUser {
   readonly user: User
   readonly hasShadow: (move: string) => boolean
+  /** Kept: a fenced side goes on feeding its replicas, which may be this user. */
+  readonly replicaRights: readonly string[]
 }
 
 const shadowPrefix = 'replatform-fence:'
@@ -100,8 +106,9 @@ function shadowOf(user: string, move: string): string {
 }
 
 /** A shadow that stands already holds what the user had before the first fence, and stays as it is. */
-function fenceCommands({ user, hasShadow }: OpenUser, move: string): Argument[][] {
-  const fence = ['ACL', 'SETUSER', user.name, 'clearselectors', ...fencedRules]
+function fenceCommands({ user, hasShadow, replicaRights }: OpenUser, move: string): Argument[][] {
+  const kept = replicaRights.map((command) => `+${command}`)
+  const fence = ['ACL', 'SETUSER', user.name, 'clearselectors', ...fencedRules, ...kept]
   if (hasShadow(move)) return [fence]
   return [['ACL', 'SETUSER', shadowOf(user.name, move), 'reset', ...commandRules(user)], fence]
 }

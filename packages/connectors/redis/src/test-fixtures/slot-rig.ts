@@ -18,7 +18,7 @@ export interface SlotRig extends AsyncDisposable {
   readonly target: readonly RedisServer[]
   readonly clusters: { readonly source: RedisCluster | null; readonly target: RedisCluster | null }
   readonly urls: { readonly source: string; readonly target: string }
-  createMover(direction?: Direction): Mover
+  createMover(direction?: Direction, urls?: SlotRig['urls']): Mover
 }
 
 export async function startSlotRig(options: { source: SideOptions; target: SideOptions }): Promise<SlotRig> {
@@ -33,18 +33,18 @@ export async function startSlotRig(options: { source: SideOptions; target: SideO
     const cluster = stack.use(await startRedisCluster({ acl, settings, ...side.cluster }))
     return { cluster, servers: cluster.primaries }
   }
-  const [source, target] = await Promise.all([start(options.source), start(options.target)])
+  const [ours, theirs] = await Promise.all([start(options.source), start(options.target)])
   const url = (servers: readonly RedisServer[]) => (servers[0] as RedisServer).url('mover', 'mover-secret')
-  const urls = { source: url(source.servers), target: url(target.servers) }
+  const urls = { source: url(ours.servers), target: url(theirs.servers) }
   const all = stack.move()
   return {
-    source: source.servers,
-    target: target.servers,
-    clusters: { source: source.cluster, target: target.cluster },
+    source: ours.servers,
+    target: theirs.servers,
+    clusters: { source: ours.cluster, target: theirs.cluster },
     urls,
-    createMover: (direction = 'forward') => {
+    createMover: (direction = 'forward', { source, target } = urls) => {
       const side = (url: string) => ({ kind: 'redis', url }) as const
-      const [from, to] = direction === 'forward' ? [urls.source, urls.target] : [urls.target, urls.source]
+      const [from, to] = direction === 'forward' ? [source, target] : [target, source]
       return redisRoute.open({
         move: 'cache',
         direction,
