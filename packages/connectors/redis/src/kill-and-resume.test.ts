@@ -5,13 +5,12 @@
  * every command that came twice or not at all.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { MoveState } from '@replatform/core/move'
 import type { MoverEvent } from '@replatform/engine/mover-protocol'
-import type { TestMover } from '@replatform/testkit/mover-process'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { startTcpProxy } from '@replatform/testkit/tcp-proxy'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Connection } from './connection.ts'
+import { killPoints, lastState } from './test-fixtures/kill-points.ts'
 import { type MoveRig, startMoveRig } from './test-fixtures/move-rig.ts'
 import { startMover } from './test-fixtures/start-mover.ts'
 
@@ -70,33 +69,7 @@ class LiveWriter implements AsyncDisposable {
   }
 }
 
-interface Point {
-  readonly name: string
-  readonly reached: (mover: TestMover) => Promise<unknown>
-}
-
-const loadedRows = (rows: number) => (e: MoverEvent) =>
-  e.event === 'load' && e.groups.reduce((sum, group) => sum + group.loaded.rows, 0) >= rows
-
-const points: Point[] = [
-  { name: 'prepared', reached: (mover) => mover.waitFor((e) => e.event === 'state' && e.state === 'prepared') },
-  { name: 'in the middle of the load', reached: (mover) => mover.waitFor(loadedRows(1)) },
-  {
-    name: 'when the load has ended',
-    reached: (mover) => mover.waitFor((e) => e.event === 'state' && e.state === 'catching-up'),
-  },
-  { name: 'while following', reached: (mover) => mover.waitFor((e) => e.event === 'follow' && e.progress.rows > 200) },
-  {
-    name: 'while comparing',
-    reached: async (mover) => {
-      await mover.waitFor((e) => e.event === 'state' && e.state === 'in-sync')
-      mover.client.call('compare', { direction: 'forward', scope: 'all', at: 'live' }).catch(() => {})
-      await mover.waitFor((e) => e.event === 'compare')
-    },
-  },
-]
-
-test.each(points)('killed $name', async ({ name, reached }) => {
+test.each(killPoints)('killed $name', async ({ name, reached }) => {
   const move = name.replaceAll(' ', '-')
   // The load is slow enough to be met in its middle.
   await using proxy = await startTcpProxy({ host: rig.target.host, port: rig.target.port })
@@ -141,8 +114,3 @@ test('a checkpoint that the source has left behind is told, and the target stays
   await using target = await rig.openAll('target')
   expect(await target.command('EXISTS', 'a', 'b')).toBe(1)
 })
-
-function lastState(mover: TestMover): MoveState {
-  const states = mover.events.flatMap((e) => (e.event === 'state' ? [e.state] : []))
-  return states.at(-1) ?? 'planned'
-}

@@ -81,6 +81,11 @@ export class SlotClient implements AsyncDisposable {
     )
   }
 
+  /** One server for every key, whatever it is. */
+  static async one(url: string): Promise<SlotClient> {
+    return new SlotClient([{ connection: await openConnection({ url, side: 'source' }), has: () => true }])
+  }
+
   private constructor(connections: readonly Held[]) {
     this.#connections = connections
   }
