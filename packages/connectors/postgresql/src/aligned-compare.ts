@@ -13,7 +13,7 @@ import type { Follower } from './follower.ts'
 import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
 import { streamName } from './names.ts'
 import { readTableFiles, requireSameShape } from './schema-shape.ts'
-import { openSession, type Session, withSession } from './session.ts'
+import { closeSession, openSession, type Session, withSession } from './session.ts'
 import { ident, literal } from './sql.ts'
 
 export interface AlignedCompareOptions extends CompareOptions {
@@ -72,7 +72,7 @@ async function align({ open, follower }: AlignedCompareOptions, source: Session,
   follower.pauseIntake()
   try {
     const { endpoint, at } = await snapshotOf(open, source)
-    await follower.holdAt(at).finally(() => endpoint.end().catch(() => {}))
+    await follower.holdAt(at).finally(() => closeSession(endpoint))
     await target.query(readOnly)
     await target.query('SELECT 1 FROM replatform.flow LIMIT 1')
     follower.track()
@@ -167,7 +167,7 @@ async function openBoth(open: OpenOptions): Promise<{ source: Session; target: S
   const session = (side: Side) => openSession({ endpoint: open[side], side, move: open.move, role: 'compare' })
   const [source, target] = await Promise.allSettled([session('source'), session('target')])
   const close = async () => {
-    for (const opened of [source, target]) if (opened.status === 'fulfilled') await opened.value.end().catch(() => {})
+    for (const opened of [source, target]) if (opened.status === 'fulfilled') await closeSession(opened.value)
   }
   if (source.status === 'fulfilled' && target.status === 'fulfilled') {
     return { source: source.value, target: target.value, [Symbol.asyncDispose]: close }

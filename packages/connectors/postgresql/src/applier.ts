@@ -9,6 +9,8 @@ import {
   deleteRows,
   insertRows,
   isSettable,
+  renumbered,
+  renumberRows,
   type Statement,
   trackKeys,
   updateOne,
@@ -70,7 +72,7 @@ export class Applier {
       await this.#write(batch, mayReorder)
     } catch (thrown) {
       await this.rollback()
-      if (!mayReorder || !isUniqueViolation(thrown)) throw thrown
+      if (!mayReorder || !isViolatedInPassing(thrown)) throw thrown
       await this.#write(batch, false)
     }
   }
@@ -188,7 +190,10 @@ function sendNet(pipeline: Pipeline, { table, net }: TableChanges): void {
   const updates = new Map<string, { columns: readonly number[]; rows: Tuple[] }>()
   for (const change of net.values()) collect(table, change, { deletes, inserts, updates })
   if (deletes.length > 0) send(pipeline, table, deleteRows(table), table.key, deletes)
-  for (const { columns, rows } of updates.values()) send(pipeline, table, updateRows(table, columns), columns, rows)
+  for (const { columns, rows } of updates.values()) {
+    if (columns.some((i) => isSettable(table, i))) send(pipeline, table, updateRows(table, columns), columns, rows)
+    sendRenumbered(pipeline, table, columns, rows)
+  }
   if (inserts.length > 0) send(pipeline, table, insertRows(table), allColumns(table), inserts)
 }
 
@@ -208,7 +213,7 @@ function collect(table: FollowedTable, { existed, key, row }: NetChange, groups:
     return
   }
   const columns = saidColumns(table, row)
-  if (!columns.some((i) => isSettable(table, i))) return
+  if (columns.every((i) => table.key.includes(i))) return
   const id = columns.join()
   const group = groups.updates.get(id)
   if (group) group.rows.push(row)
@@ -225,16 +230,50 @@ function sendSingle(pipeline: Pipeline, table: FollowedTable, change: SingleChan
     send(pipeline, table, insertRows(table), allColumns(table), [change.row])
     return
   }
-  const match = table.key.length > 0 ? table.key : allColumns(table)
-  const old = cellTexts(table, change.old, match)
+  const columns = table.key.length > 0 ? table.key : allColumns(table)
+  const match = { columns, texts: cellTexts(table, change.old, columns) }
   if (change.kind === 'delete') {
-    pipeline.send(deleteOne(table, match), old, (result) => requireRows(table, result, 1))
+    pipeline.send(deleteOne(table, match), match.texts, (result) => requireRows(table, result, 1))
     return
   }
-  const set = saidColumns(table, change.row).filter((i) => !table.columns[i]?.isIdentityAlways)
-  if (set.length === 0) return
+  if (table.key.length === 0 && isRenumbered(table, change)) {
+    sendSingle(pipeline, table, { kind: 'delete', old: change.old })
+    sendSingle(pipeline, table, { kind: 'insert', row: change.row })
+    return
+  }
+  requireSettableKey(table, change)
+  const said = saidColumns(table, change.row)
+  const set = said.filter((i) => !table.columns[i]?.isIdentityAlways)
   const values = cellTexts(table, change.row, set)
-  pipeline.send(updateOne(table, match, set), [...old, ...values], (result) => requireRows(table, result, 1))
+  if (set.length > 0) {
+    pipeline.send(updateOne(table, match, set), [...match.texts, ...values], (result) => requireRows(table, result, 1))
+  }
+  if (table.key.length > 0) sendRenumbered(pipeline, table, said, [change.row])
+}
+
+/** A key that changes is set by an UPDATE here, since a large value of the row was left unsaid. */
+function requireSettableKey(table: FollowedTable, { old, row }: { old: Tuple; row: Tuple }): void {
+  if (!table.key.some((i) => table.columns[i]?.isIdentityAlways) || keyOf(table, old) === keyOf(table, row)) return
+  throw new ReplatformError('postgresql.unidentifiable-row', {
+    message: `A row of ${table.label} was given another generated key, and its large values were not sent with it.`,
+  })
+}
+
+function sendRenumbered(
+  pipeline: Pipeline,
+  table: FollowedTable,
+  columns: readonly number[],
+  rows: readonly Tuple[],
+): void {
+  if (renumbered(table, columns).length === 0) return
+  pipeline.send(renumberRows(table, columns), columnArrays(table, columns, rows))
+}
+
+/** Of a table without a key, whose old row comes whole. */
+function isRenumbered(table: FollowedTable, { old, row }: { old: Tuple; row: Tuple }): boolean {
+  const identities = renumbered(table, allColumns(table))
+  const before = cellTexts(table, old, identities)
+  return cellTexts(table, row, identities).some((text, n) => text !== before[n])
 }
 
 function send(
@@ -326,6 +365,8 @@ function keysOf(keys: Touched['keys'], table: FollowedTable): Map<string, Tuple>
   return known
 }
 
-function isUniqueViolation(thrown: unknown): boolean {
-  return (thrown as { code?: string }).code === '23505'
+/** Of a unique index or an exclusion constraint. */
+function isViolatedInPassing(thrown: unknown): boolean {
+  const { code } = thrown as { code?: string }
+  return code === '23505' || code === '23P01'
 }

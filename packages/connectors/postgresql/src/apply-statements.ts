@@ -6,8 +6,8 @@ import type { FollowedTable } from './followed-table.ts'
 import { ident } from './sql.ts'
 
 export interface Statement {
-  /** Of the prepared statement. */
-  readonly name: string
+  /** Of the prepared statement; one without is not kept. */
+  readonly name?: string
   readonly text: string
 }
 
@@ -55,20 +55,55 @@ export function updateRows(table: FollowedTable, columns: readonly number[]): St
   })
 }
 
-/** Parameters: the old row's cells to match (by text, nulls included), then the cells to set. Touches one row. */
-export function updateOne(table: FollowedTable, match: readonly number[], set: readonly number[]): Statement {
-  return cached(table, `update-one ${match.join()} ${set.join()}`, () => {
-    const values = set.map((i, n) => `${name(table, i)} = $${match.length + n + 1}::text::${type(table, i)}`)
+/**
+ * For rows that were updated otherwise and whose GENERATED ALWAYS identity was given another value, which no UPDATE can
+ * do: they are taken out and put in again. Parameters as of `updateRows`; touches none where nothing differs.
+ */
+export function renumberRows(table: FollowedTable, columns: readonly number[]): Statement {
+  return cached(table, `renumber ${columns.join()}`, () => {
+    const identities = renumbered(table, columns)
+    const names = table.columns.map((column) => ident(column.name)).join(', ')
+    const values = table.columns.map((column, i) => (identities.includes(i) ? `new_${i}` : ident(column.name)))
+    const differs = identities.map((i) => `t.${name(table, i)} <> u.c${i}::${type(table, i)}`)
+    return `WITH old AS (DELETE FROM ONLY ${table.qualified} t USING ${unnest(columns)}
+        WHERE ${sameKey(table)} AND (${differs.join(' OR ')})
+        RETURNING t.*, ${identities.map((i) => `u.c${i}::${type(table, i)} AS new_${i}`).join(', ')})
+      INSERT INTO ${table.qualified} (${names}) OVERRIDING SYSTEM VALUE SELECT ${values.join(', ')} FROM old`
+  })
+}
+
+/** Those of `columns` that hold an identity beside the key that is always generated. */
+export function renumbered(table: FollowedTable, columns: readonly number[]): number[] {
+  return columns.filter((i) => table.columns[i]?.isIdentityAlways && !table.key.includes(i))
+}
+
+/** Cells that name one row: those of its key, or all of a table without one. */
+export interface RowMatch {
+  readonly columns: readonly number[]
+  /** As the server writes them; null for null. */
+  readonly texts: readonly (string | null)[]
+}
+
+/** Parameters: the match's texts, then the cells to set. Touches one row. */
+export function updateOne(table: FollowedTable, match: RowMatch, set: readonly number[]): Statement {
+  return oneAtATime(table, `update-one ${match.columns.join()} ${set.join()}`, () => {
+    const values = set.map((i, n) => `${name(table, i)} = $${match.columns.length + n + 1}::text::${type(table, i)}`)
     return `UPDATE ONLY ${table.qualified} SET ${values.join(', ')} WHERE ${oneRow(table, match)}`
   })
 }
 
-export function deleteOne(table: FollowedTable, match: readonly number[]): Statement {
-  return cached(
+/** Parameters: the match's texts. */
+export function deleteOne(table: FollowedTable, match: RowMatch): Statement {
+  return oneAtATime(
     table,
-    `delete-one ${match.join()}`,
+    `delete-one ${match.columns.join()}`,
     () => `DELETE FROM ONLY ${table.qualified} WHERE ${oneRow(table, match)}`,
   )
+}
+
+/** Without a key the text depends on which cells are null, so it is not kept: there may be very many. */
+function oneAtATime(table: FollowedTable, kind: string, build: () => string): Statement {
+  return table.key.length > 0 ? cached(table, kind, build) : { text: build() }
 }
 
 /** Records the keys that a batch wrote, for the next comparison. Parameters: move, direction, position, then the key. */
@@ -87,15 +122,35 @@ export function isSettable(table: FollowedTable, index: number): boolean {
   return !table.key.includes(index) && !table.columns[index]?.isIdentityAlways
 }
 
-function oneRow(table: FollowedTable, match: readonly number[]): string {
+function oneRow(table: FollowedTable, { columns, texts }: RowMatch): string {
   const isKeyed = table.key.length > 0
-  const same = match.map((i, n) =>
-    isKeyed
-      ? `${name(table, i)} = $${n + 1}::text::${type(table, i)}`
-      : `${name(table, i)}::text COLLATE "C" IS NOT DISTINCT FROM $${n + 1}::text`,
-  )
+  const same = columns.map((i, n) => {
+    if (isKeyed) return equals(table, i, n)
+    return texts[n] === null
+      ? `${name(table, i)} IS NOT DISTINCT FROM NULL AND $${n + 1}::text IS NULL`
+      : sameText(table, i, n)
+  })
   return `ctid = (SELECT ctid FROM ONLY ${table.qualified} WHERE ${same.join(' AND ')} LIMIT 1)`
 }
+
+/**
+ * By what the server writes for the value, since `json` and its like have no equality and others call different values
+ * equal. `format` calls the type's output function as the change stream does; a cast to text writes some types
+ * otherwise. Where there is an equality it goes first: it is cheaper, and an index may answer it.
+ */
+function sameText(table: FollowedTable, i: number, n: number): string {
+  const text = `format('%s', ${name(table, i)}) COLLATE "C" = $${n + 1}::text COLLATE "C"`
+  const hasEquality = withEquality.has(table.columns[i]?.typeOid ?? 0)
+  // `format` makes an empty text of a null.
+  return `${hasEquality ? equals(table, i, n) : `${name(table, i)} IS DISTINCT FROM NULL`} AND ${text}`
+}
+
+function equals(table: FollowedTable, i: number, n: number): string {
+  return `${name(table, i)} = $${n + 1}::text::${type(table, i)}`
+}
+
+/** Built-in types, by object id, whose equality holds at least wherever their texts are the same. */
+const withEquality = new Set([16, 20, 21, 23, 25, 26, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1700, 2950])
 
 function unnest(columns: readonly number[]): string {
   const parameters = columns.map((_, n) => `$${n + 1}::text[]`).join(', ')

@@ -27,7 +27,9 @@ export interface Table {
   /** Columns of the replica identity's index: the primary key by default. Empty without one. */
   readonly key: readonly string[]
   readonly identity: 'default' | 'index' | 'full' | 'nothing'
-  /** Unique indexes besides the key's. */
+  /** The key's constraint is DEFERRABLE: the server identifies no row by it. */
+  readonly isKeyDeferrable: boolean
+  /** Unique indexes and exclusion constraints besides the key's. */
   readonly otherUniques: number
   readonly isUnlogged: boolean
   /** Blocks of the main fork as of now. */
@@ -54,7 +56,9 @@ SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relreplident AS identity
      CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, ord)
      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
      WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END) AS key,
-  (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique
+  EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND NOT i.indimmediate
+     AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END) AS key_deferrable,
+  (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)
      AND NOT CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END) AS other_uniques,
   (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
        'typeOid', a.atttypid::int8, 'generated', a.attgenerated <> '', 'always', a.attidentity = 'a', 'needsText', ${needsText('a.atttypid')}) ORDER BY a.attnum)
@@ -95,6 +99,7 @@ interface TableRow {
   readonly bytes: string
   readonly rows: string
   readonly key: string | null
+  readonly key_deferrable: string
   readonly other_uniques: string
   readonly columns: string | null
 }
@@ -122,6 +127,7 @@ export async function readTables(session: Session): Promise<Table[]> {
     })),
     key: row.identity === 'n' ? [] : (JSON.parse(row.key ?? '[]') as string[]),
     identity: identities[row.identity as keyof typeof identities],
+    isKeyDeferrable: row.key_deferrable === 't',
     otherUniques: Number(row.other_uniques),
     isUnlogged: row.unlogged === 't',
     blocks: Number(row.blocks),

@@ -18,6 +18,7 @@ const table: FollowedTable = {
   qualified: '"public"."t"',
   columns: ['k', 'value', 'large'].map((name) => ({ ...column, name })),
   key: [0],
+  isFull: false,
   hasOtherUniques: true,
   skipBefore: 0n,
 }

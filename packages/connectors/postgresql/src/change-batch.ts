@@ -75,8 +75,9 @@ export class ChangeBatch {
     if (table.hasOtherUniques) changes.ordered.push({ kind: 'insert', row })
   }
 
-  update(table: FollowedTable, old: Tuple | null, row: Tuple): void {
-    this.#count(row)
+  update(table: FollowedTable, old: Tuple | null, sent: Tuple): void {
+    this.#count(sent)
+    const row = old ? fillFromOld(table, old, sent) : sent
     if (table.key.length === 0) {
       this.#single(table, { kind: 'update', old: requireOld(table, old), row })
       return
@@ -197,8 +198,8 @@ export function hasUnchanged({ data, at }: Tuple): boolean {
   return false
 }
 
-/** `row` with the cells that it leaves unsaid taken from the same row as it was before. */
-export function mergeUnchanged(before: Tuple, row: Tuple): Tuple {
+/** `row` with the cells that it leaves unsaid, all or those named, taken from the same row as it was before. */
+export function mergeUnchanged(before: Tuple, row: Tuple, only?: ReadonlySet<number>): Tuple {
   if (!hasUnchanged(row)) return row
   const count = row.data.readUInt16BE(row.at)
   const pieces = [row.data.subarray(row.at, row.at + 2)]
@@ -207,13 +208,22 @@ export function mergeUnchanged(before: Tuple, row: Tuple): Tuple {
   for (let i = 0; i < count; i++) {
     const oldEnd = cellEnd(before.data, oldAt)
     const newEnd = cellEnd(row.data, newAt)
-    const keep = row.data[newAt] === cell.unchanged
+    const keep = row.data[newAt] === cell.unchanged && (only?.has(i) ?? true)
     pieces.push(keep ? before.data.subarray(oldAt, oldEnd) : row.data.subarray(newAt, newEnd))
     oldAt = oldEnd
     newAt = newEnd
   }
   const data = Buffer.concat(pieces)
   return { data, at: 0, end: data.length }
+}
+
+/**
+ * What the new tuple leaves unsaid and the old one says: everything where that is the whole row, otherwise the key
+ * alone, whose large values come with the old tuple; there a null means "not part of the identity".
+ */
+function fillFromOld(table: FollowedTable, old: Tuple, row: Tuple): Tuple {
+  if (!hasUnchanged(row)) return row
+  return table.isFull ? mergeUnchanged(old, row) : mergeUnchanged(old, row, new Set(table.key))
 }
 
 function requireOld(table: FollowedTable, old: Tuple | null): Tuple {

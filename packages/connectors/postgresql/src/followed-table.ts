@@ -11,7 +11,9 @@ export interface FollowedTable {
   readonly columns: readonly Column[]
   /** Places of the key among the columns; empty for a table without one, whose rows are matched as a whole. */
   readonly key: readonly number[]
-  /** Unique indexes besides the key can be violated in passing when changes are applied out of their order. */
+  /** The old row comes whole with every change. */
+  readonly isFull: boolean
+  /** Unique indexes and exclusion constraints besides the key can be violated in passing when changes are applied out of their order. */
   readonly hasOtherUniques: boolean
   /** Commits that begin before it are in the snapshot that the table was loaded at. */
   readonly skipBefore: Lsn
@@ -35,10 +37,20 @@ export function followTable(relation: Relation, target: Table | undefined, skipB
     label,
     qualified: target.qualified,
     columns,
-    key: target.key.map((name) => columns.findIndex((column) => column.name === name)),
+    key: keyPlaces(target, columns),
+    isFull: relation.isFull,
     hasOtherUniques: target.otherUniques > 0,
     skipBefore,
   }
+}
+
+/**
+ * None where the key identifies no row of the stream: its generated columns are not in it, and by a deferrable one two
+ * rows may be called the same in the middle of a transaction. Then rows are matched as a whole.
+ */
+function keyPlaces(target: Table, columns: readonly Column[]): number[] {
+  const places = target.key.map((name) => columns.findIndex((column) => column.name === name))
+  return target.isKeyDeferrable || places.includes(-1) ? [] : places
 }
 
 /** Only these have the same object id on every server. */

@@ -3,6 +3,7 @@
  * a quiet source is applied at once and a busy one in large steps. The stream is read only as far ahead as one full
  * batch; then the socket is paused and the source keeps the rest.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FollowOptions, FollowProgress } from '@replatform/core/connector'
 import type { Applier } from './applier.ts'
 import { BatchQueue } from './batch-queue.ts'
@@ -11,6 +12,7 @@ import type { FollowedTable } from './followed-table.ts'
 import { formatLsn, type Lsn } from './lsn.ts'
 import type { Relation } from './pgoutput.ts'
 import { epochOffsetMs, ReplicationStream, type StreamOptions } from './replication-stream.ts'
+import { farewellMs } from './session.ts'
 
 export interface FollowerOptions {
   readonly stream: Omit<StreamOptions, 'onMessage' | 'onKeepalive'>
@@ -86,7 +88,8 @@ export class Follower {
       clearInterval(poll)
       signal.removeEventListener('abort', onAbort)
       this.#queue.endHold(new Error('Following ended.'))
-      await this.#options.applier.rollback()
+      // A target that does not answer undoes it when its connection is closed.
+      await Promise.race([this.#options.applier.rollback(), sleep(farewellMs)])
       await stream[Symbol.asyncDispose]()
     }
   }

@@ -9,7 +9,7 @@ import { Follower } from './follower.ts'
 import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
 import { streamName } from './names.ts'
 import type { Relation } from './pgoutput.ts'
-import { openSession, type Session } from './session.ts'
+import { closeSession, openSession, type Session } from './session.ts'
 import { SideSession } from './side-session.ts'
 import { readSourceSystem, requireSameSystem } from './source-system.ts'
 
@@ -26,7 +26,7 @@ export async function openFollower({ open, key }: { open: OpenOptions; key: Flow
   const target = await openSession({ endpoint: open.target, side: 'target', move, role: 'apply', pipeline: true })
   const close = async () => {
     await source[Symbol.asyncDispose]()
-    await target.end().catch(() => {})
+    await closeSession(target)
   }
   try {
     await prepareApplySession(target)

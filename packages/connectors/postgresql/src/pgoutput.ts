@@ -9,6 +9,8 @@ export interface Relation {
   readonly oid: number
   readonly schema: string
   readonly name: string
+  /** REPLICA IDENTITY FULL: the old tuple is the whole row. */
+  readonly isFull: boolean
   readonly columns: readonly { readonly name: string; readonly typeOid: number }[]
 }
 
@@ -116,6 +118,7 @@ function decodeRelation(data: Buffer, start: number): Relation {
   at += 4
   const schema = text() || 'pg_catalog'
   const name = text()
+  const isFull = data[at] === 0x66 // f
   const count = data.readUInt16BE(at + 1)
   at += 3
   const columns = Array.from({ length: count }, () => {
@@ -124,7 +127,7 @@ function decodeRelation(data: Buffer, start: number): Relation {
     at += 8
     return column
   })
-  return { oid, schema, name, columns }
+  return { oid, schema, name, isFull, columns }
 }
 
 /** Where a tuple that begins at `start` ends. */

@@ -3,11 +3,12 @@
  * the server on a timer of its own, whatever the back-pressure, and acknowledges only what it is told is durable.
  * (PostgreSQL documentation, "Streaming Replication Protocol" and "Logical Streaming Replication Parameters".)
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { formatLsn, type Lsn } from './lsn.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
-import { describe, openSession, type Session } from './session.ts'
+import { closeSession, describe, farewellMs, openSession, type Session } from './session.ts'
 import { ident, literal } from './sql.ts'
 import { messageType, RawQuery, SocketTap, submit } from './wire.ts'
 
@@ -102,9 +103,11 @@ export class ReplicationStream implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
     this.sendStatus(false)
-    await new Promise<void>((resolve) => this.#tap.socket.end(resolve))
-    this.#tap.socket.destroy()
-    await this.#session.end().catch(() => {})
+    // A socket that is gone already, or whose other end takes nothing any more, never says that it has finished.
+    const { socket } = this.#tap
+    if (!socket.destroyed) await Promise.race([new Promise<void>((resolve) => socket.end(resolve)), sleep(farewellMs)])
+    socket.destroy()
+    await closeSession(this.#session)
   }
 
   #fail(error: Error): void {

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint } from '@replatform/core/connector'
 import pg from 'pg'
 import { toPostgresqlError } from './postgresql-error.ts'
+import { connectionOf } from './wire.ts'
 
 export interface SessionOptions {
   readonly endpoint: Endpoint
@@ -75,6 +77,15 @@ function withoutOurs(url: string): string {
   return parsed.href
 }
 
+/** How long an orderly end is waited for. */
+export const farewellMs = 300
+
+/** Ends a session in any state. Saying goodbye to a server that does not answer would take for ever. */
+export async function closeSession(session: Session): Promise<void> {
+  await Promise.race([session.end().catch(() => {}), sleep(farewellMs)])
+  connectionOf(session).stream.destroy()
+}
+
 /** Runs work in a session of its own that is closed afterwards, and translates errors. */
 export async function withSession<T>(options: SessionOptions, work: (session: Session) => Promise<T>): Promise<T> {
   const session = await openSession(options)
@@ -83,7 +94,7 @@ export async function withSession<T>(options: SessionOptions, work: (session: Se
   } catch (thrown) {
     throw toPostgresqlError(thrown, describe(options.endpoint.url, options.side))
   } finally {
-    await session.end().catch(() => {})
+    await closeSession(session)
   }
 }
 

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toPostgresqlError } from './postgresql-error.ts'
-import { describe, openSession, type Session, type SessionOptions } from './session.ts'
-import { connectionOf } from './wire.ts'
+import { closeSession, describe, openSession, type Session, type SessionOptions } from './session.ts'
 
 /** A session that was used just now needs no proof that it works. */
 const freshMs = 10_000
@@ -59,9 +58,6 @@ export class SideSession implements AsyncDisposable {
   async #drop(): Promise<void> {
     const session = this.#session
     this.#session = null
-    if (!session) return
-    // Saying goodbye to a server that does not answer would take for ever.
-    await Promise.race([session.end().catch(() => {}), sleep(answerWithinMs)])
-    connectionOf(session).stream.destroy()
+    if (session) await closeSession(session)
   }
 }
