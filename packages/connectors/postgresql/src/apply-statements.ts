@@ -31,6 +31,7 @@ function cached(table: FollowedTable, kind: string, build: () => string): Statem
 /** Parameters: one text[] a column, in order. */
 export function insertRows(table: FollowedTable): Statement {
   return cached(table, 'insert', () => {
+    if (table.columns.length === 0) return `INSERT INTO ${table.qualified} DEFAULT VALUES`
     const names = table.columns.map((column) => ident(column.name)).join(', ')
     const values = table.columns.map((column, i) => `u.c${i}::${column.type}`).join(', ')
     const all = table.columns.map((_, i) => i)
@@ -130,7 +131,7 @@ function oneRow(table: FollowedTable, { columns, texts }: RowMatch): string {
       ? `${name(table, i)} IS NOT DISTINCT FROM NULL AND $${n + 1}::text IS NULL`
       : sameText(table, i, n)
   })
-  return `ctid = (SELECT ctid FROM ONLY ${table.qualified} WHERE ${same.join(' AND ')} LIMIT 1)`
+  return `ctid = (SELECT ctid FROM ONLY ${table.qualified} WHERE ${same.join(' AND ') || 'true'} LIMIT 1)`
 }
 
 /**

@@ -26,7 +26,8 @@ export function copyStatements(
   const where = isWhole ? '' : ` WHERE ${addresses(firstBlock, endBlock, sourceMajor)}`
   return {
     read: `COPY (SELECT ${names} FROM ONLY ${table.qualified}${where}) TO STDOUT (FORMAT ${format})`,
-    write: `COPY ${table.qualified} (${names}) FROM STDIN (FORMAT ${format})`,
+    // A table may have no column that can be written, and rows all the same.
+    write: `COPY ${table.qualified}${names && ` (${names})`} FROM STDIN (FORMAT ${format})`,
   }
 }
 
