@@ -31,6 +31,8 @@ const exitOfFamily: Record<Family<ErrorCode>, Exit> = {
   epoch: 'failed',
   estate: 'usage',
   fence: 'aborted',
+  gate: 'refused',
+  incident: 'refused',
   internal: 'failed',
   mover: 'failed',
   operation: 'refused',

@@ -72,9 +72,14 @@ export class Invocation {
     throw new ReplatformError('estate.unknown-move', { message: `The estate has no store "${name}". ${hint}` })
   }
 
-  /** Throws `estate.unknown-wave`. */
-  waveNamed(name: string): string {
+  /** The wave that was named, or the only one that the estate declares. Throws `estate.unknown-wave` or `usage`. */
+  waveNamed(name: string | undefined): string {
     const waves = (this.estate.waves ?? []).map((wave) => wave.name)
+    if (name === undefined) {
+      if (waves.length === 1) return waves[0] as string
+      const which = waves.length > 0 ? `one of the waves: ${waves.join(', ')}` : 'a wave; the estate declares none'
+      throw new ReplatformError('usage', { message: `Name ${which}.` })
+    }
     if (waves.includes(name)) return name
     const meant = nearest(name, waves)
     const there = waves.length > 0 ? `There are: ${waves.join(', ')}.` : 'It declares none.'

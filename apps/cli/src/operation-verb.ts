@@ -20,6 +20,7 @@ import { openDisplay } from './progress-display.ts'
 import { renderPlan, renderSteps, summarizeCutover } from './steps-view.ts'
 import type { Style } from './style.ts'
 import type { VerbOptions } from './verb.ts'
+import { renderPreview, renderRehearsal } from './wave-view.ts'
 import { connect, type WorkerConnection } from './worker-connection.ts'
 
 export interface OperationCall {
@@ -56,7 +57,8 @@ export async function askAndWait(
   const { verb, options } = call
   const { io, actor } = invocation
   const display = openDisplay(invocation, io.err)
-  const request = { actor, ...(options.reason === undefined ? {} : { reason: options.reason }) }
+  const { reason, override } = options
+  const request = { actor, ...(reason === undefined ? {} : { reason }), ...(override ? { override } : {}) }
   // A cutover inside this process is taken to its end: whoever must stop at once can press Ctrl-C again.
   const mustEnd = own !== null && (verb === 'cutover' || verb === 'rollback')
   const interrupted = mustEnd ? new AbortController().signal : io.interrupted
@@ -82,6 +84,7 @@ async function printDryRun(invocation: Invocation, call: OperationCall | WaveCal
     `${call.verb} ${subjectOf(operation)} would take these steps; none was taken:`,
     '',
     ...renderPlan(operation.steps, style),
+    ...(operation.result?.kind === 'preview' ? ['', ...renderPreview(operation.result, style)] : []),
   ])
   return 'ok'
 }
@@ -98,6 +101,7 @@ function leaveRunning(invocation: Invocation, { own }: WorkerConnection, { verb,
 /** What a failed operation still has to show: findings that block, the steps up to the one that failed. */
 function failedPart({ result, steps }: Operation, invocation: Invocation): string {
   const style = invocation.styleOf(invocation.io.err)
+  if (result?.kind === 'rehearsal') return `${renderRehearsal(result.report, style).join('\n')}\n\n`
   if (result?.kind === 'findings') return `${renderFindings(result.findings, style).join('\n')}\n\n`
   const begun = steps.filter(({ state }) => state !== 'planned')
   return begun.length > 0 ? `${renderSteps(begun, style).join('\n')}\n\n` : ''
@@ -127,6 +131,8 @@ function resultLines(operation: Operation, { status, isOwn, style }: ResultConte
       return [...renderCompare(result.report, style), ...hints]
     case 'cutover':
       return [`${verb} ${asked}: ${summarizeCutover(result.cutover)}`, '', ...renderSteps(steps, style), '', ...hints]
+    case 'rehearsal':
+      return [...renderRehearsal(result.report, style), '', ...hints]
     default:
       return [`${verb} ${asked}: done; ${moves.map(stateInWords).join(', ')}.`, ...hints]
   }
@@ -158,6 +164,7 @@ function movesOn(state: string): boolean {
 function exitOfResult({ result }: Operation): Exit {
   if (result?.kind === 'compare' && !result.report.equal) return 'differences'
   if (result?.kind === 'findings' && result.findings.some(({ severity }) => severity === 'blocker')) return 'refused'
+  if (result?.kind === 'rehearsal' && !result.report.passed) return 'refused'
   if (result?.kind === 'cutover' && result.cutover.outcome === 'aborted') return 'aborted'
   return 'ok'
 }

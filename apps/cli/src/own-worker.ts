@@ -1,7 +1,7 @@
 import { startWorker, type Worker } from '@replatform/control/worker'
 import type { Log } from '@replatform/core/connector'
 import type { Invocation } from './invocation.ts'
-import { createGateways, createRoutings, describeRoute } from './routes.ts'
+import { createCopies, createGateways, createRoutings, describeRoute } from './routes.ts'
 import { version } from './version.ts'
 import type { ConnectOptions } from './worker-connection.ts'
 
@@ -19,6 +19,7 @@ export function startOwnWorker(invocation: Invocation, log: Log, { hostsMoves }:
     describeRoute,
     createRoutings: (store) => createRoutings(store, resolveSecret, log),
     createGateways: (wave) => createGateways(wave, log),
+    createCopies: (of) => createCopies(of, resolveSecret, log),
     log,
   })
 }

@@ -100,6 +100,14 @@ export function createGateways({ gateways = [] }: EstateWave, log: Log): Routing
   return gateways.map(({ haproxy }) => createHaproxyRouting(haproxyOptions(haproxy, log)))
 }
 
+/** What a rehearsal holds and points instead: only what the estate names as a copy. */
+export function createCopies(of: EstateStore | EstateWave, resolveSecret: ResolveSecret, log: Log): Routing[] {
+  if ('source' in of) return of.rehearsal ? createRoutings({ ...of, ...of.rehearsal }, resolveSecret, log) : []
+  return (of.gateways ?? []).flatMap(({ rehearsal }) =>
+    rehearsal ? [createHaproxyRouting(haproxyOptions(rehearsal, log))] : [],
+  )
+}
+
 function haproxyOptions({ socket, backend, old, new: next, wait = 'wait', stateFile }: HaproxySwitch, log: Log) {
   return { socket, backend, servers: { old, new: next }, wait, stateFile, log }
 }

@@ -29,10 +29,14 @@ export function renderPlan(steps: readonly StepStatus[], { colors, columns }: St
   })
 }
 
-/** `committed, write pause 412 ms of 2.0 s`. */
-export function summarizeCutover({ outcome, pauseMs, budgetMs }: CutoverStatus): string {
+/** `committed, write pause 412 ms of at most 2.0 s (predicted 380 ms, 8 % more)`. */
+export function summarizeCutover({ outcome, pauseMs, budgetMs, predictedMs }: CutoverStatus): string {
   if (pauseMs === null) return outcome
-  return `${outcome}, write pause ${formatDuration(pauseMs)} of at most ${formatDuration(budgetMs)}`
+  const pause = `${outcome}, write pause ${formatDuration(pauseMs)} of at most ${formatDuration(budgetMs)}`
+  if (predictedMs === null || predictedMs <= 0 || outcome !== 'committed') return pause
+  const error = Math.round((100 * (pauseMs - predictedMs)) / predictedMs)
+  const how = error === 0 ? 'as it was' : `${Math.abs(error)} % ${error > 0 ? 'more' : 'less'}`
+  return `${pause} (predicted ${formatDuration(predictedMs)}, ${how})`
 }
 
 function looks({ state }: StepStatus, colors: Style['colors']) {

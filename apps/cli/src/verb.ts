@@ -14,7 +14,8 @@ export interface Verb {
   readonly exits: readonly Exit[]
   /** Adds arguments and options. */
   readonly configure?: (command: Command) => void
-  run(invocation: Invocation, options: VerbOptions, move: string | undefined): Promise<Exit>
+  /** `argument` is what the verb declares as its own: mostly a move, or a wave. */
+  run(invocation: Invocation, options: VerbOptions, argument: string | undefined): Promise<Exit>
 }
 
 /** The options of all verbs; each declares those that it takes. */
@@ -25,6 +26,10 @@ export interface VerbOptions {
   readonly watch?: boolean
   readonly limit?: number
   readonly wave?: string
+  readonly override?: boolean
+  readonly severity?: 'minor' | 'severe'
+  readonly close?: number
+  readonly format?: 'md' | 'html'
 }
 
 export function moveArgument(command: Command): void {
@@ -41,6 +46,10 @@ export function changingOptions(command: Command): void {
 export function waveOptions(command: Command): void {
   changingOptions(command)
   command.option('--wave <name>', 'all moves of this wave together, by one decision')
+}
+
+export function waveArgument(command: Command): void {
+  command.argument('[wave]', 'name of the wave; may be left out where the estate declares just one')
 }
 
 /** What stands below the options in the verb's help. */

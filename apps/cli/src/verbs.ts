@@ -4,6 +4,7 @@ import { doctor } from './verbs/doctor.ts'
 import { assess, cancel, compare, cutover, finalize, pause, resume, rollback } from './verbs/operations.ts'
 import { start } from './verbs/start.ts'
 import { status } from './verbs/status.ts'
+import { approve, incident, rehearse } from './verbs/waves.ts'
 import { worker } from './verbs/worker.ts'
 
 /** In the order in which a move meets them. */
@@ -13,12 +14,15 @@ export const verbs: readonly Verb[] = [
   start,
   status,
   compare,
+  rehearse,
+  approve,
   cutover,
   rollback,
   finalize,
   pause,
   resume,
   cancel,
+  incident,
   worker,
   audit,
 ]

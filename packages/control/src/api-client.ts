@@ -4,8 +4,11 @@ import { text } from 'node:stream/consumers'
 import { deserializeError, ReplatformError } from '@replatform/core/errors'
 import type { ErrorBody } from './api.ts'
 import type { AuditEntry, EstateStatus, Operation, OperationRequest, OperationVerb, WaveVerb } from './api-types.ts'
+import type { Approval } from './approvals.ts'
+import type { Incident } from './incidents.ts'
 import type { JournalEntry } from './journal.ts'
 import { controlSocketPath } from './state-directory.ts'
+import type { ApprovalRequest, IncidentRequest } from './wave-desk.ts'
 
 /** A status is assembled from memory and a local database: longer means that the worker hangs. */
 const answerWithinMs = 30_000
@@ -35,6 +38,23 @@ export class ApiClient {
 
   operation(id: string): Promise<Operation> {
     return this.#json('GET', `/v1/operations/${encodeURIComponent(id)}`)
+  }
+
+  approve(wave: string, request: ApprovalRequest): Promise<Approval> {
+    return this.#json('POST', `/v1/waves/${encodeURIComponent(wave)}/approvals`, request)
+  }
+
+  /** Those that are open, oldest first. */
+  incidents(): Promise<Incident[]> {
+    return this.#json('GET', '/v1/incidents')
+  }
+
+  openIncident(request: IncidentRequest): Promise<Incident> {
+    return this.#json('POST', '/v1/incidents', request)
+  }
+
+  closeIncident(id: number, request: ApprovalRequest): Promise<Incident> {
+    return this.#json('POST', `/v1/incidents/${id}/close`, request)
   }
 
   /** Oldest first. */

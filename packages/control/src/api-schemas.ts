@@ -13,7 +13,7 @@ const verbs: readonly OperationVerb[] = [
   'cancel',
 ]
 
-const waveVerbs: readonly WaveVerb[] = ['cutover', 'rollback', 'finalize']
+const waveVerbs: readonly WaveVerb[] = ['cutover', 'rollback', 'finalize', 'rehearse']
 
 export const MoveParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 40 }) })
 
@@ -34,6 +34,7 @@ export const RequestBody = Type.Object(
     dryRun: Type.Optional(Type.Boolean()),
     actor: Type.String({ minLength: 1, maxLength: 200 }),
     reason: Type.Optional(Type.String({ maxLength: 1_000 })),
+    override: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 )
@@ -41,3 +42,24 @@ export const RequestBody = Type.Object(
 export const ListQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 200 })),
 })
+
+export const WaveParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 40 }) })
+
+export const ApprovalBody = Type.Object(
+  {
+    actor: Type.String({ minLength: 1, maxLength: 200 }),
+    reason: Type.Optional(Type.String({ maxLength: 1_000 })),
+  },
+  { additionalProperties: false },
+)
+
+export const IncidentBody = Type.Object(
+  {
+    actor: Type.String({ minLength: 1, maxLength: 200 }),
+    severity: Type.Union([Type.Literal('minor'), Type.Literal('severe')]),
+    title: Type.String({ minLength: 1, maxLength: 200 }),
+  },
+  { additionalProperties: false },
+)
+
+export const IncidentParams = Type.Object({ id: Type.Integer({ minimum: 1 }) })

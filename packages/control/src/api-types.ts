@@ -24,9 +24,38 @@ export interface WaveStatus {
   readonly phase: 'rehost' | 'replatform'
   readonly moves: readonly string[]
   readonly pauseBudgetMs: number
+  readonly approver: string | null
+  readonly window: { readonly from: string; readonly to: string } | null
+  /** Those that the estate file declares. */
+  readonly gates: readonly GateStatus[]
+  /** How long the pause would be now; null where nothing is known to say it by. */
+  readonly prediction: PausePrediction | null
+  readonly lastRehearsal: (RehearsalReport & { readonly at: string }) | null
   readonly lastCutover: CutoverStatus | null
   /** The verb that a person would type next, with --wave; null while moves are not there yet. */
   readonly next: string | null
+}
+
+export interface GateStatus {
+  readonly name: 'verified' | 'rehearsed' | 'incidents' | 'lag' | 'window' | 'approval'
+  /** `unknown`: it cannot be seen from this worker; the one that hosts the wave can. */
+  readonly state: 'holds' | 'closed' | 'unknown'
+  readonly detail: string
+}
+
+/** Steps of the pause by what is known of them, and their sum. */
+export interface PausePrediction {
+  readonly ms: number
+  readonly parts: readonly { readonly step: string; readonly ms: number; readonly by: string }[]
+}
+
+export interface RehearsalReport {
+  readonly passed: boolean
+  /** Why it did not pass. */
+  readonly problems: readonly string[]
+  readonly steps: readonly { readonly step: string; readonly ms: number | null; readonly note: string }[]
+  readonly prediction: PausePrediction
+  readonly findings: readonly Finding[]
 }
 
 export interface MoveStatus {
@@ -74,9 +103,10 @@ export type OperationVerb =
   | 'pause'
   | 'resume'
   | 'cancel'
+  | 'rehearse'
 
 /** What can be asked of a wave as a whole. */
-export type WaveVerb = 'cutover' | 'rollback' | 'finalize'
+export type WaveVerb = 'cutover' | 'rollback' | 'finalize' | 'rehearse'
 
 /** One thing that somebody asked for. Answers at once with an id; the caller polls until it is not `running`. */
 export interface Operation {
@@ -98,6 +128,9 @@ export type OperationResult =
   | { readonly kind: 'findings'; readonly findings: readonly Finding[] }
   | { readonly kind: 'compare'; readonly report: CompareReport }
   | { readonly kind: 'cutover'; readonly cutover: CutoverStatus }
+  | { readonly kind: 'rehearsal'; readonly report: RehearsalReport }
+  /** Of a dry run of a cutover. */
+  | { readonly kind: 'preview'; readonly gates: readonly GateStatus[]; readonly prediction: PausePrediction | null }
   | { readonly kind: 'none' }
 
 export interface StepStatus {
@@ -116,6 +149,8 @@ export interface CutoverStatus {
   /** From the first hold to the release; null until it has ended. */
   readonly pauseMs: number | null
   readonly budgetMs: number
+  /** What the pause was predicted to be when it began. */
+  readonly predictedMs: number | null
   readonly steps: readonly StepStatus[]
 }
 
@@ -124,6 +159,8 @@ export interface OperationRequest {
   /** Who asked, for the audit log: `user@host`. */
   readonly actor: string
   readonly reason?: string
+  /** Cuts a wave over although gates do not hold; needs a reason. */
+  readonly override?: boolean
 }
 
 export interface AuditEntry {

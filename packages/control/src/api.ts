@@ -3,9 +3,23 @@ import type { Log } from '@replatform/core/connector'
 import type { ErrorCode } from '@replatform/core/error-catalogue'
 import { ReplatformError, type SerializedError, toReplatformError } from '@replatform/core/errors'
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
-import { ListQuery, MoveParams, OperationParams, RequestBody, VerbParams, WaveVerbParams } from './api-schemas.ts'
+import {
+  ApprovalBody,
+  IncidentBody,
+  IncidentParams,
+  ListQuery,
+  MoveParams,
+  OperationParams,
+  RequestBody,
+  VerbParams,
+  WaveParams,
+  WaveVerbParams,
+} from './api-schemas.ts'
 import type { AuditEntry, EstateStatus, Operation, OperationRequest, OperationVerb, WaveVerb } from './api-types.ts'
+import type { Approval } from './approvals.ts'
+import type { Incident } from './incidents.ts'
 import type { JournalEntry } from './journal.ts'
+import type { ApprovalRequest, IncidentRequest } from './wave-desk.ts'
 
 /** What the API serves; each function throws a `ReplatformError` where it refuses. */
 export interface ApiBackend {
@@ -13,6 +27,11 @@ export interface ApiBackend {
   ask(verb: OperationVerb, move: string, request: OperationRequest): Promise<Operation>
   askWave(verb: WaveVerb, wave: string, request: OperationRequest): Promise<Operation>
   look(operation: string): Promise<Operation>
+  approve(wave: string, request: ApprovalRequest): Promise<Approval>
+  openIncident(request: IncidentRequest): Promise<Incident>
+  closeIncident(id: number, request: ApprovalRequest): Promise<Incident>
+  /** Those that are open. */
+  listIncidents(): Promise<Incident[]>
   audit(limit: number): Promise<AuditEntry[]>
   journal(move: string, limit: number): Promise<JournalEntry[]>
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>
@@ -57,11 +76,7 @@ function addRoutes(server: FastifyInstance, backend: ApiBackend): void {
     async ({ params, body }, reply) => reply.code(202).send(await backend.ask(params.verb, params.name, body)),
   )
 
-  server.post<{ Params: { name: string; verb: WaveVerb }; Body: OperationRequest }>(
-    '/v1/waves/:name/:verb',
-    { schema: { params: WaveVerbParams, body: RequestBody } },
-    async ({ params, body }, reply) => reply.code(202).send(await backend.askWave(params.verb, params.name, body)),
-  )
+  addWaveRoutes(server, backend)
 
   server.get<{ Params: { name: string }; Querystring: { limit: number } }>(
     '/v1/moves/:name/journal',
@@ -88,6 +103,32 @@ function addRoutes(server: FastifyInstance, backend: ApiBackend): void {
   })
 }
 
+function addWaveRoutes(server: FastifyInstance, backend: ApiBackend): void {
+  server.post<{ Params: { name: string; verb: WaveVerb }; Body: OperationRequest }>(
+    '/v1/waves/:name/:verb',
+    { schema: { params: WaveVerbParams, body: RequestBody } },
+    async ({ params, body }, reply) => reply.code(202).send(await backend.askWave(params.verb, params.name, body)),
+  )
+
+  server.post<{ Params: { name: string }; Body: ApprovalRequest }>(
+    '/v1/waves/:name/approvals',
+    { schema: { params: WaveParams, body: ApprovalBody } },
+    async ({ params, body }, reply) => reply.code(201).send(await backend.approve(params.name, body)),
+  )
+
+  server.get('/v1/incidents', () => backend.listIncidents())
+
+  server.post<{ Body: IncidentRequest }>('/v1/incidents', { schema: { body: IncidentBody } }, async ({ body }, reply) =>
+    reply.code(201).send(await backend.openIncident(body)),
+  )
+
+  server.post<{ Params: { id: number }; Body: ApprovalRequest }>(
+    '/v1/incidents/:id/close',
+    { schema: { params: IncidentParams, body: ApprovalBody } },
+    ({ params, body }) => backend.closeIncident(params.id, body),
+  )
+}
+
 export interface ErrorBody {
   readonly error: SerializedError
 }
@@ -102,6 +143,9 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   'assessment.blocked': 409,
   'cutover.not-ready': 409,
   'cutover.whole-wave': 409,
+  'gate.closed': 409,
+  'gate.not-approver': 403,
+  'incident.unknown': 404,
   'state.transition-refused': 409,
   'control.unreachable': 503,
 }

@@ -74,6 +74,29 @@ const migrations: readonly (readonly string[])[] = [
        SELECT estate, move, id FROM replatform_control.operation WHERE state = 'running' AND exclusive`,
     'DROP INDEX replatform_control.operation_one_at_a_time',
   ],
+  // What must hold before a wave cuts over.
+  [
+    'ALTER TABLE replatform_control.operation ADD COLUMN override boolean NOT NULL DEFAULT false',
+    'ALTER TABLE replatform_control.cutover ADD COLUMN predicted_ms double precision',
+    `CREATE TABLE replatform_control.approval (
+       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+       estate text NOT NULL, wave text NOT NULL,
+       definition text NOT NULL,
+       actor text NOT NULL, reason text,
+       at timestamptz NOT NULL)`,
+    `CREATE TABLE replatform_control.incident (
+       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+       estate text NOT NULL,
+       severity text NOT NULL, title text NOT NULL,
+       opened_by text NOT NULL, opened_at timestamptz NOT NULL,
+       closed_by text, closed_at timestamptz)`,
+    `CREATE TABLE replatform_control.rehearsal (
+       operation text PRIMARY KEY,
+       estate text NOT NULL, wave text NOT NULL,
+       passed boolean NOT NULL,
+       report jsonb NOT NULL,
+       at timestamptz NOT NULL)`,
+  ],
 ]
 
 /** Brings the schema to this version. Several workers may start at once. Throws `state.newer-version`. */

@@ -10,6 +10,8 @@ export interface CutoverRecord {
   /** The wave that the estate declares; null for a move by itself. */
   readonly wave: string | null
   readonly budgetMs: number
+  /** What its pause was predicted to be. */
+  readonly predictedMs: number | null
   readonly outcome: 'committed' | 'aborted' | null
   readonly pauseMs: number | null
   readonly moves: readonly { readonly name: string; readonly stateBefore: MoveState }[]
@@ -27,9 +29,10 @@ interface Row {
   budget_ms: number
   outcome: 'committed' | 'aborted' | null
   pause_ms: number | null
+  predicted_ms: number | null
 }
 
-const columns = 'c.id, c.direction, c.wave, c.budget_ms, c.outcome, c.pause_ms'
+const columns = 'c.id, c.direction, c.wave, c.budget_ms, c.outcome, c.pause_ms, c.predicted_ms'
 
 export class CutoverRecords {
   readonly #database: ControlDatabase
@@ -70,12 +73,12 @@ export class CutoverRecords {
     cutover: Omit<CutoverRecord, 'outcome' | 'pauseMs'>,
     setState: (move: string, state: MoveState, sql: Sql) => Promise<unknown>,
   ): Promise<void> {
-    const { id, direction, wave, budgetMs } = cutover
+    const { id, direction, wave, budgetMs, predictedMs } = cutover
     await this.#database.transaction(async (sql) => {
       await sql.query(
-        `INSERT INTO replatform_control.cutover (id, estate, direction, wave, budget_ms, started)
-         VALUES ($1, $2, $3, $4, $5, now())`,
-        [id, this.#estate, direction, wave, budgetMs],
+        `INSERT INTO replatform_control.cutover (id, estate, direction, wave, budget_ms, predicted_ms, started)
+         VALUES ($1, $2, $3, $4, $5, $6, now())`,
+        [id, this.#estate, direction, wave, budgetMs, predictedMs],
       )
       for (const move of cutover.moves) {
         await sql.query(
@@ -101,10 +104,19 @@ export class CutoverRecords {
   }
 
   /** The last of a declared wave as a whole. */
-  async lastOfWave(wave: string): Promise<CutoverRecord | undefined> {
+  lastOfWave(wave: string): Promise<CutoverRecord | undefined> {
+    return this.#ofWave(wave, '')
+  }
+
+  /** The last that went forward and was committed. */
+  lastCommittedOfWave(wave: string): Promise<CutoverRecord | undefined> {
+    return this.#ofWave(wave, `AND c.direction = 'forward' AND c.outcome = 'committed'`)
+  }
+
+  async #ofWave(wave: string, condition: string): Promise<CutoverRecord | undefined> {
     const [row] = await this.#database.query<Row>(
       `SELECT ${columns} FROM replatform_control.cutover c
-       WHERE c.estate = $1 AND c.wave = $2 ORDER BY c.started DESC LIMIT 1`,
+       WHERE c.estate = $1 AND c.wave = $2 ${condition} ORDER BY c.started DESC LIMIT 1`,
       [this.#estate, wave],
     )
     return row && toRecord(row, await this.#movesOf(row.id))
@@ -143,5 +155,14 @@ export class CutoverRecords {
 
 function toRecord(row: Row, moves: CutoverRecord['moves']): CutoverRecord {
   const { id, direction, wave, outcome } = row
-  return { id, direction, wave, budgetMs: row.budget_ms, outcome, pauseMs: row.pause_ms, moves }
+  return {
+    id,
+    direction,
+    wave,
+    budgetMs: row.budget_ms,
+    predictedMs: row.predicted_ms,
+    outcome,
+    pauseMs: row.pause_ms,
+    moves,
+  }
 }

@@ -5,6 +5,7 @@ import { cutoverStatus } from './cutover-status.ts'
 import type { Hosting } from './hosting.ts'
 import type { MoveRecord } from './move-records.ts'
 import type { Services } from './services.ts'
+import { previewWave } from './wave-preview.ts'
 
 /** Everything that is known now. What only a mover knows is null for moves that another worker hosts. */
 export async function estateStatus(
@@ -15,7 +16,7 @@ export async function estateStatus(
   const { estate, moves } = services
   const records = (await moves.list()).filter(({ name }) => Object.hasOwn(estate.stores, name))
   const statuses = await Promise.all(records.map((record) => moveStatus(services, hosting, record)))
-  const waves = wavesOf(estate).map((wave) => waveStatus(services, wave, records))
+  const waves = wavesOf(estate).map((wave) => waveStatus(services, hosting, wave, records))
   const declared = (await Promise.all(waves)).filter((wave) => wave !== null)
   return { estate: estate.estate, worker, moves: statuses, waves: declared }
 }
@@ -44,10 +45,14 @@ async function moveStatus(services: Services, hosting: Hosting, record: MoveReco
 
 async function waveStatus(
   services: Services,
-  { name, moves, budgetMs, declared }: Wave,
+  hosting: Hosting,
+  wave: Wave,
   all: readonly MoveRecord[],
 ): Promise<WaveStatus | null> {
+  const { name, moves, budgetMs, declared } = wave
   if (!declared) return null
+  const preview = await previewWave(services, wave, (move) => hosting.lagMsOf(move))
+  const rehearsal = await services.rehearsals.last(name)
   const cutover = await services.cutovers.lastOfWave(name)
   const records = all.filter((record) => moves.includes(record.name))
   return {
@@ -55,6 +60,10 @@ async function waveStatus(
     phase: declared.phase,
     moves,
     pauseBudgetMs: budgetMs,
+    approver: declared.approver ?? null,
+    window: declared.window ?? null,
+    ...preview,
+    lastRehearsal: rehearsal ? { ...rehearsal.report, at: rehearsal.at } : null,
     lastCutover: cutover ? await cutoverStatus(services, cutover) : null,
     next: nextOfWave(records),
   }

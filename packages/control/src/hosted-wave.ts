@@ -5,7 +5,7 @@ import { type CutoverEnding, endCutover, type Procedure, recover } from './cutov
 import type { CutoverRecord } from './cutover-records.ts'
 import { HostedMove } from './hosted-move.ts'
 import { finishOperation, type Performed, performOperation } from './operation-performing.ts'
-import type { Services } from './services.ts'
+import { isoNow, type Services } from './services.ts'
 
 /**
  * A wave whose one host this process is. All its moves run here, because one coordinator must reach every mover inside
@@ -34,6 +34,11 @@ export class HostedWave {
     const move = this.moves.find((candidate) => candidate.name === name)
     invariant(move, `The wave ${this.wave.name} has no move ${name}.`)
     return move
+  }
+
+  /** Null while the move does not follow. */
+  lagMsOf(move: string): number | null {
+    return this.move(move).supervisor.progress.follow()?.lagMs ?? null
   }
 
   /** Ends a cutover that was left in the middle, then runs what should run. */
@@ -110,7 +115,15 @@ export class HostedWave {
       await move.reload()
       await move.recordPause(`The cutover could not be ended: ${error.message}`, error)
     }
+    await this.#openIncident(error)
     return { result: { kind: 'none' }, error }
+  }
+
+  async #openIncident(error: ReplatformError): Promise<void> {
+    const { incidents, clock, log } = this.services
+    const title = `The cutover of ${this.wave.name} could not be ended: ${error.code}`.slice(0, 200)
+    const incident = { severity: 'severe', title, openedBy: 'replatform', openedAt: isoNow(clock) } as const
+    await incidents.open(incident).catch((thrown) => log.error({ err: thrown }, 'The incident was not recorded.'))
   }
 
   #movesOf(cutover: CutoverRecord): HostedMove[] {

@@ -33,6 +33,11 @@ export class Hosting {
     return undefined
   }
 
+  /** Null while the move does not follow, or where another worker hosts it. */
+  lagMsOf(move: string): number | null {
+    return this.get(move)?.supervisor.progress.follow()?.lagMs ?? null
+  }
+
   async start(most: number): Promise<void> {
     await this.#jobs.hostWaves(most, (offer, signal) => this.#hostOnce(offer, signal))
   }

@@ -9,6 +9,8 @@ import { isExclusive, requireAllowed } from './operation-rules.ts'
 import { planSteps } from './operation-steps.ts'
 import { type OperationSubject, subjectOf } from './operation-subject.ts'
 import { isoNow, type Services } from './services.ts'
+import { declaredWave } from './wave-desk.ts'
+import { type LagOf, previewWave } from './wave-preview.ts'
 import { requireAlone, requireWaveAllowed, type WaveMember } from './wave-rules.ts'
 
 /** What somebody asks for, found to be known and allowed. */
@@ -22,10 +24,12 @@ interface Asked extends OperationSubject {
 export class OperationDesk {
   readonly #services: Services
   readonly #jobs: Jobs
+  readonly #lagMsOf: LagOf
 
-  constructor(services: Services, jobs: Jobs) {
+  constructor(services: Services, jobs: Jobs, lagMsOf: LagOf) {
     this.#services = services
     this.#jobs = jobs
+    this.#lagMsOf = lagMsOf
   }
 
   /** Answers as soon as the request is recorded. A refusal throws and stands in the audit log. */
@@ -42,7 +46,9 @@ export class OperationDesk {
   async look(id: string): Promise<Operation> {
     const { operations, journal } = this.#services
     const operation = await operations.get(id)
-    const steps = stepsTaken(operation.plan, await journal.ofOperation(id), operation.state === 'failed')
+    // What a rehearsal leaves out stays out; other verbs have steps that go on behind them.
+    const isOver = operation.state === 'failed' || (operation.verb === 'rehearse' && operation.state === 'done')
+    const steps = stepsTaken(operation.plan, await journal.ofOperation(id), isOver)
     return toOperation(operation, steps)
   }
 
@@ -52,10 +58,10 @@ export class OperationDesk {
     request: OperationRequest,
     find: () => Promise<Asked>,
   ): Promise<Operation> {
-    if (request.dryRun) {
-      const operation = await this.#add({ ...(await find()), claims: [] }, request, 'done')
-      return toOperation(operation, operation.plan)
+    if (request.override && !request.reason) {
+      throw new ReplatformError('usage', { message: 'An override needs a reason: it goes into the audit log.' })
     }
+    if (request.dryRun) return this.#dryRun(await find(), request)
     await this.#audit(verb, subject, request, 'asked', request.reason ?? '')
     try {
       const asked = await find()
@@ -67,6 +73,15 @@ export class OperationDesk {
       await this.#audit(verb, subject, request, 'refused', `${code}: ${message}`)
       throw thrown
     }
+  }
+
+  /** For a cutover with what its gates would say, and how long its pause is expected to be. */
+  async #dryRun(asked: Asked, request: OperationRequest): Promise<Operation> {
+    const operation = await this.#add({ ...asked, claims: [] }, request, 'done')
+    const shown = toOperation(operation, operation.plan)
+    if (asked.verb !== 'cutover' || !asked.host.declared) return shown
+    const preview = await previewWave(this.#services, asked.host, this.#lagMsOf)
+    return { ...shown, result: { kind: 'preview', ...preview } }
   }
 
   async #allowedOfMove(verb: OperationVerb, move: string): Promise<Asked> {
@@ -82,13 +97,7 @@ export class OperationDesk {
   }
 
   async #allowedOfWave(verb: WaveVerb, name: string): Promise<Asked> {
-    const waves = wavesOf(this.#services.estate)
-    const host = waves.find((wave) => wave.name === name && wave.declared)
-    if (!host) {
-      const known = waves.filter(({ declared }) => declared).map((wave) => wave.name)
-      const there = known.length > 0 ? `there are: ${known.join(', ')}` : 'the estate file declares none'
-      throw new ReplatformError('estate.unknown-wave', { message: `There is no wave "${name}"; ${there}.` })
-    }
+    const host = declaredWave(wavesOf(this.#services.estate), name)
     requireWaveAllowed(verb, host, await this.#members(host))
     return { verb, move: null, wave: name, host, claims: host.moves }
   }
@@ -109,10 +118,22 @@ export class OperationDesk {
     state: 'running' | 'done',
   ): Promise<OperationRecord> {
     const { operations, clock } = this.#services
-    const { actor, reason = null } = request
+    const { actor, reason = null, override = false } = request
     const plan = planSteps(verb)
     const startedAt = isoNow(clock)
-    return operations.add({ id: randomUUID(), verb, move, wave, state, claims, actor, reason, plan, startedAt })
+    return operations.add({
+      id: randomUUID(),
+      verb,
+      move,
+      wave,
+      state,
+      claims,
+      actor,
+      reason,
+      override,
+      plan,
+      startedAt,
+    })
   }
 
   async #audit(

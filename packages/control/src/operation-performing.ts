@@ -65,6 +65,9 @@ function summary(result: OperationResult): string {
       return result.report.equal ? 'equal' : 'different'
     case 'cutover':
       return `${result.cutover.outcome}, write pause ${Math.round(result.cutover.pauseMs ?? 0)} ms`
+    case 'rehearsal':
+      return `${result.report.passed ? 'passed' : 'not passed'}, predicted pause ${result.report.prediction.ms} ms`
+    case 'preview':
     case 'none':
       return ''
   }

@@ -10,6 +10,8 @@ export interface OperationRecord extends OperationSubject {
   readonly state: 'running' | 'done' | 'failed'
   readonly actor: string
   readonly reason: string | null
+  /** Whether gates that do not hold are passed. */
+  readonly override: boolean
   readonly plan: readonly StepStatus[]
   readonly result: OperationResult | null
   readonly error: SerializedError | null
@@ -25,6 +27,7 @@ export interface NewOperation extends OperationSubject {
   readonly claims: readonly string[]
   readonly actor: string
   readonly reason: string | null
+  readonly override: boolean
   readonly plan: readonly StepStatus[]
   readonly startedAt: string
 }
@@ -37,6 +40,7 @@ interface Row {
   state: OperationRecord['state']
   actor: string
   reason: string | null
+  override: boolean
   plan: readonly StepStatus[]
   result: OperationResult | null
   error: SerializedError | null
@@ -44,7 +48,7 @@ interface Row {
   finished: Date | null
 }
 
-const columns = 'id, verb, move, wave, state, actor, reason, plan, result, error, started, finished'
+const columns = 'id, verb, move, wave, state, actor, reason, override, plan, result, error, started, finished'
 
 export class OperationRecords {
   readonly #database: ControlDatabase
@@ -57,12 +61,12 @@ export class OperationRecords {
 
   /** Throws `operation.running` when another one has claimed a move. */
   async add(operation: NewOperation): Promise<OperationRecord> {
-    const { id, move, wave, verb, claims, state, actor, reason, plan, startedAt } = operation
+    const { id, move, wave, verb, claims, state, actor, reason, override, plan, startedAt } = operation
     return this.#database.transaction(async (sql) => {
       const [row] = await sql.query<Row>(
         `INSERT INTO replatform_control.operation
-           (id, estate, move, wave, verb, exclusive, state, actor, reason, plan, started, finished)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12) RETURNING ${columns}`,
+           (id, estate, move, wave, verb, exclusive, state, actor, reason, override, plan, started, finished)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12, $13) RETURNING ${columns}`,
         [
           id,
           this.#estate,
@@ -73,6 +77,7 @@ export class OperationRecords {
           state,
           actor,
           reason,
+          override,
           JSON.stringify(plan),
           startedAt,
           state === 'done' ? startedAt : null,
@@ -138,7 +143,7 @@ function json(value: unknown): string | null {
 }
 
 function toRecord(row: Row): OperationRecord {
-  const { id, verb, move, wave, state, actor, reason, plan, result, error } = row
+  const { id, verb, move, wave, state, actor, reason, override, plan, result, error } = row
   const startedAt = row.started.toISOString()
   return {
     id,
@@ -148,6 +153,7 @@ function toRecord(row: Row): OperationRecord {
     state,
     actor,
     reason,
+    override,
     plan,
     result,
     error,

@@ -23,6 +23,7 @@ const rules: Record<OperationVerb, Rule> = {
   rollback: { states: ['reversing'], needs: 'running' },
   finalize: { states: ['reversing'] },
   pause: { states: [...beforeCutover, 'reversing'], needs: 'running', shared: true },
+  rehearse: { states: ['in-sync', 'rolled-back'], needs: 'running' },
   resume: { states: unended, needs: 'paused' },
   cancel: { states: beforeCutover },
 }
@@ -61,7 +62,7 @@ export function isFulfilled(verb: OperationVerb, move: MoveRecord): boolean {
 }
 
 function refused(verb: OperationVerb, move: MoveRecord, why: string): ReplatformError {
-  const ofCutover = verb === 'cutover' || verb === 'rollback' || verb === 'finalize'
+  const ofCutover = verb === 'cutover' || verb === 'rollback' || verb === 'finalize' || verb === 'rehearse'
   const code = ofCutover ? 'cutover.not-ready' : 'state.transition-refused'
   return new ReplatformError(code, { message: `${move.name}: cannot ${verb}, since ${why}.` })
 }

@@ -19,6 +19,23 @@ const assess = [
 ]
 
 const plans: Record<Exclude<OperationVerb, 'cutover' | 'rollback'>, StepStatus[]> = {
+  rehearse: [
+    planned('prepare-return', 'Open the change stream of the way back on the new sides.'),
+    planned('compare-live', 'Compare what changed since the last comparison, while writes go on.'),
+    planned('hold', 'Hold the copies of the switchover points.'),
+    planned('fence', 'Not exercised: production is not fenced.'),
+    planned('drain', 'Follow marks in the live stream to the new sides.'),
+    planned('compare-changed', 'Compare once more, as the pause will.'),
+    planned('stop-flow', 'Stop following, for a moment.'),
+    planned('raise-epoch', 'Raise the epoch on the new sides.'),
+    planned('settle', 'Carry sequences to the new sides, which stay fenced.'),
+    planned('mark-return', 'Fix a point from which the way back would follow.'),
+    planned('decide', 'Record an aborted decision.'),
+    planned('record-decision', 'Copy it into the new sides.'),
+    planned('unfence', 'Not exercised: the new sides stay fenced.'),
+    planned('point', 'Point the copies of the switchover points to the new sides.'),
+    planned('release', 'Release the copies, and point them back.'),
+  ],
   assess,
   start: [
     ...assess,

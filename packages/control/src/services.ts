@@ -3,14 +3,17 @@ import type { Estate, EstateStore, EstateWave } from '@replatform/core/estate'
 import type { Routing } from '@replatform/core/routing'
 import type { Clock } from '@replatform/engine/clock'
 import type { DecisionStore } from '@replatform/engine/decision-store'
+import type { Approvals } from './approvals.ts'
 import type { AuditLog } from './audit-log.ts'
 import type { GuardOrder } from './cutover-guard.ts'
 import type { CutoverIntents } from './cutover-intents.ts'
 import type { CutoverRecords } from './cutover-records.ts'
+import type { Incidents } from './incidents.ts'
 import type { Journal } from './journal.ts'
 import type { MoveRecords } from './move-records.ts'
 import type { MoverProcess } from './mover-process.ts'
 import type { OperationRecords } from './operation-records.ts'
+import type { Rehearsals } from './rehearsals.ts'
 
 /** What is special to connectors and therefore given to the control plane by its caller. */
 export interface RouteDescription {
@@ -26,6 +29,8 @@ export interface Connectors {
   createRoutings(store: EstateStore): readonly Routing[] | Promise<readonly Routing[]>
   /** The switchover points in front of a wave as a whole. */
   createGateways(wave: EstateWave): readonly Routing[] | Promise<readonly Routing[]>
+  /** Copies of both for a rehearsal, where the estate names some. */
+  createCopies(of: EstateStore | EstateWave): readonly Routing[] | Promise<readonly Routing[]>
 }
 
 /** What the parts of a worker share. */
@@ -36,6 +41,9 @@ export interface Services {
   readonly operations: OperationRecords
   readonly journal: Journal
   readonly audit: AuditLog
+  readonly approvals: Approvals
+  readonly incidents: Incidents
+  readonly rehearsals: Rehearsals
   readonly decisions: DecisionStore
   readonly intents: CutoverIntents
   /** The process that guards a cutover, and where it finds decisions; null where none is wanted. */

@@ -1,5 +1,5 @@
 import type { CompareReport } from '@replatform/core/difference'
-import { ReplatformError } from '@replatform/core/errors'
+import { invariant, ReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import { type Direction, directionOf, type MoveState } from '@replatform/core/move'
 import type { OperationVerb } from './api-types.ts'
@@ -23,13 +23,15 @@ const nothing: Performed = { result: { kind: 'none' } }
 
 export function performVerb(move: HostedMove, operation: OperationRecord, wave: HostedWave): Promise<Performed> {
   const { journal, clock } = move.services
-  return handlers[operation.verb](move, operation, {
+  const { verb } = operation
+  invariant(verb !== 'rehearse', 'Only a wave is rehearsed.')
+  return handlers[verb](move, operation, {
     steps: new StepRunner(journal, clock, operation, move.name),
     wave,
   })
 }
 
-const handlers: Record<OperationVerb, Handler> = {
+const handlers: Record<Exclude<OperationVerb, 'rehearse'>, Handler> = {
   assess: async (move, _, { steps }) => ({ result: { kind: 'findings', findings: await assess(move, steps) } }),
   start,
   compare,
@@ -42,18 +44,29 @@ const handlers: Record<OperationVerb, Handler> = {
 }
 
 async function assess(move: HostedMove, steps: StepRunner): Promise<Finding[]> {
-  const { connectors } = move.services
-  const stores = await steps.do('assess-stores', () => move.supervisor.call('assess', { direction: 'forward' }))
-  await move.supervisor.closeWhenIdle()
-  const routings = await steps.do('assess-routing', async () => {
-    const findings: Finding[] = []
-    for (const routing of await connectors.createRoutings(move.store)) {
-      await using open = routing
-      findings.push(...(await open.assess()))
-    }
-    return findings
-  })
+  const stores = await steps.do('assess-stores', () => assessStores(move))
+  const routings = await steps.do('assess-routing', () => assessRoutings(move))
   return [...stores, ...routings]
+}
+
+/** Changes nothing on either side, nor at the switchover points. */
+export async function assessMove(move: HostedMove): Promise<Finding[]> {
+  return [...(await assessStores(move)), ...(await assessRoutings(move))]
+}
+
+async function assessStores(move: HostedMove): Promise<Finding[]> {
+  const findings = await move.supervisor.call('assess', { direction: 'forward' })
+  await move.supervisor.closeWhenIdle()
+  return findings
+}
+
+async function assessRoutings({ services, store }: HostedMove): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const routing of await services.connectors.createRoutings(store)) {
+    await using open = routing
+    findings.push(...(await open.assess()))
+  }
+  return findings
 }
 
 async function start(move: HostedMove, _operation: OperationRecord, { steps }: Context): Promise<Performed> {

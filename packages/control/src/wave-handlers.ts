@@ -6,6 +6,7 @@ import type { Performed } from './operation-performing.ts'
 import type { OperationRecord } from './operation-records.ts'
 import { StepRunner } from './operation-steps.ts'
 import { giveUp } from './verb-handlers.ts'
+import { rehearseWave } from './wave-rehearsing.ts'
 import { joining } from './wave-rules.ts'
 
 /** Performs one verb on a wave; the states of its moves were found to allow it. Idempotent. */
@@ -19,6 +20,7 @@ const handlers: Record<WaveVerb, Handler> = {
   cutover: (wave, operation) => cutOverMoves(wave, operation, 'forward'),
   rollback: (wave, operation) => cutOverMoves(wave, operation, 'reverse'),
   finalize,
+  rehearse: rehearseWave,
 }
 
 function cutOverMoves(wave: HostedWave, operation: OperationRecord, direction: Direction): Promise<Performed> {

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '@replatform/engine/clock'
 import type { DecisionStore } from '@replatform/engine/decision-store'
 import { serveApi } from './api.ts'
 import type { EstateStatus } from './api-types.ts'
+import { Approvals } from './approvals.ts'
 import { AuditLog } from './audit-log.ts'
 import { type ControlDatabase, openEmbeddedDatabase, openSharedDatabase } from './control-database.ts'
 import { FileCutoverIntents, noIntents } from './cutover-intents.ts'
@@ -12,6 +13,7 @@ import { CutoverRecords } from './cutover-records.ts'
 import { estateStatus } from './estate-status.ts'
 import { FileDecisionStore } from './file-decision-store.ts'
 import { Hosting, offerWaves, requireWavesOfCutovers } from './hosting.ts'
+import { Incidents } from './incidents.ts'
 import { Jobs } from './jobs.ts'
 import { Journal } from './journal.ts'
 import { Metrics } from './metrics.ts'
@@ -20,8 +22,10 @@ import { MoverProcess } from './mover-process.ts'
 import { OperationDesk } from './operation-desk.ts'
 import { OperationRecords } from './operation-records.ts'
 import { PostgresqlDecisionStore } from './postgresql-decision-store.ts'
+import { Rehearsals } from './rehearsals.ts'
 import { type Connectors, isoNow, type Services } from './services.ts'
 import { StateDirectory } from './state-directory.ts'
+import { WaveDesk } from './wave-desk.ts'
 
 export interface WorkerOptions extends Connectors {
   readonly estate: Estate
@@ -75,13 +79,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const hosting = opened.adopt(await startHosting(options, services, jobs, database), (started) => started.stop())
 
   const worker = new RunningWorker(services, hosting, database.kind, options.version)
-  const desk = new OperationDesk(services, jobs)
+  const desk = new OperationDesk(services, jobs, (move) => hosting.lagMsOf(move))
+  const waveDesk = new WaveDesk(services)
   const metrics = new Metrics()
   const backend = {
     status: () => worker.status(),
     ask: desk.ask.bind(desk),
     askWave: desk.askWave.bind(desk),
     look: desk.look.bind(desk),
+    approve: waveDesk.approve.bind(waveDesk),
+    openIncident: waveDesk.openIncident.bind(waveDesk),
+    closeIncident: waveDesk.closeIncident.bind(waveDesk),
+    listIncidents: waveDesk.listIncidents.bind(waveDesk),
     audit: (limit: number) => services.audit.list(limit),
     journal: (move: string, limit: number) => services.journal.ofMove(move, limit),
     metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text(await worker.status()) }),
@@ -164,6 +173,9 @@ function createServices(
     operations: new OperationRecords(database, estate.estate),
     journal: new Journal(database, estate.estate),
     audit: new AuditLog(database, estate.estate),
+    approvals: new Approvals(database, estate.estate),
+    incidents: new Incidents(database, estate.estate),
+    rehearsals: new Rehearsals(database, estate.estate),
     ...flushed,
     connectors: options,
     startMover: (move) => MoverProcess.start({ main: moverMain, move, log }),

@@ -382,6 +382,24 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'Ask for the whole wave with --wave, or take the move out of the wave in the estate file first.',
   },
+  'gate.closed': {
+    retry: 'operator',
+    meaning: 'A gate of the wave does not hold, so it may not cut over.',
+    untouched: nothingTouched,
+    next: 'Do what the message names, then ask again; --override with a --reason goes past it and is audited.',
+  },
+  'gate.not-approver': {
+    retry: 'operator',
+    meaning: 'The estate file names somebody else as approver of the wave.',
+    untouched: nothingTouched,
+    next: 'Let the approver run `replatform approve`.',
+  },
+  'incident.unknown': {
+    retry: 'operator',
+    meaning: 'There is no open incident of that number.',
+    untouched: nothingTouched,
+    next: 'See `replatform incident` for those that are open.',
+  },
   'routing.failed': {
     retry: 'operator',
     meaning: 'The switchover point (PgBouncer …) did not do what it was told.',

@@ -120,6 +120,7 @@ function contradictions(estate: Estate): Complaint[] {
     ...wavesWithoutStores(estate),
     ...twice(estate.waves ?? []),
     ...namesOfOthers(estate),
+    ...windowsThatNeverOpen(estate.waves ?? []),
   ]
 }
 
@@ -173,6 +174,14 @@ function namesOfOthers({ stores, waves = [] }: Estate): Complaint[] {
     if (!Object.hasOwn(stores, name) || inWaves.has(name)) return []
     const message = `the store "${name}", which is in no wave, has this name; name the wave otherwise`
     return [{ path: ['waves', waveIndex, 'name'], at: 'value', message }]
+  })
+}
+
+function windowsThatNeverOpen(waves: readonly EstateWave[]): Complaint[] {
+  return waves.flatMap(({ window }, waveIndex): Complaint[] => {
+    const path = ['waves', waveIndex, 'window']
+    if (!window || Date.parse(window.from) < Date.parse(window.to)) return []
+    return [{ path, at: 'value', message: 'expected two times that exist, "from" before "to"' }]
   })
 }
 

@@ -10,7 +10,14 @@ const Name = Type.String({
   pattern: '^[a-z][a-z0-9-]{0,39}$',
   description: 'A name of lower-case letters, digits and hyphens, at most 40, that begins with a letter.',
 })
-const Duration = Type.String({ pattern: '^[0-9]{1,6}(ms|s|m)$', description: 'A number with its unit: 500ms, 2s, 1m.' })
+const Duration = Type.String({
+  pattern: '^[0-9]{1,6}(ms|s|m|h)$',
+  description: 'A number with its unit: 500ms, 2s, 1m, 24h.',
+})
+const Instant = Type.String({
+  pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}(:\\d{2})?(Z|[+-]\\d{2}:\\d{2})$',
+  description: 'A time with its offset: 2026-08-01T01:00+07:00.',
+})
 
 /**
  * Kinds that have a route today. Addresses of brokers: `amqps://user:password@host:port/vhost`, with `?management=` for
@@ -66,15 +73,37 @@ const HaproxySwitch = Type.Object(
 )
 export type HaproxySwitch = Static<typeof HaproxySwitch>
 
+const Switch = Type.Object({ pgbouncer: Type.Optional(PgBouncerSwitch), haproxy: Type.Optional(HaproxySwitch) }, closed)
+
 const Store = Type.Object(
   {
     source: StoreSide,
     target: StoreSide,
-    switch: Type.Optional(
-      Type.Object({ pgbouncer: Type.Optional(PgBouncerSwitch), haproxy: Type.Optional(HaproxySwitch) }, closed),
+    switch: Type.Optional(Switch),
+    rehearsal: Type.Optional(
+      Type.Object(
+        { switch: Switch },
+        {
+          ...closed,
+          description: 'A copy of the switchover point, without clients, that a rehearsal holds and points.',
+        },
+      ),
     ),
     workers: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 32, default: 4, description: 'Chunks and indexes in work at once.' }),
+    ),
+  },
+  closed,
+)
+
+/** What must hold before the wave may cut over; each is asked anew when it begins. */
+const Gates = Type.Object(
+  {
+    verifiedWithin: Type.Optional(Duration),
+    lagUnder: Type.Optional(Duration),
+    rehearsedWithin: Type.Optional(Duration),
+    noOpenIncident: Type.Optional(
+      Type.Enum(['severe', 'any'], { description: 'Which incidents (`replatform incident`) must be closed.' }),
     ),
   },
   closed,
@@ -86,8 +115,15 @@ const Wave = Type.Object(
     phase: Type.Enum(['rehost', 'replatform']),
     moves: Type.Array(Name, { minItems: 1, uniqueItems: true }),
     pauseBudget: Type.Optional(Duration),
+    approver: Type.Optional(
+      Type.String({ minLength: 1, description: 'Who must approve each cutover: a user, or user@host.' }),
+    ),
+    window: Type.Optional(
+      Type.Object({ from: Instant, to: Instant }, { ...closed, description: 'When the cutover may begin.' }),
+    ),
+    gates: Type.Optional(Gates),
     gateways: Type.Optional(
-      Type.Array(Type.Object({ haproxy: HaproxySwitch }, closed), {
+      Type.Array(Type.Object({ haproxy: HaproxySwitch, rehearsal: Type.Optional(HaproxySwitch) }, closed), {
         minItems: 1,
         description: 'Switchover points in front of the wave as a whole: held before those of its stores.',
       }),
@@ -117,9 +153,10 @@ export type Estate = Static<typeof Estate>
 export type EstateStore = Static<typeof Store>
 export type EstateWave = Static<typeof Wave>
 
-/** `500ms`, `2s`, `1m` in milliseconds. The schema has checked the form. */
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+
+/** `500ms`, `2s`, `1m`, `24h` in milliseconds. The schema has checked the form. */
 export function durationMs(text: string): number {
-  const [, amount, unit] = /^([0-9]+)(ms|s|m)$/.exec(text) ?? []
-  const factor = unit === 'ms' ? 1 : unit === 's' ? 1_000 : 60_000
-  return Number(amount) * factor
+  const [, amount, unit = 'ms'] = /^([0-9]+)(ms|s|m|h)$/.exec(text) ?? []
+  return Number(amount) * (unitMs[unit] ?? Number.NaN)
 }

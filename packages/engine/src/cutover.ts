@@ -16,6 +16,7 @@ import type { Routing } from '@replatform/core/routing'
 import type { Clock } from './clock.ts'
 import type { CutoverParticipant } from './cutover-participant.ts'
 import { type CutoverStep, type StepName, stepsOf } from './cutover-steps.ts'
+import { allOf, requireEqual } from './cutover-work.ts'
 import type { DecisionStore } from './decision-store.ts'
 
 export interface StepJournal {
@@ -265,20 +266,4 @@ function overBudget(budgetMs: number, what: string): ReplatformError {
   return new ReplatformError('cutover.budget-exceeded', {
     message: `The write pause reached its budget of ${budgetMs} ms before ${what}.`,
   })
-}
-
-async function requireEqual(participant: CutoverParticipant, at: 'live' | 'fenced'): Promise<void> {
-  const report = await participant.flow.compare({ scope: 'changed', at })
-  if (report.equal) return
-  const names = report.results.filter((r) => r.mismatched + r.missing + r.extra > 0).map((r) => r.name)
-  throw new ReplatformError('cutover.differences', {
-    message: `${participant.name}: source and target differ in ${names.join(', ')}.`,
-  })
-}
-
-/** Side by side, and to the end of all of them: whatever follows must not meet one that is still at work. */
-async function allOf<T>(items: readonly T[], act: (item: T) => Promise<unknown>): Promise<void> {
-  const results = await Promise.allSettled(items.map(act))
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed) throw failed.reason
 }

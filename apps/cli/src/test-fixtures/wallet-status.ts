@@ -130,7 +130,7 @@ export function cutover(options: {
     const startedAt = state === 'planned' ? null : '2026-01-02T03:04:05.000Z'
     return { name, description, state, startedAt, ms: state === 'done' ? 3 + index * 17 : null }
   })
-  return { id: 'c-1', direction: 'forward', outcome, pauseMs, budgetMs: 2_000, steps }
+  return { id: 'c-1', direction: 'forward', outcome, pauseMs, budgetMs: 2_000, predictedMs: null, steps }
 }
 
 export function table(

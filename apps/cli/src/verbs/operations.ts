@@ -29,7 +29,10 @@ export const cutover = waveVerb('cutover', {
   example:
     'replatform cutover ledger --dry-run\nreplatform cutover ledger --reason "change 4711"\nreplatform cutover --wave relational',
   exits: ['ok', 'aborted', 'differences', 'refused', 'usage', 'unreachable', 'failed', 'interrupted'],
-  configure: waveOptions,
+  configure(command) {
+    waveOptions(command)
+    command.option('--override', 'go past gates that do not hold; needs --reason, and is audited')
+  },
 })
 
 export const rollback = waveVerb('rollback', {

@@ -54,6 +54,7 @@ export function startFileWorker({
       },
     }),
     createGateways: createFileGateways,
+    createCopies: (of) => ('source' in of ? [createFileRouting(new FileStore(`${of.source.url}-copy`))] : []),
     createRoutings: (store) => [createFileRouting(new FileStore(store.source.url))],
     log,
   })

@@ -1,0 +1,76 @@
+import { type ReplatformError, toReplatformError } from '@replatform/core/errors'
+import type { Finding } from '@replatform/core/finding'
+import type { Routing } from '@replatform/core/routing'
+import type { CutoverParticipant } from '@replatform/engine/cutover-participant'
+import { type RehearsedStep, rehearse } from '@replatform/engine/rehearsal'
+import type { RehearsalReport } from './api-types.ts'
+import { participantOf } from './cutover-participants.ts'
+import type { HostedMove } from './hosted-move.ts'
+import type { HostedWave } from './hosted-wave.ts'
+import type { Performed } from './operation-performing.ts'
+import type { OperationRecord } from './operation-records.ts'
+import { predictPause } from './pause-prediction.ts'
+import { isoNow } from './services.ts'
+import { assessMove } from './verb-handlers.ts'
+import { joining } from './wave-rules.ts'
+
+/** The whole wave without the switch, with a report. Production is neither held nor fenced. */
+export async function rehearseWave(wave: HostedWave, operation: OperationRecord): Promise<Performed> {
+  const { rehearsals, clock } = wave.services
+  const moves = joining(wave.moves)
+  const findings = (await Promise.all(moves.map((move) => assessMove(move)))).flat()
+  const { steps, error } = await tryOut(wave, moves, operation)
+  const report = reportOf({ steps, error, findings, budgetMs: wave.wave.budgetMs })
+  const passed = report.passed
+  await rehearsals.add(operation.id, wave.wave.name, { passed, at: isoNow(clock), report })
+  return error ? { result: { kind: 'rehearsal', report }, error } : { result: { kind: 'rehearsal', report } }
+}
+
+async function tryOut(wave: HostedWave, moves: readonly HostedMove[], { id }: OperationRecord) {
+  const { connectors, decisions, clock } = wave.services
+  const { declared, budgetMs } = wave.wave
+  await using copies = new AsyncDisposableStack()
+  const open = (routings: readonly Routing[]) => routings.map((routing) => copies.use(routing))
+  const participants: CutoverParticipant[] = []
+  for (const { name, store, supervisor } of moves) {
+    const routings = open(await connectors.createCopies(store))
+    participants.push(participantOf({ name, direction: 'forward', budgetMs, supervisor, routings }))
+  }
+  const gateways = declared ? open(await connectors.createCopies(declared)) : []
+  try {
+    const report = (step: RehearsedStep) => journalled(wave, moves, id, step)
+    return await rehearse({ id, participants, gateways, decisions, clock, budgetMs, report })
+  } finally {
+    for (const move of moves) move.startIfWanted()
+  }
+}
+
+async function journalled(wave: HostedWave, moves: readonly HostedMove[], operation: string, step: RehearsedStep) {
+  if (step.ms === null) return
+  const { journal, clock } = wave.services
+  for (const { name } of moves) {
+    const entry = { move: name, operation, name: step.step, description: step.note }
+    await journal.finished(await journal.started(entry, isoNow(clock)), step.ms, null)
+  }
+}
+
+function reportOf({
+  steps,
+  error,
+  findings,
+  budgetMs,
+}: {
+  readonly steps: readonly RehearsedStep[]
+  readonly error: ReplatformError | null
+  readonly findings: readonly Finding[]
+  readonly budgetMs: number
+}): RehearsalReport {
+  const prediction = predictPause({ rehearsed: steps, taken: [], lagMs: null }) ?? { ms: 0, parts: [] }
+  const blockers = findings.filter(({ severity }) => severity === 'blocker').map(({ id, title }) => `${id}: ${title}`)
+  const problems = [
+    ...blockers,
+    ...(error ? [`${error.code}: ${toReplatformError(error).message}`] : []),
+    ...(prediction.ms > budgetMs ? [`the pause would take ${prediction.ms} ms, the budget is ${budgetMs} ms`] : []),
+  ]
+  return { passed: problems.length === 0, problems, steps, prediction, findings }
+}
