@@ -8,6 +8,15 @@ export interface Answer {
   readonly replayed: boolean
 }
 
+/** One request that may be repeated. */
+export interface Ask {
+  readonly key: string
+  /** Of all that it asks for: under the same key another one is refused. */
+  readonly hash: Buffer
+  /** Nobody waits for the answer any more. */
+  isAbandoned(): boolean
+}
+
 export interface AccountState {
   readonly id: string
   readonly kind: string
@@ -44,27 +53,32 @@ export class PaymentLedger {
     this.#pool.on('error', options.onConnectionError)
   }
 
-  async transfer(key: string, request: Buffer, { from, to, amount }: RequestedTransfer): Promise<Answer> {
-    return await this.#answer(`ledger.pay($1, $2, 'transfer', $3, $4, $5)`, [key, request, from, to, amount])
+  /** Requests that wait for a connection. */
+  get waiting(): number {
+    return this.#pool.waitingCount
+  }
+
+  async transfer(ask: Ask, { from, to, amount }: RequestedTransfer): Promise<Answer> {
+    return await this.#answer(ask, `ledger.pay($1, $2, 'transfer', $3, $4, $5)`, [from, to, amount])
   }
 
   /** A top-up out of the customer's funding account. */
-  async topUp(key: string, request: Buffer, account: number, amount: number): Promise<Answer> {
+  async topUp(ask: Ask, account: number, amount: number): Promise<Answer> {
     const call = `ledger.pay($1, $2, 'top-up', ledger.funding_account($3), $3, $4)`
-    return await this.#answer(call, [key, request, account, amount])
+    return await this.#answer(ask, call, [account, amount])
   }
 
-  async hold(key: string, request: Buffer, hold: RequestedHold): Promise<Answer> {
-    return await this.#answer('ledger.hold($1, $2, $3, $4, $5)', [key, request, hold.account, hold.payee, hold.amount])
+  async hold(ask: Ask, { account, payee, amount }: RequestedHold): Promise<Answer> {
+    return await this.#answer(ask, 'ledger.hold($1, $2, $3, $4, $5)', [account, payee, amount])
   }
 
   /** Without an amount: all that is left. */
-  async closeHold(key: string, request: Buffer, { verb, hold, amount = null }: RequestedClosing): Promise<Answer> {
-    return await this.#answer('ledger.close_hold($1, $2, $3, $4, $5)', [key, request, verb, hold, amount])
+  async closeHold(ask: Ask, { verb, hold, amount = null }: RequestedClosing): Promise<Answer> {
+    return await this.#answer(ask, 'ledger.close_hold($1, $2, $3, $4, $5)', [verb, hold, amount])
   }
 
-  async refund(key: string, request: Buffer, transfer: string, amount: number): Promise<Answer> {
-    return await this.#answer('ledger.refund($1, $2, $3, $4)', [key, request, transfer, amount])
+  async refund(ask: Ask, transfer: string, amount: number): Promise<Answer> {
+    return await this.#answer(ask, 'ledger.refund($1, $2, $3, $4)', [transfer, amount])
   }
 
   async account(id: string): Promise<AccountState | undefined> {
@@ -85,15 +99,26 @@ export class PaymentLedger {
     await this.#pool.end()
   }
 
-  async #answer(call: string, parameters: readonly unknown[]): Promise<Answer> {
-    const rows = await this.#run<Answer>(`SELECT status, body, replayed FROM ${call}`, parameters)
+  async #answer(ask: Ask, call: string, parameters: readonly unknown[]): Promise<Answer> {
+    const text = `SELECT status, body, replayed FROM ${call}`
+    const rows = await this.#run<Answer>(text, [ask.key, ask.hash, ...parameters], () => ask.isAbandoned())
     const answer = rows[0]
     if (answer === undefined) throw new StoreUnavailable('unknown', new Error('no row'))
     return answer
   }
 
-  async #run<Row extends object>(text: string, parameters: readonly unknown[]): Promise<Row[]> {
+  async #run<Row extends object>(
+    text: string,
+    parameters: readonly unknown[],
+    isAbandoned = () => false,
+  ): Promise<Row[]> {
     const client = await this.#connect()
+    // 1. More come than can be served, 2. each waits here longer than its client does, 3. so all work is for nobody, and
+    // every answer comes too late. Whoever is gone asks again with the same key.
+    if (isAbandoned()) {
+      client.release()
+      throw new StoreUnavailable('not-done', new Error('nobody waits for it'))
+    }
     try {
       const result = await client.query<Row>(text, [...parameters])
       client.release()

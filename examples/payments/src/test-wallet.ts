@@ -24,7 +24,9 @@ export async function createLedger(database: TestDatabase, name: string, options
 
 export interface TestWallet extends AsyncDisposable {
   readonly url: string
-  post(path: string, key: string, body?: object): Promise<{ status: number; text: string }>
+  /** Requests that wait for a connection to the ledger. */
+  readonly waiting: number
+  post(path: string, key: string, body?: object, signal?: AbortSignal): Promise<{ status: number; text: string }>
 }
 
 export async function startWallet(databaseUrl: string, statementMs = 10_000): Promise<TestWallet> {
@@ -41,9 +43,13 @@ export async function startWallet(databaseUrl: string, statementMs = 10_000): Pr
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   return {
     url,
-    async post(path, key, body) {
+    get waiting() {
+      return ledger.waiting
+    },
+    async post(path, key, body, signal) {
       const headers = { 'idempotency-key': key, ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
-      const response = await fetch(url + path, { method: 'POST', headers, body: body ? JSON.stringify(body) : null })
+      const sent = body ? JSON.stringify(body) : null
+      const response = await fetch(url + path, { method: 'POST', headers, body: sent, signal: signal ?? null })
       return { status: response.status, text: await response.text() }
     },
     async [Symbol.asyncDispose]() {

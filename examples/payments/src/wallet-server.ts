@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Answer, PaymentLedger } from './payment-ledger.ts'
+import type { Answer, Ask, PaymentLedger } from './payment-ledger.ts'
 import { createServiceApp, keyHeader } from './service-app.ts'
 
 /** Numbers in JSON are exact only up to 2^53 − 1; larger amounts and fractions are refused, never rounded. */
@@ -41,16 +41,16 @@ function addPayments(app: FastifyInstance, ledger: PaymentLedger): void {
   const topUp = { schema: { headers: keyHeader, body: exactly('account', 'amount') } }
   app.post<{ Body: TopUp }>('/v1/top-ups', topUp, async (request, reply) => {
     const { account, amount } = request.body
-    const hash = requestHash('top-up', account, amount)
-    return await send(reply, await ledger.topUp(keyOf(request), hash, account, amount))
+    const ask = askOf(request, 'top-up', account, amount)
+    return await send(reply, await ledger.topUp(ask, account, amount))
   })
 
   const transfer = { schema: { headers: keyHeader, body: exactly('from', 'to', 'amount') } }
   app.post<{ Body: Transfer }>('/v1/transfers', transfer, async (request, reply) => {
     const { from, to, amount } = request.body
     if (from === to) return await reply.code(400).send({ error: 'from and to must differ' })
-    const hash = requestHash('transfer', from, to, amount)
-    return await send(reply, await ledger.transfer(keyOf(request), hash, { from, to, amount }))
+    const ask = askOf(request, 'transfer', from, to, amount)
+    return await send(reply, await ledger.transfer(ask, { from, to, amount }))
   })
 }
 
@@ -59,8 +59,8 @@ function addHolds(app: FastifyInstance, ledger: PaymentLedger): void {
   app.post<{ Body: Hold }>('/v1/holds', hold, async (request, reply) => {
     const { account, payee, amount } = request.body
     if (account === payee) return await reply.code(400).send({ error: 'account and payee must differ' })
-    const hash = requestHash('hold', account, payee, amount)
-    return await send(reply, await ledger.hold(keyOf(request), hash, { account, payee, amount }))
+    const ask = askOf(request, 'hold', account, payee, amount)
+    return await send(reply, await ledger.hold(ask, { account, payee, amount }))
   })
 
   const captureBody = {
@@ -72,16 +72,16 @@ function addHolds(app: FastifyInstance, ledger: PaymentLedger): void {
   app.post<{ Params: ById; Body: Part | null }>('/v1/holds/:id/capture', capture, async (request, reply) => {
     const { id: hold } = request.params
     const amount = request.body?.amount
-    const hash = requestHash('capture', hold, ...(amount === undefined ? [] : [amount]))
     const closing = { verb: 'capture', hold, amount: amount ?? null } as const
-    return await send(reply, await ledger.closeHold(keyOf(request), hash, closing))
+    const ask = askOf(request, 'capture', hold, ...(amount === undefined ? [] : [amount]))
+    return await send(reply, await ledger.closeHold(ask, closing))
   })
 
   const release = { schema: { headers: keyHeader, params: idPath } }
   app.post<{ Params: ById }>('/v1/holds/:id/release', release, async (request, reply) => {
     const { id: hold } = request.params
-    const hash = requestHash('release', hold)
-    return await send(reply, await ledger.closeHold(keyOf(request), hash, { verb: 'release', hold }))
+    const ask = askOf(request, 'release', hold)
+    return await send(reply, await ledger.closeHold(ask, { verb: 'release', hold }))
   })
 }
 
@@ -90,8 +90,8 @@ function addRefunds(app: FastifyInstance, ledger: PaymentLedger): void {
   app.post<{ Params: ById; Body: Required<Part> }>('/v1/transfers/:id/refund', refund, async (request, reply) => {
     const { id } = request.params
     const { amount } = request.body
-    const hash = requestHash('refund', id, amount)
-    return await send(reply, await ledger.refund(keyOf(request), hash, id, amount))
+    const ask = askOf(request, 'refund', id, amount)
+    return await send(reply, await ledger.refund(ask, id, amount))
   })
 }
 
@@ -113,12 +113,9 @@ function exactly(...fields: readonly string[]): object {
   return { type: 'object', required: fields, properties, additionalProperties: false }
 }
 
-function keyOf(request: FastifyRequest): string {
+function askOf(request: FastifyRequest, ...parts: ReadonlyArray<string | number>): Ask {
   const key = request.headers['idempotency-key']
   if (typeof key !== 'string') throw new TypeError('the schema lets no request pass without one key')
-  return key
-}
-
-function requestHash(...parts: ReadonlyArray<string | number>): Buffer {
-  return createHash('sha256').update(parts.join('|')).digest()
+  const hash = createHash('sha256').update(parts.join('|')).digest()
+  return { key, hash, isAbandoned: () => request.raw.socket.destroyed }
 }

@@ -158,6 +158,30 @@ describe('behind a transaction pooler', () => {
     expect(await balance(1051)).toBe(String(opening - 20))
   })
 
+  test('who gives up while waiting is not paid for', async () => {
+    await using pooler = await startPooler(walletUrl)
+    await using wallet = await startWallet(pooler.url)
+    // A pooler that has never seen its server lets nobody log in while it is paused.
+    expect((await wallet.post('/v1/top-ups', 'k-warm', { account: 1050, amount: 5 })).status).toBe(201)
+    await pooler.console.query('PAUSE wallet')
+    // As many as the wallet has connections: whoever comes after them waits in the wallet itself.
+    const paying = Array.from({ length: 8 }, (_, n) =>
+      wallet.post('/v1/transfers', `k-first-${n}`, { from: 1053, to: 1054, amount: 1 }),
+    )
+    await vi.waitUntil(async () => (await waitingClients(pooler)) === 8, { timeout: 10_000 })
+    const impatience = new AbortController()
+    const body = { from: 1053, to: 1054, amount: 1000 }
+    const givenUp = wallet.post('/v1/transfers', 'k-given-up', body, impatience.signal)
+    await expect.poll(() => wallet.waiting, { timeout: 10_000 }).toBe(1)
+    impatience.abort()
+    await expect(givenUp).rejects.toThrow('aborted')
+    await pooler.console.query('RESUME wallet')
+    expect((await Promise.all(paying)).map(({ status }) => status)).toEqual(Array(8).fill(201))
+    expect((await wallet.post('/v1/transfers', 'k-last', { from: 1053, to: 1054, amount: 1 })).status).toBe(201)
+    expect(await balance(1053)).toBe(String(opening - 9))
+    expect((await wallet.post('/v1/transfers', 'k-given-up', body)).status).toBe(201)
+  })
+
   async function waitingClients(pooler: TestPooler): Promise<number> {
     const pools = await pooler.console.query<{ database: string; cl_waiting: string }>('SHOW POOLS')
     return Number(pools.rows.find((pool) => pool.database === 'wallet')?.cl_waiting ?? 0)

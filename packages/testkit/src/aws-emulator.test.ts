@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { type AwsEmulator, startAwsEmulator } from './aws-emulator.ts'
+import { requestJson } from './json-request.ts'
 
 test('the emulator keeps what is created until it is reset, and leaves nothing', async () => {
   const emulator = await startAwsEmulator()
@@ -17,6 +18,13 @@ test('the emulator keeps what is created until it is reset, and leaves nothing',
   await expect(access(emulator.folder)).rejects.toThrow('ENOENT')
 })
 
+test('with TLS it shows a certificate of the rig and speaks nothing else', async () => {
+  await using emulator = await startAwsEmulator({ tls: true })
+  expect(await secretNames(emulator)).toEqual([])
+  await expect(fetch(emulator.url)).rejects.toThrow()
+  await expect(fetch(emulator.url.replace('https:', 'http:'))).rejects.toThrow()
+})
+
 async function secretNames(emulator: AwsEmulator): Promise<string[]> {
   const { SecretList } = await call(emulator, 'ListSecrets', {})
   return (SecretList as { Name: string }[]).map((secret) => secret.Name)
@@ -25,14 +33,15 @@ async function secretNames(emulator: AwsEmulator): Promise<string[]> {
 /** By hand, because the SDK is not otherwise needed here: the emulator checks no signature. */
 async function call(emulator: AwsEmulator, action: string, input: object): Promise<Record<string, unknown>> {
   const scope = `rig/20260101/${emulator.region}/secretsmanager/aws4_request`
-  const response = await fetch(emulator.url, {
+  const { body } = await requestJson(emulator.url, {
     method: 'POST',
+    ca: emulator.authority,
     headers: {
       'Authorization': `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=none`,
       'Content-Type': 'application/x-amz-json-1.1',
       'X-Amz-Target': `secretsmanager.${action}`,
     },
-    body: JSON.stringify(input),
+    body: input,
   })
-  return (await response.json()) as Record<string, unknown>
+  return body as Record<string, unknown>
 }

@@ -1,22 +1,35 @@
 /** moto on loopback: enough of AWS's APIs for most calls, with the gaps that docs/20-rig.md lists. */
+import { type ServerCertificate, serverCertificate, writeCertificate } from './certificate-authority.ts'
 import { Daemon } from './daemon.ts'
-import { externalServer } from './external-server.ts'
+import { externalAuthority, externalServer } from './external-server.ts'
+import { requestJson } from './json-request.ts'
 import { pythonEnvironment } from './python-environment.ts'
-import { RigServer } from './rig-server.ts'
+import { RigServer, type ServerControl } from './rig-server.ts'
+
+export interface AwsEmulatorOptions {
+  /** Clients must use TLS; `true` for a certificate of the rig's authority. */
+  readonly tls?: boolean | ServerCertificate
+}
 
 /** `RIG_AWS_URL` names an emulator to be used instead. Never an account: tests create and delete what they like. */
-export async function startAwsEmulator(): Promise<AwsEmulator> {
+export async function startAwsEmulator({ tls = false }: AwsEmulatorOptions = {}): Promise<AwsEmulator> {
   const external = externalServer('aws')
-  if (external) return new AwsEmulator(external)
-  const environment = await installMoto()
+  if (external) {
+    return new AwsEmulator(external, external.url.protocol === 'https:' ? externalAuthority() : undefined)
+  }
+  const certificate = await serverCertificate(tls)
   const daemon = await Daemon.create({
     name: 'aws-emulator',
-    program: `${environment}/bin/python`,
-    args: (port) => ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)],
+    program: `${await installMoto()}/bin/python`,
+    args: (port) => [
+      ...['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)],
+      ...(certificate ? ['--ssl-cert', 'server.pem', '--ssl-key', 'server.key'] : []),
+    ],
     ready: async () => emulator.isReady(),
   })
-  const emulator = new AwsEmulator(daemon)
+  const emulator = new AwsEmulator(daemon, certificate?.authority)
   try {
+    if (certificate) await writeCertificate(daemon, certificate)
     await daemon.start()
     return emulator
   } catch (error) {
@@ -29,9 +42,16 @@ export class AwsEmulator extends RigServer {
   readonly region = 'ap-southeast-1'
   /** Any are accepted: what matters is that none of a real account is used by mistake. */
   readonly credentials = { accessKeyId: 'rig', secretAccessKey: 'rig' }
+  /** The certificate, in PEM, that clients have to trust; `undefined` without TLS. */
+  readonly authority: string | undefined
+
+  constructor(control: ServerControl, authority?: string) {
+    super(control)
+    this.authority = authority
+  }
 
   get url(): string {
-    return `http://${this.host}:${this.port}`
+    return `${this.authority ? 'https' : 'http'}://${this.host}:${this.port}`
   }
 
   /** What a client of AWS's SDK is made with. */
@@ -46,12 +66,12 @@ export class AwsEmulator extends RigServer {
 
   /** Throws while it does not answer. */
   async isReady(): Promise<void> {
-    await fetch(`${this.url}/moto-api/data.json`)
+    await requestJson(`${this.url}/moto-api/data.json`, { ca: this.authority })
   }
 
   async #post(action: string): Promise<void> {
-    const response = await fetch(`${this.url}/moto-api/${action}`, { method: 'POST' })
-    if (!response.ok) throw new Error(`The AWS emulator answered ${response.status} to ${action}`)
+    const { status } = await requestJson(`${this.url}/moto-api/${action}`, { method: 'POST', ca: this.authority })
+    if (status !== 200) throw new Error(`The AWS emulator answered ${status} to ${action}`)
   }
 }
 

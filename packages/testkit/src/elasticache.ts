@@ -14,6 +14,7 @@ const refused = [
   'cluster|failover',
   'cluster|flushslots',
   'cluster|forget',
+  'cluster|links',
   'cluster|meet',
   'cluster|replicate',
   'cluster|reset',

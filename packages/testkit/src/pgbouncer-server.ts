@@ -1,11 +1,14 @@
 /** Debian's PgBouncer on a free port of loopback, gone when it is disposed of or when this process dies. */
-import { join } from 'node:path'
 import pg from 'pg'
+import {
+  type CertificateFiles,
+  type ServerCertificate,
+  serverCertificate,
+  writeCertificate,
+} from './certificate-authority.ts'
+import { Daemon } from './daemon.ts'
 import { debianProgram } from './debian-package.ts'
-import { freePort } from './free-port.ts'
-import { type OsUser, unprivilegedUser } from './os-user.ts'
-import { ServerProcess } from './server-process.ts'
-import { createTempFolder, type TempFolder } from './temp-folder.ts'
+import { RigServer } from './rig-server.ts'
 
 export interface PgbouncerDatabase {
   readonly host: string
@@ -21,21 +24,29 @@ export interface PgbouncerOptions {
   readonly poolMode?: 'transaction' | 'session' | 'statement'
   /** Server connections for each user and database. */
   readonly poolSize?: number
+  /** Clients must use TLS; `true` for a certificate of the rig's authority, which the addresses name. */
+  readonly tls?: boolean | ServerCertificate
   /** Lines of its [pgbouncer] section, over the rig's own. */
   readonly settings?: Readonly<Record<string, string>>
 }
 
 const admin = { user: 'pgbouncer_admin', password: 'rig-pgbouncer-admin' }
 
+/** Never somebody else's: it leads to servers on ports that are not known before, and is told of them at its start. */
 export async function startPgbouncer(options: PgbouncerOptions): Promise<PgbouncerServer> {
-  const program = await debianProgram('pgbouncer', 'pgbouncer')
-  const user = await unprivilegedUser()
-  const folder = await createTempFolder('pgbouncer', user)
-  const server = new PgbouncerServer({ program, folder, user })
+  const certificate = await serverCertificate(options.tls ?? false)
+  const daemon = await Daemon.create({
+    name: 'pgbouncer',
+    program: await debianProgram('pgbouncer', 'pgbouncer'),
+    args: () => ['pgbouncer.ini'],
+    ready: async () => server.check(),
+  })
+  const server = new PgbouncerServer(daemon, certificate?.authority)
   try {
-    await server.writeOwned('databases.ini', databasesFile(options.databases))
-    await server.writeOwned('userlist.txt', usersFile({ ...options.users, [admin.user]: admin.password }))
-    await server.startOnFreePort(options)
+    const files = certificate && (await writeCertificate(daemon, certificate))
+    await daemon.write('databases.ini', databasesFile(options.databases))
+    await daemon.write('userlist.txt', usersFile({ ...options.users, [admin.user]: admin.password }))
+    await daemon.start((port) => daemon.write('pgbouncer.ini', mainFile(options, { daemon, port, files })))
     return server
   } catch (error) {
     await server[Symbol.asyncDispose]()
@@ -43,38 +54,19 @@ export async function startPgbouncer(options: PgbouncerOptions): Promise<Pgbounc
   }
 }
 
-interface Installation {
-  readonly program: string
-  readonly folder: TempFolder
-  readonly user: OsUser | undefined
-}
-
-export class PgbouncerServer implements AsyncDisposable {
-  readonly host = '127.0.0.1'
-  readonly logFile: string
+export class PgbouncerServer extends RigServer {
+  /** The certificate, in PEM, that clients have to trust; `undefined` without TLS. */
+  readonly authority: string | undefined
   /** The file that holds the [databases] section, and nothing else. */
   readonly configFile: string
-  readonly #installation: Installation
-  #port = 0
-  #process: ServerProcess | undefined
+  readonly #tlsParameters: string
 
-  constructor(installation: Installation) {
-    this.#installation = installation
-    this.configFile = join(installation.folder.path, 'databases.ini')
-    this.logFile = join(installation.folder.path, 'pgbouncer.log')
-  }
-
-  get port(): number {
-    return this.#port
-  }
-
-  get pid(): number {
-    if (!this.#process?.running) throw new Error('PgBouncer does not run')
-    return this.#process.pid
-  }
-
-  get folder(): string {
-    return this.#installation.folder.path
+  constructor(daemon: Daemon, authority: string | undefined) {
+    super(daemon)
+    this.authority = authority
+    this.configFile = daemon.path('databases.ini')
+    const file = encodeURIComponent(daemon.path('authority.pem'))
+    this.#tlsParameters = authority === undefined ? '' : `?sslmode=verify-full&sslrootcert=${file}`
   }
 
   /** Throws while it does not answer. */
@@ -89,82 +81,50 @@ export class PgbouncerServer implements AsyncDisposable {
 
   url(database: string, user: string, password: string): string {
     const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
-    return `postgresql://${credentials}@${this.host}:${this.port}/${encodeURIComponent(database)}`
+    return `postgresql://${credentials}@${this.host}:${this.port}/${encodeURIComponent(database)}${this.#tlsParameters}`
   }
 
   /** Ends at once, with whatever goes through it. */
-  async stop(): Promise<void> {
-    await this.#stop('SIGTERM')
-  }
-
-  async kill(): Promise<void> {
-    await this.#stop('SIGKILL')
+  override async stop(): Promise<void> {
+    await super.stop()
   }
 
   /** Starts it again on the same port with the files as they are now. */
-  async restart(): Promise<void> {
-    await this.stop()
-    await this.#launch()
+  override async restart(): Promise<void> {
+    await super.restart()
   }
+}
 
-  async startOnFreePort(options: PgbouncerOptions): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      this.#port = await freePort()
-      await this.writeOwned('pgbouncer.ini', this.#mainFile(options))
-      try {
-        return await this.#launch()
-      } catch (error) {
-        // Somebody else took the port between our look and our start.
-        if (attempt === 5 || !String(error).includes('in use')) throw error
-      }
-    }
-  }
+interface Placement {
+  readonly daemon: Daemon
+  readonly port: number
+  readonly files: CertificateFiles | undefined
+}
 
-  async writeOwned(name: string, content: string): Promise<void> {
-    await this.#installation.folder.write(name, content)
+function mainFile(
+  { poolMode = 'transaction', poolSize = 20, settings }: PgbouncerOptions,
+  { daemon, port, files }: Placement,
+): string {
+  const all = {
+    listen_addr: daemon.host,
+    listen_port: String(port),
+    unix_socket_dir: '',
+    auth_type: 'scram-sha-256',
+    auth_file: daemon.path('userlist.txt'),
+    admin_users: admin.user,
+    pool_mode: poolMode,
+    default_pool_size: String(poolSize),
+    max_client_conn: '500',
+    ignore_startup_parameters: 'extra_float_digits',
+    ...(files && {
+      client_tls_sslmode: 'require',
+      client_tls_cert_file: files.certificate,
+      client_tls_key_file: files.key,
+    }),
+    ...settings,
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill()
-    await this.#installation.folder[Symbol.asyncDispose]()
-  }
-
-  async #stop(signal: NodeJS.Signals): Promise<void> {
-    await this.#process?.stop(signal)
-    this.#installation.folder.guard(undefined)
-  }
-
-  async #launch(): Promise<void> {
-    const { program, folder, user } = this.#installation
-    const launched = await ServerProcess.launch({
-      program,
-      args: [join(folder.path, 'pgbouncer.ini')],
-      cwd: folder.path,
-      logFile: this.logFile,
-      user,
-    })
-    folder.guard(launched.pid)
-    this.#process = launched
-    await launched.waitUntilReady(() => this.check())
-  }
-
-  #mainFile({ poolMode = 'transaction', poolSize = 20, settings }: PgbouncerOptions): string {
-    const all = {
-      listen_addr: this.host,
-      listen_port: String(this.port),
-      unix_socket_dir: '',
-      auth_type: 'scram-sha-256',
-      auth_file: join(this.#installation.folder.path, 'userlist.txt'),
-      admin_users: admin.user,
-      pool_mode: poolMode,
-      default_pool_size: String(poolSize),
-      max_client_conn: '500',
-      ignore_startup_parameters: 'extra_float_digits',
-      ...settings,
-    }
-    const lines = Object.entries(all).map(([name, value]) => `${name} = ${value}`)
-    return `%include ${this.configFile}\n\n[pgbouncer]\n${lines.join('\n')}\n`
-  }
+  const lines = Object.entries(all).map(([name, value]) => `${name} = ${value}`)
+  return `%include ${daemon.path('databases.ini')}\n\n[pgbouncer]\n${lines.join('\n')}\n`
 }
 
 function databasesFile(databases: PgbouncerOptions['databases']): string {

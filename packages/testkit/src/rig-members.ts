@@ -70,8 +70,8 @@ const starters: Readonly<Record<RigMemberName, Starter>> = {
   'elasticsearch': { start: ({ tls }) => search(startElasticsearch({ tls })) },
   'opensearch': { start: ({ tls }) => search(startOpensearch({ tls })) },
   'aws': {
-    async start() {
-      const emulator = await startAwsEmulator()
+    async start({ tls }) {
+      const emulator = await startAwsEmulator({ tls })
       return member(emulator, { url: emulator.url, check: () => emulator.isReady() })
     },
   },
@@ -82,10 +82,13 @@ const starters: Readonly<Record<RigMemberName, Starter>> = {
       const pgbouncer = await startPgbouncer({
         databases: { postgres: { host: hostname, port: Number(port), dbname: 'postgres' } },
         users: { [username]: password },
+        tls,
         ...(tls && { settings: { server_tls_sslmode: 'require' } }),
       })
-      const url = pgbouncer.url('postgres', username, password)
-      return { url, folders: [pgbouncer.folder], check: () => pgbouncer.check(), ...disposing(pgbouncer) }
+      return member(pgbouncer, {
+        url: pgbouncer.url('postgres', username, password),
+        check: () => pgbouncer.check(),
+      })
     },
   },
   'haproxy': {

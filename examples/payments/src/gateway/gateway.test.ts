@@ -5,8 +5,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { debianProgram } from '@replatform/testkit/debian-package'
+import { freePort } from '@replatform/testkit/free-port'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { freePort } from '../test-database.ts'
 
 const services = ['wallet', 'sessions', 'merchants', 'profiles', 'search', 'receipts'] as const
 const standIns: Server[] = []
