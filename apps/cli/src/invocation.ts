@@ -44,8 +44,18 @@ export class Invocation {
 
   /** Throws `estate.not-found` or `estate.invalid`. */
   get estate(): Estate {
-    this.#estate ??= parseEstate(readEstate(this.estateFile), this.options.estate)
+    this.#estate ??= this.#withPaths(parseEstate(readEstate(this.estateFile), this.options.estate))
     return this.#estate
+  }
+
+  /** Movers run in a directory of their own, so files are named from the root on. */
+  #withPaths(estate: Estate): Estate {
+    const base = dirname(this.estateFile)
+    const stores = Object.entries(estate.stores).map(([name, store]) => {
+      const topology = store.topology === undefined ? undefined : resolve(base, store.topology)
+      return [name, topology === undefined ? store : { ...store, topology }] as const
+    })
+    return { ...estate, stores: Object.fromEntries(stores) }
   }
 
   /** For the audit log. */

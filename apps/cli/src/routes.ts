@@ -4,6 +4,7 @@ import { createPgbouncerRouting } from '@replatform/connector-pgbouncer/routing'
 import { postgresqlRoute } from '@replatform/connector-postgresql/route'
 import { withSession } from '@replatform/connector-postgresql/session'
 import { probeRabbitmq } from '@replatform/connector-rabbitmq/probe'
+import { rabbitmqRoute } from '@replatform/connector-rabbitmq/route'
 import { probeRedis } from '@replatform/connector-redis/probe'
 import { redisRoute } from '@replatform/connector-redis/route'
 import type { Endpoint, Log, Mover, Route } from '@replatform/core/connector'
@@ -14,7 +15,7 @@ import type { Routing } from '@replatform/core/routing'
 import type { MoveSpec } from '@replatform/engine/mover-protocol'
 import type { ResolveSecret } from './secrets.ts'
 
-export const routes: readonly Route[] = [postgresqlRoute, redisRoute]
+export const routes: readonly Route[] = [postgresqlRoute, redisRoute, rabbitmqRoute]
 
 /** Throws `estate.no-route`. */
 export function routeFor({ source, target }: EstateStore): Route {
@@ -49,7 +50,8 @@ export function openMover(
   const old = endpointOf(store, 'source', resolveSecret)
   const next = endpointOf(store, 'target', resolveSecret)
   const [source, target] = direction === 'forward' ? [old, next] : [next, old]
-  return routeFor(store).open({ move: name, direction, source, target, tools, workers: store.workers ?? 4, log })
+  const { workers = 4, topology } = store
+  return routeFor(store).open({ move: name, direction, source, target, tools, workers, topology, log })
 }
 
 type Probe = (endpoint: Endpoint, side: Side) => Promise<string>

@@ -56,6 +56,8 @@ export interface OpenOptions {
   readonly tools: Readonly<Record<string, string>>
   /** How many chunks are loaded, and how many indexes are built, at once. */
   readonly workers: number
+  /** The file with the plan of a broker's topology, as an absolute path, where the estate names one. */
+  readonly topology?: string | undefined
   readonly log: Log
 }
 

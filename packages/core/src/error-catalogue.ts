@@ -200,6 +200,12 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'Delete it on the target, or bring the plan into line with it, then start again.',
   },
+  'rabbitmq.left-behind': {
+    retry: 'operator',
+    meaning: 'Messages are left on the broker that is not in use; ending the move would forget them.',
+    untouched: progressKept,
+    next: 'Run the move until they have crossed (`replatform status`); for queues that nobody wants, empty them yourself.',
+  },
   'rabbitmq.refused': {
     retry: 'operator',
     meaning: 'The broker refused what the move asked of it.',

@@ -89,6 +89,12 @@ const Store = Type.Object(
         },
       ),
     ),
+    topology: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: "The file with the plan of a broker's topology, from the estate file on.",
+      }),
+    ),
     workers: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 32, default: 4, description: 'Chunks and indexes in work at once.' }),
     ),

@@ -10,6 +10,8 @@ export interface TestMoverOptions {
   /** The sides of the flow that goes forward. */
   readonly source: Endpoint
   readonly target: Endpoint
+  /** A broker's plan, as the estate names it. */
+  readonly topology?: string | undefined
 }
 
 /** A mover in a process of its own, as the worker runs it, that a test can kill. */
@@ -18,7 +20,7 @@ export class TestMover implements AsyncDisposable {
   readonly events: MoverEvent[] = []
   readonly #child: ChildProcess
 
-  static async start({ main, move, source, target }: TestMoverOptions): Promise<TestMover> {
+  static async start({ main, move, source, target, topology }: TestMoverOptions): Promise<TestMover> {
     const child = fork(main, {
       env: { ...process.env, TEST_MOVER_SIDES: JSON.stringify({ source, target }) },
       execArgv: ['--max-old-space-size=160'],
@@ -26,7 +28,8 @@ export class TestMover implements AsyncDisposable {
     const mover = new TestMover(child)
     // Addresses stay out of the specification, as in an estate.
     const unnamed = ({ kind }: Endpoint) => ({ kind, url: 'env:UNUSED' })
-    const store = { source: unnamed(source), target: unnamed(target), workers: 2 }
+    const sides = { source: unnamed(source), target: unnamed(target) }
+    const store = { ...sides, workers: 2, ...(topology === undefined ? {} : { topology }) }
     await mover.client.call('open', { spec: { name: move, tools: {}, store } })
     return mover
   }

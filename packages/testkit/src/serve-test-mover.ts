@@ -10,7 +10,8 @@ export async function serveTestMover(route: Route): Promise<never> {
     openMover: (spec, direction) => {
       const flow = direction === 'forward' ? sides : { source: sides.target, target: sides.source }
       const log = { info() {}, warn() {}, error() {} }
-      return route.open({ move: spec.name, direction, ...flow, tools: {}, workers: 2, log })
+      const { topology } = spec.store
+      return route.open({ move: spec.name, direction, ...flow, tools: {}, workers: 2, topology, log })
     },
   })
   process.exit(0)

@@ -138,6 +138,8 @@ export interface TopologyTranslation {
   }): Promise<Finding[]>
   /** What `apply` would do now; empty when the target is as planned. */
   diff(plan: TopologyPlan): Promise<TopologyChange[]>
+  /** Lets in on the new side whom the plan lets in before the cutover: consumers that go first. */
+  admit(plan: TopologyPlan): Promise<void>
   /** Leaves what is there and fits; refuses what is there and differs. The new side is fenced afterwards. */
   apply(plan: TopologyPlan, definitions: Definitions): Promise<void>
 }

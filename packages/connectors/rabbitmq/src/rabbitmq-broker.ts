@@ -45,6 +45,12 @@ export class RabbitmqBroker implements Broker {
     return parseDefinitions(await this.api.get('definitions'), this.address.vhost)
   }
 
+  /** Null where the virtual host is not there yet. */
+  async find(): Promise<Definitions | null> {
+    const found = await this.definitions()
+    return found.vhosts.includes(this.address.vhost) ? found : null
+  }
+
   facts(): Promise<QueueFacts[]> {
     return readQueueFacts(this.api, this.address.vhost)
   }

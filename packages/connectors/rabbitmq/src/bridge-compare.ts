@@ -1,0 +1,105 @@
+/**
+ * What can be compared of queues, which keep nothing that has been consumed: the topology as planned, the bridge's
+ * ledger, and the count that the receiving broker itself has of what it got while nobody else could consume there.
+ */
+import type { CompareReport, CompareResult } from '@replatform/core/difference'
+import { isEqual } from '@replatform/core/difference'
+import { position } from '@replatform/core/position'
+import type { Broker, LedgerEntry, TopologyChange } from './brokers.ts'
+import { holdsUpPause } from './crossing.ts'
+import type { QueuePlan, TopologyPlan } from './queue-plan.ts'
+
+interface Flow {
+  readonly source: Broker
+  readonly target: Broker
+}
+
+/** How the receiving side stood when draining began: what it holds more now must be what was carried since. */
+export class DrainWatch {
+  readonly #depths: ReadonlyMap<string, number>
+  readonly #carried: ReadonlyMap<string, LedgerEntry>
+
+  static async begin({ queues }: TopologyPlan, { target }: Flow): Promise<DrainWatch> {
+    const names = queues.filter(isCountable).map(({ target: name }) => name)
+    const entries = await target.readLedger()
+    return new DrainWatch(await target.depths(names), new Map(entries.map((entry) => [entry.queue, entry])))
+  }
+
+  private constructor(depths: ReadonlyMap<string, number>, carried: ReadonlyMap<string, LedgerEntry>) {
+    this.#depths = depths
+    this.#carried = carried
+  }
+
+  /** Messages that the ledger has as carried since, and that the target does not hold. */
+  missing(plan: QueuePlan, now: { readonly depth: number; readonly entry: LedgerEntry | undefined }): number {
+    const before = this.#depths.get(plan.target)
+    if (before === undefined) return 0
+    const carried = (now.entry?.carried ?? 0) - (this.#carried.get(plan.name)?.carried ?? 0)
+    return Math.max(0, before + carried - now.depth)
+  }
+}
+
+/** Nobody consumes it on the target before the cutover, and nothing lets its messages lapse there. */
+function isCountable(plan: QueuePlan): boolean {
+  return plan.carry === 'cutover' && !plan.consequences.some((one) => one.includes('time'))
+}
+
+export interface CompareBrokersOptions {
+  readonly scope: 'all' | 'changed'
+  readonly at: 'live' | 'fenced'
+  readonly plan: TopologyPlan
+  readonly changes: readonly TopologyChange[]
+  readonly drain: DrainWatch | null
+  readonly flow: Flow
+}
+
+export async function compareBrokers(options: CompareBrokersOptions): Promise<CompareReport> {
+  const { scope, at, plan, changes, flow } = options
+  const startedAt = performance.now()
+  const ledger = new Map((await flow.target.readLedger()).map((entry) => [entry.queue, entry]))
+  const queues = plan.queues.filter(({ carry }) => carry === 'now' || carry === 'cutover')
+  const results = [topologyResult(plan, changes)]
+  const depths = await flow.target.depths(queues.map(({ target }) => target))
+  for (const queue of queues) {
+    const entry = ledger.get(queue.name)
+    const lost =
+      at === 'fenced' ? (options.drain?.missing(queue, { depth: depths.get(queue.target) ?? 0, entry }) ?? 0) : 0
+    const left = at === 'fenced' && holdsUpPause(queue) ? await depthOf(flow.source, queue.name) : 0
+    const processed = (entry?.carried ?? 0) + left
+    results.push({
+      name: queue.name,
+      processed,
+      matching: processed - left - lost,
+      mismatched: 0,
+      missing: left + lost,
+      extra: 0,
+      samples: [],
+    })
+  }
+  const carried = [...ledger.values()].reduce((sum, entry) => sum + entry.carried, 0)
+  const seconds = (performance.now() - startedAt) / 1_000
+  return { scope, at: position(`messages:${carried}`), equal: results.every(isEqual), seconds, results }
+}
+
+function topologyResult(plan: TopologyPlan, changes: readonly TopologyChange[]): CompareResult {
+  const missing = changes.filter(({ action }) => action === 'create').length
+  const mismatched = changes.filter(({ action }) => action === 'alter' || action === 'differs').length
+  const matching = plan.queues.length
+  const samples = changes
+    .filter(({ action }) => action !== 'withhold')
+    .slice(0, 10)
+    .map(({ action, object }) => ({ kind: action === 'create' ? 'missing' : 'mismatched', key: object }) as const)
+  return {
+    name: 'topology',
+    processed: matching + missing + mismatched,
+    matching,
+    mismatched,
+    missing,
+    extra: 0,
+    samples,
+  }
+}
+
+async function depthOf(broker: Broker, queue: string): Promise<number> {
+  return (await broker.depths([queue])).get(queue) ?? 0
+}

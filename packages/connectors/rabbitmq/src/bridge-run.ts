@@ -1,0 +1,178 @@
+/** The bridges of one mover: opens one for every queue that has something to carry, and closes it when it has not. */
+import type { Direction } from '@replatform/core/move'
+import type { Broker, Ledger, LedgerEntry } from './brokers.ts'
+import { type Circumstances, type Way, wayOf } from './crossing.ts'
+import { QueueBridge } from './queue-bridge.ts'
+import type { QueuePlan } from './queue-plan.ts'
+
+export interface BridgeRunOptions {
+  readonly old: Broker
+  readonly next: Broker
+  readonly direction: Direction
+  readonly epoch: number
+  readonly failed: (error: Error) => void
+}
+
+/** A bridge without work is closed after so long: a connection for each of hundreds of queues would be too many. */
+const idleMsMost = 3_000
+const finishWithinMs = 10_000
+
+export interface Carried {
+  readonly messages: number
+  readonly bytes: number
+}
+
+export class BridgeRun {
+  readonly #options: BridgeRunOptions
+  readonly #bridges = new Map<string, { readonly way: Way; readonly bridge: QueueBridge }>()
+  readonly #ledgers = new Map<Way, Ledger>()
+  readonly #entries = new Map<string, LedgerEntry>()
+  #last: Promise<unknown> = Promise.resolve()
+  #closedBytes = 0
+  #waiting = 0
+
+  constructor(options: BridgeRunOptions) {
+    this.#options = options
+  }
+
+  /** Read by us and not acknowledged yet. */
+  get underWay(): number {
+    return this.#sum(({ bridge }) => bridge.underWay)
+  }
+
+  /** On a side that is not their queue's home, as of the last look. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  get lagMs(): number {
+    return Math.max(0, ...[...this.#bridges.values()].map(({ bridge }) => bridge.lagMs))
+  }
+
+  get bytes(): number {
+    return this.#closedBytes + this.#sum(({ bridge }) => bridge.bytes)
+  }
+
+  /** By queue, both ways together, from the beginning of the move on. */
+  get carried(): number {
+    const open = new Set([...this.#bridges].map(([name, { way }]) => `${way} ${name}`))
+    const closed = [...this.#entries].filter(([key]) => !open.has(key)).map(([, entry]) => entry.carried)
+    return this.#sum(({ bridge }) => bridge.carried) + closed.reduce((sum, one) => sum + one, 0)
+  }
+
+  halt(isHalted: boolean): void {
+    for (const { bridge } of this.#bridges.values()) bridge.halt(isHalted)
+  }
+
+  /** Reads what earlier movers have written. */
+  async begin(): Promise<void> {
+    for (const way of ['to-new', 'to-old'] as const) {
+      const entries = await this.#to(way).readLedger()
+      for (const entry of entries) this.#entries.set(`${way} ${entry.queue}`, entry)
+    }
+  }
+
+  /** Opens and closes bridges so that they fit the plan and the circumstances. */
+  adjust(plans: readonly QueuePlan[], circumstances: Circumstances): Promise<void> {
+    return this.#alone(async () => {
+      const wanted = new Map(plans.map((plan) => [plan.name, { plan, way: wayOf(plan, circumstances) }]))
+      for (const [name, { way }] of [...this.#bridges]) {
+        if (wanted.get(name)?.way !== way) await this.#close(name)
+      }
+      const depths = await this.#depths([...wanted.values()])
+      this.#waiting = [...depths.values()].reduce((sum, depth) => sum + depth, 0)
+      for (const [name, { plan, way }] of wanted) {
+        const open = this.#bridges.get(name)
+        const isEager = plan.carry === 'now' && way === 'to-new'
+        if (way && !open && (isEager || (depths.get(name) ?? 0) > 0)) await this.#open(plan, way)
+        else if (open && !isEager && open.bridge.underWay === 0 && open.bridge.idleMs > idleMsMost)
+          await this.#close(name)
+      }
+    })
+  }
+
+  /** Takes what is on its way to its end and reads no more of these queues until they are adjusted again. */
+  finish(names: readonly string[]): Promise<void> {
+    return this.#alone(async () => {
+      await Promise.all(names.map((name) => this.#close(name)))
+    })
+  }
+
+  close(): Promise<void> {
+    return this.#alone(async () => {
+      await Promise.all([...this.#bridges.keys()].map((name) => this.#close(name)))
+      for (const ledger of this.#ledgers.values()) await ledger.close()
+      this.#ledgers.clear()
+    })
+  }
+
+  /** Without taking anything to its end: what was not acknowledged comes again. */
+  async abandon(): Promise<void> {
+    for (const { bridge } of this.#bridges.values()) await bridge.close().catch(() => {})
+    this.#bridges.clear()
+    for (const ledger of this.#ledgers.values()) await ledger.close().catch(() => {})
+  }
+
+  async #open(plan: QueuePlan, way: Way): Promise<void> {
+    const { old, next, epoch, failed } = this.#options
+    const places = {
+      old: { broker: old, address: plan.name },
+      next: { broker: next, address: plan.target },
+    }
+    const [from, to] = way === 'to-new' ? [places.old, places.next] : [places.next, places.old]
+    const before = this.#entries.get(`${way} ${plan.name}`) ?? { carried: 0, perhapsRepeated: 0 }
+    const ledger = await this.#ledger(way)
+    const bridge = await QueueBridge.open({ plan, from, to, ledger, epoch, before, failed })
+    this.#bridges.set(plan.name, { way, bridge })
+  }
+
+  async #close(name: string): Promise<void> {
+    const open = this.#bridges.get(name)
+    if (!open) return
+    const { way, bridge } = open
+    await bridge.finish({ withinMs: finishWithinMs })
+    this.#bridges.delete(name)
+    this.#closedBytes += bridge.bytes
+    const { carried, perhapsRepeated } = bridge
+    this.#entries.set(`${way} ${name}`, {
+      queue: name,
+      epoch: this.#options.epoch,
+      carried,
+      perhapsRepeated,
+      chain: '',
+    })
+  }
+
+  async #depths(wanted: readonly { plan: QueuePlan; way: Way | null }[]): Promise<Map<string, number>> {
+    const depths = new Map<string, number>()
+    for (const way of ['to-new', 'to-old'] as const) {
+      const plans = wanted.filter((one) => one.way === way).map(({ plan }) => plan)
+      const from = way === 'to-new' ? this.#options.old : this.#options.next
+      const addressOf = (plan: QueuePlan) => (way === 'to-new' ? plan.name : plan.target)
+      const found = await from.depths(plans.map(addressOf))
+      for (const plan of plans) depths.set(plan.name, found.get(addressOf(plan)) ?? 0)
+    }
+    return depths
+  }
+
+  async #ledger(way: Way): Promise<Ledger> {
+    const open = this.#ledgers.get(way) ?? (await this.#to(way).openLedger())
+    this.#ledgers.set(way, open)
+    return open
+  }
+
+  #to(way: Way): Broker {
+    return way === 'to-new' ? this.#options.next : this.#options.old
+  }
+
+  #sum(figure: (one: { readonly bridge: QueueBridge }) => number): number {
+    return [...this.#bridges.values()].reduce((sum, one) => sum + figure(one), 0)
+  }
+
+  /** One after the other: a bridge must not be opened while it is being closed. */
+  #alone(work: () => Promise<void>): Promise<void> {
+    const result = this.#last.then(work)
+    this.#last = result.catch(() => {})
+    return result
+  }
+}

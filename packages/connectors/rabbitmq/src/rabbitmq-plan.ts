@@ -1,0 +1,120 @@
+/** A plan like for like, as it stands in the file that people edit. */
+import { ReplatformError } from '@replatform/core/errors'
+import { type Static, Type } from 'typebox'
+import { Check, Errors } from 'typebox/value'
+import { parse } from 'yaml'
+
+const closed = { additionalProperties: false } as const
+const Arguments = Type.Record(Type.String(), Type.Unknown())
+const Sentences = Type.Array(Type.String())
+const Permissions = Type.Object({ configure: Type.String(), write: Type.String(), read: Type.String() }, closed)
+
+const Queue = Type.Object(
+  {
+    name: Type.String({ minLength: 1 }),
+    target: Type.String({ minLength: 1 }),
+    carry: Type.Enum(['now', 'cutover', 'aged', 'never']),
+    inPause: Type.Boolean(),
+    order: Type.Enum(['kept', 'loose']),
+    delivery: Type.Enum(['exactly-once', 'at-least-once']),
+    id: Type.Enum(['message-id', 'none']),
+    durable: Type.Boolean(),
+    autoDelete: Type.Boolean(),
+    arguments: Arguments,
+    consequences: Sentences,
+  },
+  closed,
+)
+
+const Exchange = Type.Object(
+  {
+    name: Type.String({ minLength: 1 }),
+    type: Type.String(),
+    durable: Type.Boolean(),
+    autoDelete: Type.Boolean(),
+    internal: Type.Boolean(),
+    arguments: Arguments,
+  },
+  closed,
+)
+
+const Binding = Type.Object(
+  {
+    source: Type.String(),
+    destination: Type.String(),
+    destinationType: Type.Enum(['queue', 'exchange']),
+    routingKey: Type.String(),
+    arguments: Arguments,
+  },
+  closed,
+)
+
+const Policy = Type.Object(
+  {
+    name: Type.String(),
+    pattern: Type.String(),
+    applyTo: Type.String(),
+    priority: Type.Number(),
+    definition: Arguments,
+    consequences: Sentences,
+  },
+  closed,
+)
+
+const User = Type.Object(
+  {
+    name: Type.String(),
+    /** On the target until the cutover: what consumers that go first need. Nothing unless edited. */
+    before: Type.Optional(Permissions),
+    /** From the cutover on. */
+    permissions: Permissions,
+  },
+  closed,
+)
+
+const TopicPermission = Type.Object(
+  { user: Type.String(), exchange: Type.String(), write: Type.String(), read: Type.String() },
+  closed,
+)
+
+const LeftOut = Type.Object({ object: Type.String(), why: Type.String() }, closed)
+
+export const RabbitmqPlan = Type.Object(
+  {
+    queues: Type.Array(Queue),
+    topology: Type.Object(
+      {
+        exchanges: Type.Array(Exchange),
+        bindings: Type.Array(Binding),
+        policies: Type.Array(Policy),
+        users: Type.Array(User),
+        topicPermissions: Type.Array(TopicPermission),
+        leftOut: Type.Array(LeftOut),
+      },
+      closed,
+    ),
+  },
+  closed,
+)
+export type RabbitmqPlan = Static<typeof RabbitmqPlan>
+export type RabbitmqTopology = RabbitmqPlan['topology']
+export type PlannedQueue = RabbitmqPlan['queues'][number]
+
+/** Throws `topology.invalid`, which names the place and what was expected there, never the value. */
+export function readRabbitmqPlan(edited: unknown): RabbitmqPlan {
+  if (Check(RabbitmqPlan, edited)) return edited
+  const [first] = Errors(RabbitmqPlan, edited)
+  throw new ReplatformError('topology.invalid', {
+    message: `The plan is wrong at ${first?.instancePath || 'its top'}: ${first?.message ?? 'it is no plan'}.`,
+  })
+}
+
+/** Throws `topology.invalid` when it is no YAML. */
+export function parsePlanText(text: string, file: string): unknown {
+  try {
+    return parse(text)
+  } catch (thrown) {
+    const [line = ''] = (thrown as Error).message.split('\n')
+    throw new ReplatformError('topology.invalid', { message: `${file} is no YAML: ${line}` })
+  }
+}
