@@ -284,6 +284,12 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'Allow the mover’s user +psync and +replconf (+@all ~* &*); managed services refuse it altogether.',
   },
+  'redis.unknown-primary': {
+    retry: 'operator',
+    meaning: 'The sentinels of the address know no group of servers of that name.',
+    untouched: nothingTouched,
+    next: 'See `SENTINEL MASTERS` for the names that they know; the name is the last part of the address.',
+  },
   'redis.moved': {
     retry: 'retry',
     meaning: 'A server that answered for a part of the keys no longer does: another one has taken over.',

@@ -10,6 +10,7 @@ import { type Address, parseAddress } from './address.ts'
 import { type Argument, CommandBuffer, encodeCommand } from './command-buffer.ts'
 import { type Place, toRedisError } from './redis-error.ts'
 import { RedisReplyError, RespReader, type RespValue } from './resp-reader.ts'
+import { findPrimary } from './sentinel.ts'
 
 export interface ConnectionOptions {
   readonly url: string
@@ -25,8 +26,13 @@ interface Waiting {
 
 const connectWithinMs = 10_000
 
-/** Connected and authenticated. Rejects with `connection.*`, `auth.failed` or `tls.failed`. */
+/** To the server of the address, or to the primary where it names sentinels. Rejects as `openServer` does. */
 export async function openConnection({ url, side }: ConnectionOptions): Promise<Connection> {
+  return openServer({ url: await findPrimary(url, side), side })
+}
+
+/** Connected and authenticated. Rejects with `connection.*`, `auth.failed` or `tls.failed`. */
+export async function openServer({ url, side }: ConnectionOptions): Promise<Connection> {
   const address = parseAddress(url)
   const place = { host: address.host, port: address.port, side }
   const connection = new Connection(await openSocket(address, place), place)

@@ -32,12 +32,16 @@ export class DatabaseSink implements BatchSink {
   readonly #options: DatabaseSinkOptions
   readonly #buffer = new CommandBuffer(2 * batchBytes)
   #db: number
+  /** Offset behind the last unit that wrote. */
+  #written: number
   /** Database that the batch has selected so far. */
   #batchDb = 0
 
   constructor(options: DatabaseSinkOptions) {
     this.#options = options
-    this.#db = options.checkpoint.db
+    const { db, point, written } = options.checkpoint
+    this.#db = db
+    this.#written = written ?? point.offset
   }
 
   async apply(units: readonly StreamUnit[]): Promise<number> {
@@ -48,7 +52,8 @@ export class DatabaseSink implements BatchSink {
 
   async #commit(end: number): Promise<void> {
     const { writer, keys, checkpoint, replid, target } = this.#options
-    const reached = { point: { replid, offset: end }, db: this.#db, isLowered: false, broken: null }
+    const point = { replid, offset: end }
+    const reached = { point, written: this.#written, db: this.#db, isLowered: false, broken: null }
     this.#select(0)
     writeCheckpoint(this.#buffer, keys, { ...checkpoint, ...reached })
     try {
@@ -66,11 +71,13 @@ export class DatabaseSink implements BatchSink {
     this.#buffer.clear()
     this.#batchDb = 0
     let rows = 0
-    for (const { commands, receivedAtMs } of units) {
+    for (const { commands, receivedAtMs, end } of units) {
+      const before = rows
       const sourceNowMs = receivedAtMs + this.#options.clockOffsetMs
       for (const command of commands) {
         if (this.#add(rewriteCommand(command, sourceNowMs), command)) rows += 1
       }
+      if (rows > before) this.#written = end
     }
     return rows
   }

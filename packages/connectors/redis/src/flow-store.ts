@@ -10,6 +10,11 @@ import type { RespValue } from './resp-reader.ts'
 export interface Checkpoint {
   /** The target has everything up to here and nothing beyond. */
   readonly point: ReplicationPoint
+  /**
+   * Behind the last command that wrote: up to `point` nothing came that matters to data. A server that takes over may
+   * share the history up to here only, since what sentinels publish is replicated too.
+   */
+  readonly written?: number
   /** The database that the stream had selected there. */
   readonly db: number
   /** Deadlines are what they are, not lifted: the target was settled for a cutover. */
@@ -46,8 +51,10 @@ export function requireWhole({ broken }: Pick<Checkpoint, 'broken'>): void {
   })
 }
 
-export function writeCheckpoint(buffer: CommandBuffer, keys: ControlKeys, { point, db, isLowered }: Checkpoint): void {
-  const fields = ['replid', point.replid, 'offset', point.offset, 'db', db, 'lowered', isLowered ? 1 : 0]
+export function writeCheckpoint(buffer: CommandBuffer, keys: ControlKeys, checkpoint: Checkpoint): void {
+  const { point, written = point.offset, db, isLowered } = checkpoint
+  const place = ['replid', point.replid, 'offset', point.offset, 'written', written]
+  const fields = [...place, 'db', db, 'lowered', isLowered ? 1 : 0]
   buffer.add(['HSET', keys.checkpoint, ...fields])
 }
 
@@ -73,6 +80,7 @@ function parseCheckpoint(fields: Map<string, string>): Checkpoint | null {
   if (replid === undefined) return null
   return {
     point: { replid, offset: Number(fields.get('offset')) },
+    written: Number(fields.get('written') ?? fields.get('offset')),
     db: Number(fields.get('db')),
     isLowered: fields.get('lowered') === '1',
     broken: fields.get('broken') ?? null,

@@ -12,7 +12,7 @@ import type {
   Remaining,
 } from '@replatform/core/connector'
 import { type CompareReport, isEqual } from '@replatform/core/difference'
-import { invariant, ReplatformError } from '@replatform/core/errors'
+import { ReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
 import { assess } from './assess.ts'
@@ -27,6 +27,7 @@ import { loadAll, type OpenStream, readGroup } from './full-load.ts'
 import { ServerReader } from './key-reader.ts'
 import { type FollowSession, openFollower } from './open-follower.ts'
 import { prepareLoad } from './prepare.ts'
+import { eachReplica } from './sentinel.ts'
 import { readInfo, readServer } from './server-info.ts'
 import { SideConnection } from './side-connection.ts'
 
@@ -115,12 +116,19 @@ export class RedisMover implements Mover {
   }
 
   fence(side: Side, { withinMs }: { readonly withinMs: number }): Promise<void> {
-    return this.#sides[side].use((connection) => this.#fence(connection, withinMs))
+    return this.#sides[side].use(async (connection) => {
+      // Replicas first: one that takes over meanwhile is closed already.
+      await eachReplica(this.#open[side].url, side, (replica) => this.#fence(replica, withinMs))
+      await this.#fence(connection, withinMs)
+    })
   }
 
   unfence(side: Side): Promise<void> {
     const { move, log } = this.#open
-    return this.#sides[side].use((connection) => unfenceSide({ connection, move, log }))
+    return this.#sides[side].use(async (connection) => {
+      await unfenceSide({ connection, move, log })
+      await eachReplica(this.#open[side].url, side, (replica) => unfenceSide({ connection: replica, move, log }))
+    })
   }
 
   barrier(): Promise<Barrier> {
@@ -138,7 +146,9 @@ export class RedisMover implements Mover {
     return this.#sides.target.use(async (target) => {
       const { checkpoint } = await readFlow(target, this.#keys)
       const end = parsePoint(barrier.position)
-      invariant(checkpoint?.point.replid === end.replid, 'A barrier is of the history that is followed.')
+      if (checkpoint?.point.replid !== end.replid) {
+        throw new ReplatformError('redis.moved', { message: 'Another server has taken over since the barrier.' })
+      }
       return { count: Math.max(end.offset - checkpoint.point.offset, 0), unit: 'bytes', exact: true }
     })
   }

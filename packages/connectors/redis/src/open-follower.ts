@@ -6,10 +6,11 @@ import type { ControlKeys } from './control-keys.ts'
 import { DatabaseSink } from './database-sink.ts'
 import { sweepDeadlines } from './deadline-sweep.ts'
 import { EpochWriter } from './epoch-writer.ts'
-import { type Checkpoint, raiseEpoch, readFlow, requireWhole } from './flow-store.ts'
+import { type Checkpoint, raiseEpoch, readFlow, requireWhole, writeCheckpoint } from './flow-store.ts'
 import { Follower } from './follower.ts'
 import type { OpenStream } from './full-load.ts'
-import { ReplicaLink } from './psync.ts'
+import { ReplicaLink, type ReplicationPoint } from './psync.ts'
+import { canGoOn, readMemory } from './resume-point.ts'
 import { readClockOffset } from './server-clock.ts'
 
 export interface OpenFollowerOptions {
@@ -35,16 +36,28 @@ export async function openFollower(options: OpenFollowerOptions): Promise<Follow
   const [source, target] = [await open('source'), await open('target')]
   const epoch = await raiseEpoch(target, keys)
   const checkpoint = await readCheckpoint(target, keys)
-  const link = opened.use(options.stream?.link ?? (await resume(options.sourceUrl, checkpoint)))
+  const { link, from } = options.stream
+    ? { link: options.stream.link, from: checkpoint.point.offset }
+    : await resume(options.sourceUrl, source, checkpoint)
+  opened.use(link)
   if (checkpoint.isLowered) await sweepDeadlines({ target, keys, epoch }, 'lift')
   const writer = opened.use(new EpochWriter({ target: await open('target'), keys, epoch }))
   const clockOffsetMs = await readClockOffset(source)
   const { replid } = link.start
+  // Another server has taken over and gave the history its own name: a barrier will be told by that.
+  const isRenamed = replid !== checkpoint.point.replid || from !== checkpoint.point.offset
+  if (isRenamed) await renameHistory(writer, keys, { ...checkpoint, point: { replid, offset: from } })
   const sink = new DatabaseSink({ writer, target, keys, epoch, checkpoint, replid, changed, clockOffsetMs })
   const first = options.stream?.first ?? null
-  const follower = new Follower({ link, first, sink, source, from: checkpoint.point.offset })
+  const follower = new Follower({ link, first, sink, source, from })
   const all = opened.move()
   return { follower, epoch, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+async function renameHistory(writer: EpochWriter, keys: ControlKeys, checkpoint: Checkpoint): Promise<void> {
+  const buffer = writer.createBuffer(1024)
+  writeCheckpoint(buffer, keys, checkpoint)
+  await writer.commit(buffer)
 }
 
 async function readCheckpoint(target: Connection, keys: ControlKeys): Promise<Checkpoint> {
@@ -58,12 +71,27 @@ async function readCheckpoint(target: Connection, keys: ControlKeys): Promise<Ch
   return checkpoint
 }
 
-async function resume(url: string, { point }: Checkpoint): Promise<ReplicaLink> {
-  const link = await ReplicaLink.open({ url, after: point })
-  if (!link.snapshot) return link
+/** The link, and the place that it goes on from: behind the checkpoint, or behind the last write before it. */
+async function resume(url: string, source: Connection, checkpoint: Checkpoint): Promise<Resumed> {
+  const { point, written = point.offset } = checkpoint
+  const candidates = [point, { ...point, offset: written }]
+  const memory = await readMemory(source)
+  const after = memory ? candidates.find((candidate) => canGoOn(memory, candidate)) : point
+  if (!after) throw tooLate(point)
+  const link = await ReplicaLink.open({ url, after })
+  if (!link.snapshot) return { link, from: after.offset }
   await link[Symbol.asyncDispose]()
-  throw new ReplatformError('redis.resync-required', {
-    message: `The source no longer has its replication stream from offset ${point.offset + 1} on.`,
-    position: `${point.replid}:${point.offset}`,
+  throw tooLate(point)
+}
+
+interface Resumed {
+  readonly link: ReplicaLink
+  readonly from: number
+}
+
+function tooLate({ replid, offset }: ReplicationPoint): ReplatformError {
+  return new ReplatformError('redis.resync-required', {
+    message: `The source no longer has its replication stream from offset ${offset + 1} on, or has another history.`,
+    position: `${replid}:${offset}`,
   })
 }

@@ -9,6 +9,8 @@ import type { ReplicationPoint } from './psync.ts'
 export interface PartCheckpoint {
   readonly replid: string
   readonly place: PartPlace
+  /** See `Checkpoint`. */
+  readonly written: number
   /** Deadlines are what they are, not lifted. */
   readonly isLowered: boolean
 }
@@ -22,6 +24,7 @@ export async function readPartCheckpoint(target: Connection, keys: ControlKeys):
   return {
     replid,
     place: { offset: Number(fields.get('offset')), step: Number(fields.get('step')) },
+    written: Number(fields.get('written')),
     isLowered: fields.get('lowered') === '1',
   }
 }
@@ -34,7 +37,7 @@ export async function writeFirstCheckpoint(
 ): Promise<void> {
   const buffer = writer.createBuffer(1024)
   buffer.add(['DEL', keys.checkpoint])
-  buffer.add(['HSET', keys.checkpoint, 'replid', replid, 'offset', offset, 'step', 0, 'lowered', 0])
+  buffer.add(['HSET', keys.checkpoint, 'replid', replid, 'offset', offset, 'step', 0, 'written', offset, 'lowered', 0])
   await writer.commit(buffer)
 }
 

@@ -22,6 +22,15 @@ export interface PartPlace {
   readonly step: number
 }
 
+/** From where a part is to where it will be. */
+export interface Advance {
+  readonly from: PartPlace
+  readonly to: PartPlace
+  readonly replid: string
+  /** Behind the last command of the shard that wrote; see `Checkpoint`. */
+  readonly written: number
+}
+
 export function isBehind(a: PartPlace, b: PartPlace): boolean {
   return a.offset < b.offset || (a.offset === b.offset && a.step < b.step)
 }
@@ -33,9 +42,9 @@ if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1])
 else
   local at = redis.call('HMGET', KEYS[2], 'offset', 'step')
   if tostring(at[1]) .. ':' .. tostring(at[2]) ~= ARGV[2] then return redis.error_reply('ELSEWHERE') end
-  redis.call('HSET', KEYS[2], 'replid', ARGV[3], 'offset', ARGV[4], 'step', ARGV[5], 'lowered', 0)
+  redis.call('HSET', KEYS[2], 'replid', ARGV[3], 'offset', ARGV[4], 'step', ARGV[5], 'written', ARGV[6], 'lowered', 0)
 end
-local i, failed = 6, nil
+local i, failed = 7, nil
 while i <= #ARGV do
   local n = tonumber(ARGV[i])
   local reply = redis.pcall(unpack(ARGV, i + 1, i + n))
@@ -71,15 +80,13 @@ export class PartWriter implements BatchWriter, AsyncDisposable {
 
   /** Without a checkpoint: for what is done again from its beginning when it was interrupted. */
   commit(buffer: ScriptBuffer): Promise<void> {
-    return this.#run(buffer, ['', '', '', ''])
+    return this.#run(buffer, ['', '', '', '', ''])
   }
 
   /** The buffer must stay as it is meanwhile. Rejects with `epoch.superseded`, `redis.apply-refused` and their kin. */
-  commitAt(
-    buffer: ScriptBuffer,
-    { from, to, replid }: { from: PartPlace; to: PartPlace; replid: string },
-  ): Promise<void> {
-    return this.#run(buffer, [`${from.offset}:${from.step}`, replid, String(to.offset), String(to.step)])
+  commitAt(buffer: ScriptBuffer, { from, to, replid, written }: Advance): Promise<void> {
+    const place = [replid, String(to.offset), String(to.step), String(written)]
+    return this.#run(buffer, [`${from.offset}:${from.step}`, ...place])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,6 +10,7 @@ import { type Argument, encodeCommand } from './command-buffer.ts'
 import { authentication, openSocket } from './connection.ts'
 import { type Place, toRedisError, withoutArguments } from './redis-error.ts'
 import { RedisReplyError } from './resp-reader.ts'
+import { findPrimary } from './sentinel.ts'
 import { type Piece, Spool, type SpoolOptions } from './spool.ts'
 
 /** A place in the history of a source: bytes of its replication stream, within one history. */
@@ -46,7 +47,7 @@ export class ReplicaLink implements AsyncDisposable {
 
   /** Rejects with `connection.*`, `auth.*` or `redis.replication-refused`. */
   static async open(options: ReplicaLinkOptions): Promise<ReplicaLink> {
-    const address = parseAddress(options.url)
+    const address = parseAddress(await findPrimary(options.url, 'source'))
     const place: Place = { host: address.host, port: address.port, side: 'source' }
     const socket = await openSocket(address, place)
     socket.setTimeout(silentForMs, () => socket.destroy(Object.assign(new Error('silent'), { code: 'ETIMEDOUT' })))

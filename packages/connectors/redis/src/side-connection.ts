@@ -1,4 +1,5 @@
-import { type Connection, type ConnectionOptions, openConnection } from './connection.ts'
+import { type Connection, type ConnectionOptions, openServer } from './connection.ts'
+import { findPrimary } from './sentinel.ts'
 
 /**
  * One connection to one side that stays open between verbs, since connecting takes time in a write pause. Work on it is
@@ -7,6 +8,8 @@ import { type Connection, type ConnectionOptions, openConnection } from './conne
 export class SideConnection implements AsyncDisposable {
   readonly #options: ConnectionOptions
   #connection: Connection | null = null
+  /** Its address. */
+  #server: string | null = null
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: ConnectionOptions) {
@@ -25,7 +28,12 @@ export class SideConnection implements AsyncDisposable {
   }
 
   async #run<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    this.#connection ??= await openConnection(this.#options)
+    const { url, side } = this.#options
+    // Where sentinels are asked, another server may have taken over since.
+    const server = await findPrimary(url, side)
+    if (server !== this.#server) this.#drop()
+    this.#server = server
+    this.#connection ??= await openServer({ url: server, side })
     try {
       return await work(this.#connection)
     } catch (thrown) {

@@ -3,12 +3,14 @@ import type { FollowOptions, FollowProgress } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { position } from '@replatform/core/position'
 import type { ChangedKeys } from './changed-keys.ts'
-import { openConnection } from './connection.ts'
+import { type Connection, openConnection } from './connection.ts'
 import { sweepDeadlines } from './deadline-sweep.ts'
 import { Follower } from './follower.ts'
+import type { SlotSet } from './key-slot.ts'
 import { type PartCheckpoint, readPartCheckpoint } from './part-store.ts'
-import { isBehind, type PartPlace, PartWriter } from './part-writer.ts'
+import { type PartPlace, PartWriter } from './part-writer.ts'
 import { ReplicaLink, type ReplicationPoint } from './psync.ts'
+import { canGoOn, isShared, readMemory } from './resume-point.ts'
 import { readClockOffset } from './server-clock.ts'
 import type { Part, SlotLayout } from './slot-layout.ts'
 import type { SlotStream } from './slot-load.ts'
@@ -83,28 +85,63 @@ async function openShard(options: SlotFollowOptions, source: number, stack: Asyn
     parts.set(part, { writer: new PartWriter({ target, keys, epoch }), place: checkpoint.place })
     checkpoints.push(checkpoint)
   }
-  const from = Math.min(...checkpoints.map(({ place }) => place.offset))
-  const stream = options.streams[source]
-  const link = stream?.link ?? stack.use(await resume(shard, { replid: newestReplid(checkpoints), offset: from }))
   const asked = stack.use(await openConnection({ url: shard.url, side: 'source' }))
+  const stream = options.streams[source]
+  const { link, from } = stream
+    ? { link: stream.link, from: stream.link.start.offset }
+    : await resume(shard, asked, checkpoints)
+  stack.use(link)
+  const { replid } = link.start
+  const written = Math.max(...checkpoints.map((checkpoint) => checkpoint.written))
+  const isLevel = from >= written && isBetweenUnits(checkpoints)
+  // Another server has taken over and gave the history its own name: a barrier will be told by that.
+  for (const part of parts.values()) {
+    const to = isLevel ? { offset: from, step: 0 } : part.place
+    await part.writer.commitAt(part.writer.createBuffer(64), { from: part.place, to, replid, written })
+    part.place = to
+  }
   const clockOffsetMs = await readClockOffset(asked)
-  const sink = new SlotSink({ layout, source, parts, replid: link.start.replid, changed, clockOffsetMs })
+  const sink = new SlotSink({ layout, source, parts, replid, written, changed, clockOffsetMs })
   const share = 1 / layout.sources.length
   return new Follower({ link, first: stream?.first ?? null, sink, source: asked, from, share })
 }
 
-/** A history may have got a new name since the part that is behind was written; the new one knows the old places. */
-function newestReplid(checkpoints: readonly PartCheckpoint[]): string {
-  return checkpoints.reduce((a, b) => (isBehind(a.place, b.place) ? b : a)).replid
+/**
+ * Parts may be at different places. All of them must lie in the history that the source has now: otherwise what the
+ * source wrote since would be taken for what a part has already. Where only a part's place does not, but nothing was
+ * written between the last write and it, all begin again behind that write.
+ */
+async function resume(
+  { url, slots }: Shard,
+  source: Connection,
+  checkpoints: readonly PartCheckpoint[],
+): Promise<{ link: ReplicaLink; from: number }> {
+  // Of a unit that is applied in part at least the first command must be shared.
+  const reached = checkpoints.map(({ replid, place }) => ({ replid, offset: place.offset + (place.step > 0 ? 1 : 0) }))
+  const places = checkpoints.map(({ replid, place }) => ({ replid, offset: place.offset }))
+  const first = places.reduce((a, b) => (b.offset < a.offset ? b : a))
+  const written = Math.max(...checkpoints.map((checkpoint) => checkpoint.written))
+  const memory = await readMemory(source)
+  const isHere = !memory || (reached.every((place) => isShared(memory, place)) && canGoOn(memory, first))
+  const behindWrite = { ...first, offset: written }
+  const isLevel = first.offset >= written && isBetweenUnits(checkpoints)
+  const hasAll = isLevel && memory && canGoOn(memory, behindWrite)
+  if (!isHere && !hasAll) throw tooLate(slots, first)
+  const after = isHere ? first : behindWrite
+  const link = await ReplicaLink.open({ url, after })
+  if (!link.snapshot) return { link, from: after.offset }
+  await link[Symbol.asyncDispose]()
+  throw tooLate(slots, first)
 }
 
-async function resume({ url, slots }: Shard, point: ReplicationPoint): Promise<ReplicaLink> {
-  const link = await ReplicaLink.open({ url, after: point })
-  if (!link.snapshot) return link
-  await link[Symbol.asyncDispose]()
-  throw new ReplatformError('redis.resync-required', {
-    message: `The source of slots ${slots} no longer has its replication stream from offset ${point.offset + 1} on.`,
-    position: `${point.replid}:${point.offset}`,
+function isBetweenUnits(checkpoints: readonly PartCheckpoint[]): boolean {
+  return checkpoints.every(({ place }) => place.step === 0)
+}
+
+function tooLate(slots: SlotSet, { replid, offset }: ReplicationPoint): ReplatformError {
+  return new ReplatformError('redis.resync-required', {
+    message: `The source of slots ${slots} no longer has its stream from offset ${offset + 1} on, or has another history.`,
+    position: `${replid}:${offset}`,
   })
 }
 

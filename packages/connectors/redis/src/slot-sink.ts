@@ -26,6 +26,8 @@ export interface SlotSinkOptions {
   readonly parts: ReadonlyMap<number, { readonly writer: PartWriter; readonly place: PartPlace }>
   /** Of the history that is followed. */
   readonly replid: string
+  /** Behind the last command that wrote. */
+  readonly written: number
   readonly changed: ChangedKeys
   readonly clockOffsetMs: number
 }
@@ -41,6 +43,7 @@ export class SlotSink implements BatchSink {
   readonly #parts: ReadonlyMap<number, OpenPart>
   /** Offset behind the last unit that is applied, or is in the buffers. */
   #at: number
+  #written: number
 
   constructor(options: SlotSinkOptions) {
     this.#options = options
@@ -48,12 +51,14 @@ export class SlotSink implements BatchSink {
       return [part, { writer, place, buffer: writer.createBuffer((2 * batchBytes) / options.parts.size) }] as const
     })
     this.#parts = new Map(open)
+    this.#written = options.written
     this.#at = Math.min(...open.map(([, { place }]) => place.offset))
   }
 
   async apply(units: readonly StreamUnit[]): Promise<number> {
     let rows = 0
     for (const unit of units) {
+      const before = rows
       const nowMs = unit.receivedAtMs + this.#options.clockOffsetMs
       for (const [index, command] of unit.commands.entries()) {
         const step = this.#route(command, nowMs)
@@ -63,6 +68,7 @@ export class SlotSink implements BatchSink {
         else await this.#alone(step, index)
       }
       this.#at = unit.end
+      if (rows > before) this.#written = unit.end
     }
     await this.#commit({ offset: this.#at, step: 0 })
     return rows
@@ -138,7 +144,7 @@ export class SlotSink implements BatchSink {
     const outcomes = await Promise.allSettled(
       [...parts].map(async (part) => {
         if (!isBehind(part.place, to)) return
-        await part.writer.commitAt(part.buffer, { from: part.place, to, replid })
+        await part.writer.commitAt(part.buffer, { from: part.place, to, replid, written: this.#written })
         part.place = to
         part.buffer.clear()
       }),

@@ -4,6 +4,7 @@ import { parseAddress } from './address.ts'
 import type { Connection } from './connection.ts'
 import { SlotSet, slotCount } from './key-slot.ts'
 import type { RespValue } from './resp-reader.ts'
+import { findReplicas } from './sentinel.ts'
 import { readServer } from './server-info.ts'
 
 export interface Shard {
@@ -25,7 +26,10 @@ export interface Topology {
  */
 export async function readTopology(connection: Connection, url: string): Promise<Topology> {
   const { isCluster } = await readServer(connection)
-  if (!isCluster) return { isCluster, shards: [{ slots: SlotSet.all, url, replicas: [] }] }
+  if (!isCluster) {
+    const replicas = await findReplicas(url, connection.place.side)
+    return { isCluster, shards: [{ slots: SlotSet.all, url, replicas }] }
+  }
   const nodes = parseSlots(await connection.command('CLUSTER', 'SLOTS'), connection.place.host)
   const shards = [...nodes.values()].map(({ ranges, primary, replicas }) => ({
     slots: new SlotSet(ranges),
