@@ -16,6 +16,7 @@ export function renderCompare(report: CompareReport, style: Style): string[] {
     ...report.results.flatMap((result) => tableLines(result, nameWidth, style)),
     '',
     cut(verdict(report), columns),
+    ...remarks(report).map((line) => cut(line, columns)),
   ]
 }
 
@@ -30,6 +31,16 @@ function tableLines(result: CompareResult, nameWidth: number, { colors, columns 
     return colors.red(cut(`    ${kind} ${key}${where}`, columns))
   })
   return [isEqual(result) ? line : colors.red(line), ...samples]
+}
+
+function remarks({ results, pauseSeconds }: CompareReport): string[] {
+  const repaired = results.reduce((sum, result) => sum + (result.repaired ?? 0), 0)
+  return [
+    ...(repaired > 0 ? [`${formatCount(repaired)} of them differed and were repaired.`] : []),
+    ...(pauseSeconds === undefined
+      ? []
+      : [`A rollback compares all of it in its pause: about ${formatDuration(pauseSeconds * 1_000)}.`]),
+  ]
 }
 
 function verdict({ equal, results, at, seconds }: CompareReport): string {

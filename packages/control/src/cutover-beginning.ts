@@ -28,7 +28,7 @@ export async function cutOver({ wave, moves, operation, direction }: CutoverCall
     id: operation.id,
     direction,
     wave: isOfWave ? wave.wave.name : null,
-    budgetMs: wave.wave.budgetMs,
+    budgetMs: direction === 'forward' ? wave.wave.budgetMs : wave.wave.rollbackBudgetMs,
     predictedMs: isOfWave ? (preview.prediction?.ms ?? null) : null,
     moves: moves.map(({ name, record }) => ({ name, stateBefore: record.state })),
     outcome: null,

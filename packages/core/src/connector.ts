@@ -129,7 +129,11 @@ export interface Remaining {
 }
 
 export interface CompareOptions {
-  /** `changed`: only what was written since the last comparison that found both sides equal. */
+  /**
+   * `changed`: only what was written since the last comparison that found both sides equal. A `resync` flow cannot know
+   * that: it looks at everything. While both live it takes what differs as written, and predicts how long the pause will
+   * take; when both are fenced it repairs what differs, looks at it again, and says how much it repaired.
+   */
   readonly scope: 'all' | 'changed'
   /** `live`: the mover aligns both snapshots itself. `fenced`: both sides stand still, take what is there. */
   readonly at: 'live' | 'fenced'

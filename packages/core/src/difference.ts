@@ -20,6 +20,8 @@ export interface CompareResult {
   readonly missing: number
   /** On the target, not on the source. */
   readonly extra: number
+  /** Differed, and was made equal by this comparison; counted as matching. Only where a `resync` flow ends. */
+  readonly repaired?: number
   /** At most ten. */
   readonly samples: readonly Difference[]
 }
@@ -30,6 +32,8 @@ export interface CompareReport {
   readonly at: string
   readonly equal: boolean
   readonly seconds: number
+  /** What the comparison inside the pause will take, where it looks at everything; predicted from this one. */
+  readonly pauseSeconds?: number
   readonly results: readonly CompareResult[]
 }
 

@@ -370,6 +370,12 @@ export const catalogue = {
     untouched: 'The cutover was aborted: the source takes writes again and the target is still fenced.',
     next: 'See which step took the time in `replatform status`, then cut over again or raise pauseBudget.',
   },
+  'cutover.budget-too-small': {
+    retry: 'operator',
+    meaning: 'What must be compared inside the write pause takes longer than its budget, as measured just now.',
+    untouched: 'The cutover or rollback ended before the pause: writes went on, and replication with them.',
+    next: 'Raise rollbackBudget (for a rollback) or pauseBudget of the wave to more than the message says.',
+  },
   'cutover.aborted': {
     retry: 'operator',
     meaning: 'The cutover failed before its decision and was aborted.',

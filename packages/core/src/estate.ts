@@ -121,6 +121,7 @@ const Wave = Type.Object(
     phase: Type.Enum(['rehost', 'replatform']),
     moves: Type.Array(Name, { minItems: 1, uniqueItems: true }),
     pauseBudget: Type.Optional(Duration),
+    rollbackBudget: Type.Optional(Duration),
     approver: Type.Optional(
       Type.String({ minLength: 1, description: 'Who must approve each cutover: a user, or user@host.' }),
     ),

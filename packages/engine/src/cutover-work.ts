@@ -1,10 +1,11 @@
+import type { CompareReport } from '@replatform/core/difference'
 import { ReplatformError } from '@replatform/core/errors'
 import type { CutoverParticipant } from './cutover-participant.ts'
 
 /** Throws `cutover.differences` where what changed since the last comparison is not equal on both sides. */
-export async function requireEqual(participant: CutoverParticipant, at: 'live' | 'fenced'): Promise<void> {
+export async function requireEqual(participant: CutoverParticipant, at: 'live' | 'fenced'): Promise<CompareReport> {
   const report = await participant.flow.compare({ scope: 'changed', at })
-  if (report.equal) return
+  if (report.equal) return report
   const names = report.results.filter((r) => r.mismatched + r.missing + r.extra > 0).map((r) => r.name)
   throw new ReplatformError('cutover.differences', {
     message: `${participant.name}: source and target differ in ${names.join(', ')}.`,

@@ -50,6 +50,8 @@ class SimulatedEstate {
   fault: { readonly at: string; readonly isLasting: boolean; readonly error: Error } | null = null
   killAt: string | null = null
   slowStep: string | null = null
+  /** What the comparison predicts for the pause. */
+  pauseSeconds: number | null = null
 
   constructor(count: number) {
     this.stores = Array.from({ length: count }, () => new SimulatedStore())
@@ -106,6 +108,7 @@ class SimulatedEstate {
       this.#enter(`${what}:answer`)
     }
     const equal = { scope: 'changed', at: '0/0', equal: true, seconds: 0, results: [] } as const
+    const predicted = () => (this.pauseSeconds === null ? equal : { ...equal, pauseSeconds: this.pauseSeconds })
     const flow: FlowVerbs = {
       prepareFlow: () => verb('prepareFlow'),
       raiseEpoch: () => verb('raiseEpoch', () => store.epochs++),
@@ -123,7 +126,7 @@ class SimulatedEstate {
       },
       compare: async () => {
         await verb('compare')
-        return equal
+        return predicted()
       },
       settle: () => verb('settle'),
       markStart: () => verb('markStart'),
@@ -183,6 +186,17 @@ test('the steps that are journalled are the ones that a dry run prints', async (
   expectCutOver(estate, await cutOver(estate.options()))
   const started = estate.log.filter((line) => line.startsWith('before ')).map((line) => line.slice(7))
   expect(started).toEqual(planned.map(({ name }) => name))
+})
+
+test('a comparison that would not fit into the pause is told before it begins', async () => {
+  const estate = new SimulatedEstate(stores)
+  estate.pauseSeconds = 2.5
+  const outcome = await cutOver(estate.options())
+  expectAsBefore(estate, outcome)
+  expect(outcome.error?.code).toBe('cutover.budget-too-small')
+  expect(estate.log).not.toContain('before hold')
+  estate.pauseSeconds = 1.5
+  expectCutOver(estate, await cutOver(estate.options({ id: 'another' })))
 })
 
 test.each(verbs)('a fault of "%s" before the decision leads back, for all stores', async (verb) => {

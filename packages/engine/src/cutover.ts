@@ -10,6 +10,7 @@
  * target is what failed, payments must not wait for it.
  */
 import type { Barrier, Decision } from '@replatform/core/connector'
+import type { CompareReport } from '@replatform/core/difference'
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { Direction } from '@replatform/core/move'
 import type { Routing } from '@replatform/core/routing'
@@ -94,7 +95,7 @@ class CutoverRun {
   /** What takes time and can be done while writes go on. */
   async prepare(): Promise<void> {
     await this.#eachDo('prepare-return', (p) => p.back.prepareFlow())
-    await this.#eachDo('compare-live', (p) => requireEqual(p, 'live'))
+    await this.#eachDo('compare-live', async (p) => this.#requireRoom(p, await requireEqual(p, 'live')))
   }
 
   /** From the first hold to the last thing that can still fail. Returns with everything ready for the decision. */
@@ -241,6 +242,15 @@ class CutoverRun {
         await this.#options.clock.sleep(Math.min(25 * 2 ** attempt, 2_000))
       }
     }
+  }
+
+  /** A flow that must look at everything inside the pause has measured how long that takes. */
+  #requireRoom({ name }: CutoverParticipant, { pauseSeconds = 0 }: CompareReport): void {
+    const { budgetMs } = this.#options
+    if (pauseSeconds * 1_000 <= budgetMs) return
+    throw new ReplatformError('cutover.budget-too-small', {
+      message: `${name}: the comparison inside the pause will take about ${Math.ceil(pauseSeconds)} s, its budget is ${budgetMs} ms.`,
+    })
   }
 
   #requireBudget(step: string): void {

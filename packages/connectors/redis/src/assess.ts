@@ -9,12 +9,14 @@ import {
   type Facts,
   managedTarget,
   moduleFindings,
+  notificationFindings,
   occupiedFindings,
   oldTargetFindings,
   roomFindings,
   sharedUser,
 } from './findings.ts'
 import { readFlow } from './flow-store.ts'
+import { readNotifications } from './notification-setting.ts'
 import { readKeyspace, readServer } from './server-info.ts'
 
 export interface AssessOptions {
@@ -37,6 +39,8 @@ export async function assess({ open, keys, source, target }: AssessOptions): Pro
     ...(epoch === null ? occupiedFindings(await readKeyspace(target)) : []),
     ...(await userFindings(open, source)),
     ...(await userFindings(open, target)),
+    // A cluster has no way back yet that could need them.
+    ...(facts.target.isCluster ? [] : notificationFindings(await readNotifications(target))),
   ]
 }
 

@@ -23,6 +23,10 @@ export interface CompareKeysOptions {
   /** Null where nobody follows: what differs is different. */
   readonly follower: Follower | null
   readonly signal: AbortSignal | undefined
+  /** May make the target's key what was seen of the source's, while the follower stands at that very point. */
+  readonly repair?: (db: number, key: Buffer, ours: KeyLook) => Promise<boolean>
+  /** Told, and awaited, which keys differ: after each page, and before the results are given. */
+  readonly onDifferences?: (db: number, keys: readonly Buffer[]) => Promise<void>
   readonly report:
     | ((progress: { readonly name: string; readonly processed: number; readonly total: number }) => void)
     | undefined
@@ -31,7 +35,7 @@ export interface CompareKeysOptions {
 const mostSamples = 10
 const bytesAtOnce = 16 * 1024 * 1024
 /** Above it a value is compared in pieces. */
-const largeBytes = 16 * 1024 * 1024
+export const largeBytes = 16 * 1024 * 1024
 const suspectsAtOnce = 200
 /** Where the source only tells what is left of a deadline. */
 const toleranceMs = 1_000
@@ -64,15 +68,16 @@ export async function compareSomeKeys(
   return results
 }
 
-type Verdict = DifferenceKind | 'matching' | 'absent'
+type Verdict = DifferenceKind | 'matching' | 'repaired' | 'absent'
 
 class DatabaseComparison {
   readonly #options: CompareKeysOptions
   readonly #db: number
   readonly #total: number
-  readonly #counts = { processed: 0, matching: 0, mismatched: 0, missing: 0, extra: 0 }
+  readonly #counts = { processed: 0, matching: 0, repaired: 0, mismatched: 0, missing: 0, extra: 0 }
   readonly #samples: Difference[] = []
   #suspects: Buffer[] = []
+  #untold: Buffer[] = []
 
   constructor(options: CompareKeysOptions, db: number, total: number) {
     this.#options = options
@@ -86,6 +91,7 @@ class DatabaseComparison {
     const sizes = await this.#options.source.sizes(this.#db, keys)
     for (const group of groupBySize(keys, sizes)) await this.#compareGroup(group)
     for (const [index, key] of keys.entries()) if ((sizes[index] as number) > largeBytes) await this.#compareLarge(key)
+    await this.#tellDifferences()
     this.#options.report?.({
       name: this.#name,
       processed: this.#counts.processed,
@@ -99,11 +105,15 @@ class DatabaseComparison {
     const exist = await this.#options.source.exist(this.#db, keys)
     const gone = keys.filter((_, index) => !exist[index])
     if (gone.length > 0) await this.#compareGroup(gone)
+    await this.#tellDifferences()
   }
 
   async finish(): Promise<CompareResult> {
     await this.#settleSuspects()
-    return { name: this.#name, ...this.#counts, samples: this.#samples }
+    await this.#tellDifferences()
+    const { repaired, ...counts } = this.#counts
+    if (repaired > 0) Object.assign(counts, { matching: counts.matching + repaired, repaired })
+    return { name: this.#name, ...counts, samples: this.#samples }
   }
 
   async #compareGroup(keys: readonly Buffer[]): Promise<void> {
@@ -126,14 +136,16 @@ class DatabaseComparison {
   }
 
   async #lookAgain(keys: readonly Buffer[]): Promise<void> {
-    const { source, target, follower } = this.#options
+    const { source, target, follower, repair } = this.#options
     await follower?.hold()
     try {
       const ours = await source.look(this.#db, keys)
       await follower?.applyUpTo(ours.offset)
       const theirs = await target.look(this.#db, keys)
       for (const [index, key] of keys.entries()) {
-        this.#count(this.#judge(ours.keys[index] as KeyLook, theirs.keys[index] as KeyLook, ours.nowMs), key)
+        const verdict = this.#judge(ours.keys[index] as KeyLook, theirs.keys[index] as KeyLook, ours.nowMs)
+        const isRepaired = isDifference(verdict) && (await repair?.(this.#db, key, ours.keys[index] as KeyLook))
+        this.#count(isRepaired ? 'repaired' : verdict, key)
       }
     } finally {
       follower?.resume()
@@ -181,11 +193,19 @@ class DatabaseComparison {
     }
   }
 
+  async #tellDifferences(): Promise<void> {
+    const { onDifferences } = this.#options
+    const untold = this.#untold
+    this.#untold = []
+    if (untold.length > 0) await onDifferences?.(this.#db, untold)
+  }
+
   #count(verdict: Verdict, key: Buffer): void {
     if (verdict === 'absent') return
+    if (isDifference(verdict) && this.#options.onDifferences) this.#untold.push(Buffer.from(key))
     this.#counts[verdict] += 1
     if (verdict !== 'extra') this.#counts.processed += 1
-    if (verdict !== 'matching' && this.#samples.length < mostSamples) {
+    if (isDifference(verdict) && this.#samples.length < mostSamples) {
       this.#samples.push({ kind: verdict, key: maskKey(key) })
     }
   }
@@ -195,18 +215,22 @@ function hasLapsed({ deadlineMs }: KeyLook, nowMs: number): boolean {
   return deadlineMs !== null && deadlineMs <= nowMs
 }
 
-function isDifference(verdict: Verdict): boolean {
-  return verdict !== 'matching' && verdict !== 'absent'
+function isDifference(verdict: Verdict): verdict is DifferenceKind {
+  return verdict === 'mismatched' || verdict === 'missing' || verdict === 'extra'
 }
 
 /** Groups whose values fit into memory together; those that do not even alone are left out. */
-function* groupBySize(keys: readonly Buffer[], sizes: readonly number[]): Generator<Buffer[]> {
+export function* groupBySize(
+  keys: readonly Buffer[],
+  sizes: readonly number[],
+  atOnce = bytesAtOnce,
+): Generator<Buffer[]> {
   let group: Buffer[] = []
   let bytes = 0
   for (const [index, key] of keys.entries()) {
     const size = sizes[index] as number
     if (size > largeBytes) continue
-    if (bytes + size > bytesAtOnce && group.length > 0) {
+    if (bytes + size > atOnce && group.length > 0) {
       yield group
       group = []
       bytes = 0

@@ -16,6 +16,8 @@ export interface ControlKeys {
   readonly checkpoint: string
   /** Hash of decisions by their id. */
   readonly decisions: string
+  /** What keyspace notifications were set to on the source, where the flow has changed it. */
+  readonly notifications: string
 }
 
 export function controlKeys({ move, direction }: FlowKey): ControlKeys {
@@ -24,6 +26,7 @@ export function controlKeys({ move, direction }: FlowKey): ControlKeys {
     epoch: `${base}:${direction}:epoch`,
     checkpoint: `${base}:${direction}:checkpoint`,
     decisions: `${base}:decisions`,
+    notifications: `${base}:${direction}:notifications`,
   }
 }
 

@@ -5,6 +5,7 @@ import { systemClock } from '@replatform/engine/clock'
 import { cutOver } from '@replatform/engine/cutover'
 import type { CutoverParticipant } from '@replatform/engine/cutover-participant'
 import { directFlow } from '@replatform/engine/direct-flow'
+import { pollUntil } from '@replatform/testkit/poll-until'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Connection } from './connection.ts'
 import { redisRoute } from './route.ts'
@@ -102,4 +103,25 @@ test('after an abort the source is written again and the flow goes on from where
   await expect(rig.openApp('target').then((closed) => closed.command('SET', 'x', 1))).rejects.toMatchObject({
     code: 'auth.missing-rights',
   })
+})
+
+test('a key that lapsed on the target after an abort, and was renewed on the source, comes back', async () => {
+  await app.command('SET', 'code', 'kept', 'PX', 1_500)
+  await app.command('HSET', 'basket', 'a', 1, 'b', 2)
+  await app.command('PEXPIRE', 'basket', 1_500)
+  await using mover = rig.createMover()
+  await loadMove(mover)
+  await using following = new Following(mover)
+  await following.catchUp(app)
+  await runCutover(mover, following, 'aborted')
+  await using again = await rig.openApp('source')
+  await again.command('PEXPIRE', 'code', 600_000)
+  await again.command('PEXPIRE', 'basket', 600_000)
+  await using target = await rig.openAll('target')
+  await pollUntil('they lapse on the target', async () => (await target.command('EXISTS', 'code', 'basket')) === 0)
+  await again.command('HSET', 'basket', 'c', 3)
+  await using more = new Following(mover)
+  await more.catchUp(again)
+  const report = await mover.compare({ scope: 'all', at: 'live' })
+  expect(report.results).toMatchObject([{ matching: 2, mismatched: 0, missing: 0, extra: 0 }])
 })

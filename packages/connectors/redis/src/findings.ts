@@ -107,6 +107,21 @@ export function managedTarget(side: Side): Finding {
   }
 }
 
+/** `setting`: null where the server lets nobody ask, which then is nobody's to set either but of who runs it. */
+export function notificationFindings(setting: string | null): Finding[] {
+  if (setting !== null) return []
+  return [
+    {
+      id: 'redis.no-notifications',
+      severity: 'risk',
+      title:
+        'Whether the target tells of written keys cannot be seen; without it the way back is kept near by passes only.',
+      evidence: ['CONFIG GET notify-keyspace-events is refused'],
+      remedy: 'Set notify-keyspace-events to EA in its parameter group before the cutover.',
+    },
+  ]
+}
+
 export function occupiedFindings(databases: ReadonlyMap<number, number>): Finding[] {
   if (databases.size === 0) return []
   return [

@@ -19,6 +19,8 @@ export interface Checkpoint {
   readonly db: number
   /** Deadlines are what they are, not lifted: the target was settled for a cutover. */
   readonly isLowered: boolean
+  /** They were for a while: keys may have lapsed that the source had renewed. */
+  readonly mayLackKeys?: boolean
   /** Why the target no longer agrees with the source, where it was seen. */
   readonly broken: string | null
 }
@@ -83,6 +85,7 @@ function parseCheckpoint(fields: Map<string, string>): Checkpoint | null {
     written: Number(fields.get('written') ?? fields.get('offset')),
     db: Number(fields.get('db')),
     isLowered: fields.get('lowered') === '1',
+    mayLackKeys: fields.get('lapsed') === '1',
     broken: fields.get('broken') ?? null,
   }
 }

@@ -7,6 +7,7 @@ import { EpochWriter } from './epoch-writer.ts'
 import { type Checkpoint, writeCheckpoint } from './flow-store.ts'
 import { ReplicaLink } from './psync.ts'
 import { loadSnapshot } from './rdb-load.ts'
+import { readRdbVersion } from './rdb-version.ts'
 import { readInfo, readKeyspace } from './server-info.ts'
 import type { Piece } from './spool.ts'
 
@@ -60,7 +61,7 @@ export async function loadAll(
       buffer.add(['FLUSHALL'])
       buffer.add(['SET', keys.epoch, epoch])
     })
-    const targetRdbVersion = await readRdbVersion(probe, keys)
+    const targetRdbVersion = await readRdbVersion(probe, keys.epoch)
     const { rows, bytes, rest } = await loadSnapshot({
       link,
       writers: [writers],
@@ -85,10 +86,4 @@ async function commitOne(writer: EpochWriter, fill: (buffer: CommandBuffer) => v
   const buffer = new CommandBuffer(1024)
   fill(buffer)
   await writer.commit(buffer)
-}
-
-/** The version that the target itself writes, which is the newest that it reads. */
-export async function readRdbVersion(target: Connection, keys: ControlKeys): Promise<number> {
-  const dump = (await target.command('DUMP', keys.epoch)) as Buffer
-  return dump.readUInt16LE(dump.length - 10)
 }

@@ -21,15 +21,16 @@ import { compareAllKeys, compareSomeKeys } from './compare.ts'
 import { type Connection, openConnection } from './connection.ts'
 import { type ControlKeys, controlKeys } from './control-keys.ts'
 import { sweepDeadlines } from './deadline-sweep.ts'
-import { fenceSide, requireFenced, unfenceSide } from './fence.ts'
+import { requireFenced } from './fence.ts'
 import { formatPoint, parsePoint, raiseEpoch, readFlow } from './flow-store.ts'
 import { loadAll, type OpenStream, readGroup } from './full-load.ts'
 import { ServerReader } from './key-reader.ts'
+import { bringBackLapsed } from './lapsed-keys.ts'
 import { type FollowSession, openFollower } from './open-follower.ts'
 import { prepareLoad } from './prepare.ts'
-import { eachReplica } from './sentinel.ts'
+import { beginAgain, ensureBacklog } from './replication-backlog.ts'
 import { readInfo, readServer } from './server-info.ts'
-import { SideConnection } from './side-connection.ts'
+import { Sides } from './sides.ts'
 
 const unhurriedMs = 10_000
 const onlyChunk = 'snapshot'
@@ -37,29 +38,27 @@ const onlyChunk = 'snapshot'
 export class RedisMover implements Mover {
   readonly #open: OpenOptions
   readonly #keys: ControlKeys
-  readonly #sides: Readonly<Record<Side, SideConnection>>
+  readonly #sides: Sides
   readonly #changed = new ChangedKeys()
   #epoch: number | null = null
   #stream: OpenStream | null = null
   #following: FollowSession | null = null
+  #bringingBack: Promise<void> = Promise.resolve()
 
   constructor(open: OpenOptions) {
     this.#open = open
     this.#keys = controlKeys(open)
-    this.#sides = {
-      source: new SideConnection({ url: open.source.url, side: 'source' }),
-      target: new SideConnection({ url: open.target.url, side: 'target' }),
-    }
+    this.#sides = new Sides(open)
   }
 
   assess(): Promise<Finding[]> {
-    return this.#onBoth((source, target) => assess({ open: this.#open, keys: this.#keys, source, target }))
+    return this.#sides.both((source, target) => assess({ open: this.#open, keys: this.#keys, source, target }))
   }
 
   async prepare({ load }: { readonly load: boolean }): Promise<void> {
-    if (!load) return
+    if (!load) return this.#sides.source.use((source) => ensureBacklog(source, this.#open.source.url))
     this.#epoch = await this.#sides.target.use((target) =>
-      prepareLoad({ target, keys: this.#keys, fenceTarget: () => this.#fence(target, unhurriedMs) }),
+      prepareLoad({ target, keys: this.#keys, fenceTarget: () => this.#sides.fenceOn(target, unhurriedMs) }),
     )
   }
 
@@ -88,10 +87,8 @@ export class RedisMover implements Mover {
 
   async finishLoad(): Promise<void> {}
 
-  /** There is no way back to follow yet (`reverse: 'none'`): such a flow stands still, and a rollback is refused. */
   async follow(options: FollowOptions): Promise<void> {
     if (this.#following) throw new ReplatformError('usage', { message: 'The mover follows already.' })
-    if (this.#open.direction === 'reverse') return aborted(options.signal)
     const stream = this.#stream
     this.#stream = null
     const session = await openFollower({
@@ -103,11 +100,29 @@ export class RedisMover implements Mover {
     })
     this.#following = session
     this.#epoch = session.epoch
+    const ended = new AbortController()
+    if (session.mayLackKeys) {
+      this.#bringingBack = this.#bringBack(session, AbortSignal.any([options.signal, ended.signal]))
+    }
     try {
       await session.follower.run(options)
     } finally {
       this.#following = null
+      ended.abort()
+      await this.#bringingBack
       await session[Symbol.asyncDispose]()
+    }
+  }
+
+  /** Its failure ends nothing: comparisons tell what is missing, and the next run tries again. */
+  async #bringBack({ follower, epoch }: FollowSession, signal: AbortSignal): Promise<void> {
+    const { move, log, source, target } = this.#open
+    try {
+      const options = { sourceUrl: source.url, targetUrl: target.url, keys: this.#keys, epoch, follower, signal }
+      const keys = await bringBackLapsed(options)
+      log.info({ move, keys }, 'Keys that had lapsed while deadlines were lowered were brought back.')
+    } catch (thrown) {
+      if (!signal.aborted) log.warn({ move, err: thrown }, 'Lapsed keys were not looked for to the end.')
     }
   }
 
@@ -116,23 +131,14 @@ export class RedisMover implements Mover {
   }
 
   fence(side: Side, { withinMs }: { readonly withinMs: number }): Promise<void> {
-    return this.#sides[side].use(async (connection) => {
-      // Replicas first: one that takes over meanwhile is closed already.
-      await eachReplica(this.#open[side].url, side, (replica) => this.#fence(replica, withinMs))
-      await this.#fence(connection, withinMs)
-    })
+    return this.#sides.fence(side, withinMs)
   }
 
   unfence(side: Side): Promise<void> {
-    const { move, log } = this.#open
-    return this.#sides[side].use(async (connection) => {
-      await unfenceSide({ connection, move, log })
-      await eachReplica(this.#open[side].url, side, (replica) => unfenceSide({ connection: replica, move, log }))
-    })
+    return this.#sides.unfence(side)
   }
 
   barrier(): Promise<Barrier> {
-    this.#requireForward()
     return this.#sides.source.use(async (source) => {
       await requireFenced(source)
       const fields = await readInfo(source, 'replication')
@@ -154,12 +160,13 @@ export class RedisMover implements Mover {
   }
 
   async compare({ scope, at, signal, report }: CompareOptions): Promise<CompareReport> {
-    this.#requireForward()
     const startedAt = performance.now()
     await using source = await openConnection({ url: this.#open.source.url, side: 'source' })
     await using target = await openConnection({ url: this.#open.target.url, side: 'target' })
     const { major, fields } = await readServer(source)
     const { major: targetMajor } = await readServer(target)
+    // Both hold the follower: one at a time.
+    await this.#bringingBack
     const follower = at === 'live' ? (this.#following?.follower ?? null) : null
     const changed = scope === 'changed' ? this.#changed.list() : null
     const readers = { source: new ServerReader(source, major), target: new ServerReader(target, targetMajor) }
@@ -179,40 +186,36 @@ export class RedisMover implements Mover {
 
   /** Gives every key its own deadline, after a last look at both fences. */
   async settle(): Promise<void> {
-    await this.#onBoth(async (source, target) => {
+    await this.#sides.both(async (source, target) => {
       await requireFenced(source)
-      if (!this.#isManaged('target')) await requireFenced(target)
+      if (!this.#sides.isManaged('target')) await requireFenced(target)
       await target.command('SELECT', 0)
       await target.command('HSET', this.#keys.checkpoint, 'lowered', 1)
       await sweepDeadlines({ target, keys: this.#keys, epoch: this.#epoch ?? (await this.#raiseOn(target)) }, 'lower')
     })
   }
 
-  async markStart(): Promise<void> {}
+  /** After a rollback: the new side has what the old one has, and follows from there on with its deadlines lowered. */
+  async markStart(): Promise<void> {
+    await this.#dropStream()
+    this.#changed.giveUp()
+    this.#stream = await this.#sides.both((source, target) =>
+      beginAgain({ source, sourceUrl: this.#open.source.url, target, keys: this.#keys }),
+    )
+  }
 
-  async recordDecision({ id, outcome, at }: Decision): Promise<void> {
-    await this.#sides.target.use(async (target) => {
-      await target.command('SELECT', 0)
-      await target.command('HSETNX', this.#keys.decisions, id, `${outcome} ${at}`)
-    })
+  async recordDecision(decision: Decision): Promise<void> {
+    await this.#sides.recordDecision(decision, this.#keys)
   }
 
   async cleanUp(scope: 'stream' | 'everything'): Promise<void> {
     await this.#dropStream()
-    if (scope === 'stream') return
-    const { epoch, checkpoint, decisions } = this.#keys
-    for (const side of ['source', 'target'] as const) {
-      await this.#sides[side].use(async (connection) => {
-        await connection.command('SELECT', 0)
-        await connection.command('DEL', epoch, checkpoint, decisions)
-      })
-    }
+    if (scope === 'everything') await this.#sides.forget(this.#keys)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#dropStream()
-    await this.#sides.source[Symbol.asyncDispose]()
-    await this.#sides.target[Symbol.asyncDispose]()
+    await this.#sides[Symbol.asyncDispose]()
   }
 
   async #dropStream(): Promise<void> {
@@ -235,32 +238,4 @@ export class RedisMover implements Mover {
     this.#epoch = await raiseEpoch(target, this.#keys)
     return this.#epoch
   }
-
-  /** ElastiCache lets nobody but AWS change users: there it is the user group that must admit only the mover. */
-  async #fence(connection: Connection, withinMs: number): Promise<void> {
-    const { move, log } = this.#open
-    if (this.#isManaged(connection.place.side)) {
-      log.warn({ move }, 'ElastiCache is not fenced by its users: its user group must admit only the mover.')
-    } else {
-      await fenceSide({ connection, move, withinMs, log })
-    }
-  }
-
-  #isManaged(side: Side): boolean {
-    return this.#open[side].service === 'elasticache'
-  }
-
-  #requireForward(): void {
-    if (this.#open.direction === 'forward') return
-    throw new ReplatformError('redis.no-way-back', { message: 'The way back from the new Redis is not built yet.' })
-  }
-
-  #onBoth<T>(work: (source: Connection, target: Connection) => Promise<T>): Promise<T> {
-    return this.#sides.source.use((source) => this.#sides.target.use((target) => work(source, target)))
-  }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -25,6 +25,8 @@ export interface OpenFollowerOptions {
 export interface FollowSession extends AsyncDisposable {
   readonly follower: Follower
   readonly epoch: number
+  /** Keys may have lapsed on the target that the source had renewed: see lapsed-keys.ts. */
+  readonly mayLackKeys: boolean
 }
 
 /** Rejects with `redis.resync-required` where the source no longer has what comes after the checkpoint. */
@@ -40,7 +42,10 @@ export async function openFollower(options: OpenFollowerOptions): Promise<Follow
     ? { link: options.stream.link, from: checkpoint.point.offset }
     : await resume(options.sourceUrl, source, checkpoint)
   opened.use(link)
-  if (checkpoint.isLowered) await sweepDeadlines({ target, keys, epoch }, 'lift')
+  if (checkpoint.isLowered) {
+    await target.command('HSET', keys.checkpoint, 'lapsed', 1)
+    await sweepDeadlines({ target, keys, epoch }, 'lift')
+  }
   const writer = opened.use(new EpochWriter({ target: await open('target'), keys, epoch }))
   const clockOffsetMs = await readClockOffset(source)
   const { replid } = link.start
@@ -51,7 +56,8 @@ export async function openFollower(options: OpenFollowerOptions): Promise<Follow
   const first = options.stream?.first ?? null
   const follower = new Follower({ link, first, sink, source, from })
   const all = opened.move()
-  return { follower, epoch, [Symbol.asyncDispose]: () => all.disposeAsync() }
+  const mayLackKeys = checkpoint.isLowered || checkpoint.mayLackKeys === true
+  return { follower, epoch, mayLackKeys, [Symbol.asyncDispose]: () => all.disposeAsync() }
 }
 
 async function renameHistory(writer: EpochWriter, keys: ControlKeys, checkpoint: Checkpoint): Promise<void> {

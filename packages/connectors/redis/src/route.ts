@@ -10,7 +10,7 @@ export const redisRoute: Route = {
     epoch: 'batch',
     fence: { source: true, target: true },
     delivery: 'exactly-once',
-    reverse: 'none',
+    reverse: 'resync',
     pause: 'joins',
   },
   open: (options) => new TopologyMover(options),

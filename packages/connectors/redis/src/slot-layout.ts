@@ -55,6 +55,7 @@ export class SlotLayout {
       epoch: `${base}:${this.flow.direction}:epoch`,
       checkpoint: `${base}:${this.flow.direction}:checkpoint:${(this.sources[source] as Shard).slots}`,
       decisions: `${base}:decisions`,
+      notifications: `${base}:${this.flow.direction}:notifications`,
     }
   }
 }

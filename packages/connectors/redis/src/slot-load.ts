@@ -3,13 +3,13 @@ import type { Loaded } from '@replatform/core/connector'
 import { openConnection } from './connection.ts'
 import { emptyPart } from './empty-part.ts'
 import type { OpenStream } from './full-load.ts'
-import { readRdbVersion } from './full-load.ts'
 import { keySlot } from './key-slot.ts'
 import { changeLibraries } from './library.ts'
 import { writeFirstCheckpoint } from './part-store.ts'
 import { PartWriter } from './part-writer.ts'
 import { ReplicaLink } from './psync.ts'
 import { loadSnapshot } from './rdb-load.ts'
+import { readRdbVersion } from './rdb-version.ts'
 import { type Part, type SlotLayout, slotsMoved } from './slot-layout.ts'
 import type { Shard } from './topology.ts'
 
@@ -104,7 +104,7 @@ class ShardLoad {
     const writers = await Promise.all(this.#parts.map((part) => this.#openWriters(part, stack)))
     const firsts = writers.map(([first]) => first as PartWriter)
     const versions = await Promise.all(
-      firsts.map(({ target }, index) => readRdbVersion(target, layout.keysOf(this.#parts[index] as number))),
+      firsts.map(({ target }, index) => readRdbVersion(target, layout.keysOf(this.#parts[index] as number).epoch)),
     )
     const { rows, bytes, rest } = await loadSnapshot({
       link,

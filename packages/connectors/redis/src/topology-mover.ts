@@ -15,6 +15,7 @@ import type {
 import type { Side } from '@replatform/core/move'
 import { openConnection } from './connection.ts'
 import { RedisMover } from './mover.ts'
+import { ResyncMover } from './resync-mover.ts'
 import { readServer } from './server-info.ts'
 import { SlotMover } from './slot-mover.ts'
 
@@ -110,7 +111,8 @@ export class TopologyMover implements Mover {
 
   async #find(): Promise<Mover> {
     const [source, target] = await Promise.all([this.#isCluster('source'), this.#isCluster('target')])
-    return source || target ? new SlotMover(this.#open) : new RedisMover(this.#open)
+    if (source || target) return new SlotMover(this.#open)
+    return this.#open.direction === 'reverse' ? new ResyncMover(this.#open) : new RedisMover(this.#open)
   }
 
   async #isCluster(side: Side): Promise<boolean> {
