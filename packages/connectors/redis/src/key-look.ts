@@ -92,9 +92,16 @@ export async function* scanKeys(connection: Connection, db: number, signal?: Abo
   } while (cursor !== '0')
 }
 
-/** Bytes that each key takes in memory on that server; 0 for none. */
+/** About the bytes that each key takes on that server; 0 for none. */
 export async function readSizes(connection: Connection, db: number, keys: readonly Buffer[]): Promise<number[]> {
   const commands = keys.map((key) => ['MEMORY', 'USAGE', key, 'SAMPLES', 5] as const)
   const [, ...sizes] = await connection.pipeline([['SELECT', db], ...commands])
+  // Servers before 4.0 do not tell the memory of a key, but the length of its snapshot.
+  if (sizes[0] instanceof RedisReplyError) return readLengths(connection, keys)
   return sizes.map((size) => (typeof size === 'number' ? size : 0))
+}
+
+async function readLengths(connection: Connection, keys: readonly Buffer[]): Promise<number[]> {
+  const replies = await connection.pipeline(keys.map((key) => ['DEBUG', 'OBJECT', key]))
+  return replies.map((reply) => Number(/serializedlength:(\d+)/.exec(String(reply))?.[1] ?? 0))
 }

@@ -29,7 +29,7 @@ import { bringBackLapsed } from './lapsed-keys.ts'
 import { type FollowSession, openFollower } from './open-follower.ts'
 import { prepareLoad } from './prepare.ts'
 import { beginAgain, ensureBacklog } from './replication-backlog.ts'
-import { readInfo, readServer } from './server-info.ts'
+import { historyOf, offsetOf, readServer } from './server-info.ts'
 import { Sides } from './sides.ts'
 
 const unhurriedMs = 10_000
@@ -141,8 +141,8 @@ export class RedisMover implements Mover {
   barrier(): Promise<Barrier> {
     return this.#sides.source.use(async (source) => {
       await requireFenced(source)
-      const fields = await readInfo(source, 'replication')
-      const point = { replid: fields.get('master_replid') ?? '', offset: Number(fields.get('master_repl_offset')) }
+      const server = await readServer(source)
+      const point = { replid: historyOf(server), offset: offsetOf(server.fields) }
       const [seconds] = (await source.command('TIME')) as Buffer[]
       return { position: formatPoint(point), at: new Date(Number(String(seconds)) * 1000).toISOString() }
     })
@@ -163,20 +163,20 @@ export class RedisMover implements Mover {
     const startedAt = performance.now()
     await using source = await openConnection({ url: this.#open.source.url, side: 'source' })
     await using target = await openConnection({ url: this.#open.target.url, side: 'target' })
-    const { major, fields } = await readServer(source)
+    const server = await readServer(source)
     const { major: targetMajor } = await readServer(target)
     // Both hold the follower: one at a time.
     await this.#bringingBack
     const follower = at === 'live' ? (this.#following?.follower ?? null) : null
     const changed = scope === 'changed' ? this.#changed.list() : null
-    const readers = { source: new ServerReader(source, major), target: new ServerReader(target, targetMajor) }
+    const readers = { source: new ServerReader(source, server.major), target: new ServerReader(target, targetMajor) }
     const options = { ...readers, follower, signal, report }
     this.#changed.begin()
     try {
       const results = changed ? await compareSomeKeys(options, changed) : await compareAllKeys(options)
       const equal = results.every(isEqual)
       if (!equal) this.#changed.giveUp()
-      const end = { replid: fields.get('master_replid') ?? '', offset: Number(fields.get('master_repl_offset')) }
+      const end = { replid: historyOf(server), offset: offsetOf(server.fields) }
       return { scope, at: formatPoint(end), equal, seconds: (performance.now() - startedAt) / 1_000, results }
     } catch (thrown) {
       this.#changed.giveUp()

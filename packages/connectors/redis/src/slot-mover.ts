@@ -25,7 +25,7 @@ import { formatPoint, parsePoint } from './flow-store.ts'
 import { NodePool } from './node-pool.ts'
 import { raisePartEpochs, readPartCheckpoint } from './part-store.ts'
 import type { ReplicationPoint } from './psync.ts'
-import { readInfo, readServer } from './server-info.ts'
+import { historyOf, offsetOf, readInfo, readServer } from './server-info.ts'
 import { compareShards } from './slot-compare.ts'
 import { SlotFollowing } from './slot-follow.ts'
 import { SlotLayout } from './slot-layout.ts'
@@ -294,9 +294,9 @@ export class SlotMover implements Mover {
 }
 
 async function readEnd(source: Connection): Promise<{ point: ReplicationPoint; nowMs: number }> {
-  const { fields } = await readServer(source)
+  const server = await readServer(source)
   const [seconds] = (await source.command('TIME')) as Buffer[]
-  const point = { replid: fields.get('master_replid') ?? '', offset: Number(fields.get('master_repl_offset')) }
+  const point = { replid: historyOf(server), offset: offsetOf(server.fields) }
   return { point, nowMs: Number(String(seconds)) * 1000 }
 }
 

@@ -1,8 +1,9 @@
-/** Puts at least one key of every type and encoding of Redis 7.0 on a server, in several databases. */
+/** Puts at least one key of every type and encoding that a server knows on it, in several databases. */
 import type { Argument } from '../command-buffer.ts'
 import type { Connection } from '../connection.ts'
 
-export async function fillAllTypes(connection: Connection): Promise<void> {
+/** `version` of Redis: what is newer is left out. */
+export async function fillAllTypes(connection: Connection, version = 7): Promise<void> {
   const commands: Argument[][] = [
     ['SELECT', 0],
     ['SET', 'string:plain', 'plain value'],
@@ -21,8 +22,8 @@ export async function fillAllTypes(connection: Connection): Promise<void> {
     ['SADD', 'set:int64', 1, -5_000_000_000, '9223372036854775807'],
     ['SADD', 'set:small', 'a', 'b', 17],
     ['SADD', 'set:large', ...range(550, (i) => `member ${i}`)],
-    ['HSET', 'hash:small', 'f', 'v', 'n', 4096, 'm', -4096, 'big', '-9223372036854775808', 'empty', ''],
-    ['HSET', 'hash:large', ...range(550, (i) => `field ${i}`).flatMap((f, i) => [f, `value ${i}`])],
+    ['HMSET', 'hash:small', 'f', 'v', 'n', 4096, 'm', -4096, 'big', '-9223372036854775808', 'empty', ''],
+    ['HMSET', 'hash:large', ...range(550, (i) => `field ${i}`).flatMap((f, i) => [f, `value ${i}`])],
     ['ZADD', 'zset:small', 1, 'a', 1.5, 'b', '-inf', 'c', 'inf', 'd', 1e300, 'e', '-0', 'f', 0.1, 'g'],
     ['ZADD', 'zset:large', ...range(550, (i) => i * 1.1).flatMap((s, i) => [s, `member ${i}`])],
     ['PFADD', 'hll', ...range(500, (i) => i)],
@@ -49,10 +50,19 @@ export async function fillAllTypes(connection: Connection): Promise<void> {
     ['SELECT', 3],
     ['SET', 'string:plain', 'the same key elsewhere'],
     ['SET', 'string:deadline', 'later', 'PX', 7_200_000],
-    ['HSET', 'hash:db3', 'a', 'b'],
+    ['HMSET', 'hash:db3', 'a', 'b'],
     ['SELECT', 0],
   ]
-  for (const command of commands) await connection.command(...command)
+  for (const command of commands) {
+    if (sinceOf(command) <= version) await connection.command(...command)
+  }
+}
+
+/** The version that the command came with. */
+function sinceOf([name, verb]: readonly Argument[]): number {
+  if (name === 'FUNCTION') return 7
+  if (verb === 'CREATECONSUMER') return 6.2
+  return String(name).startsWith('X') ? 5 : 0
 }
 
 function range<T>(count: number, make: (index: number) => T): T[] {
