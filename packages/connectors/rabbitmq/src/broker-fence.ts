@@ -33,14 +33,13 @@ export async function fenceVhost(place: FencePlace, { withinMs }: { readonly wit
   await closeConnections(place, deadline)
 }
 
-/** Gives back what the fence took; who got other permissions meanwhile keeps those. */
+/** Gives back what the fence took, and what was withheld. */
 export async function unfenceVhost(place: FencePlace): Promise<void> {
   const record = await place.parameters.read<FenceRecord>(recordName)
   if (record) {
-    const now = await permissionsOfOthers(place)
     const users = new Set((await place.api.get<{ name: string }[]>('users')).map(({ name }) => name))
     for (const [user, permissions] of Object.entries(record.permissions)) {
-      if (!(user in now) && users.has(user)) await setPermissions(place, user, permissions)
+      if (users.has(user)) await setPermissions(place, user, permissions)
     }
   }
   await place.parameters.remove(recordName)
@@ -69,7 +68,7 @@ export async function setPermissions(place: FencePlace, user: string, permission
   await place.api.put(`permissions/${segment(place.vhost)}/${segment(user)}`, { configure, write, read })
 }
 
-async function removePermissions({ api, vhost }: FencePlace, user: string): Promise<void> {
+export async function removePermissions({ api, vhost }: FencePlace, user: string): Promise<void> {
   await api.remove(`permissions/${segment(vhost)}/${segment(user)}`)
 }
 

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
-import { fenceVhost, setPermissions, withhold } from './broker-fence.ts'
+import { fenceVhost, removePermissions, setPermissions, withhold } from './broker-fence.ts'
 import type { QueueFacts, TopologyChange, TopologyTranslation } from './brokers.ts'
 import type { Definitions, Permissions } from './definitions.ts'
 import { segment } from './management-api.ts'
@@ -64,9 +64,9 @@ export class RabbitmqTopologyTranslation implements TopologyTranslation {
   }
 
   async admit(plan: RabbitmqPlan): Promise<void> {
-    const nobody = { configure: '^$', write: '^$', read: '^$' }
     for (const { name, before } of plan.topology.users) {
-      await setPermissions(this.#target.fencePlace, name, before ?? nobody)
+      if (before) await setPermissions(this.#target.fencePlace, name, before)
+      else await removePermissions(this.#target.fencePlace, name)
     }
   }
 
