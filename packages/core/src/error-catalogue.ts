@@ -152,6 +152,12 @@ export const catalogue = {
     untouched: progressKept,
     next: 'Point the estate back to the original server, or cancel and start again.',
   },
+  'postgresql.source-standby': {
+    retry: 'operator',
+    meaning: 'The address of the source leads to a standby, or to a server that still recovers.',
+    untouched: progressKept,
+    next: 'Point the address to the primary, then `replatform resume`; a promoted standby takes a new move.',
+  },
   'postgresql.slot-taken': {
     retry: 'operator',
     meaning: 'The slot that the move would make exists on the server already, for another database.',

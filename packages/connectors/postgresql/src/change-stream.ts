@@ -21,18 +21,33 @@ export function published(tables: readonly Table[]): readonly Table[] {
   return tables.filter((table) => !table.isUnlogged)
 }
 
+export interface Slot {
+  /** Null while it is being created. */
+  readonly confirmed: Lsn | null
+  readonly isActive: boolean
+  /** The server has removed log that it needs. Servers before 13 do not say. */
+  readonly isLost: boolean
+}
+
 /** Where the slot stands, null while it is being created; undefined where it does not exist. */
-export async function readSlot(
-  source: Session,
-  key: FlowKey,
-): Promise<{ confirmed: Lsn | null; isActive: boolean } | undefined> {
+export async function readSlot(source: Session, key: FlowKey): Promise<Slot | undefined> {
   const { rows } = await source.query(
-    'SELECT confirmed_flush_lsn AS confirmed, active, database, current_database() AS ours FROM pg_replication_slots WHERE slot_name = $1',
+    `SELECT confirmed_flush_lsn AS confirmed, active, database, current_database() AS ours, to_jsonb(s) ->> 'wal_status' AS wal FROM pg_replication_slots s WHERE slot_name = $1`,
     [streamName(key)],
   )
-  const row = rows[0] as { confirmed: string | null; active: string; database: string; ours: string } | undefined
+  const row = rows[0] as Record<'confirmed' | 'active' | 'database' | 'ours' | 'wal', string> | undefined
   if (row && row.database !== row.ours) throw slotTaken(streamName(key), row.database)
-  return row && { confirmed: row.confirmed === null ? null : parseLsn(row.confirmed), isActive: row.active === 't' }
+  if (!row) return undefined
+  const confirmed = row.confirmed === null ? null : parseLsn(row.confirmed)
+  return { confirmed, isActive: row.active === 't', isLost: row.wal === 'lost' }
+}
+
+/** Throws `postgresql.slot-missing` when changes since the checkpoint cannot be had any more. */
+export function requireSlot(slot: Slot | undefined, key: FlowKey): asserts slot is Slot {
+  if (slot && !slot.isLost) return
+  throw new ReplatformError('postgresql.slot-missing', {
+    message: `The replication slot ${streamName(key)} ${slot ? 'was invalidated' : 'does not exist any more'}.`,
+  })
 }
 
 /** Slots belong to the whole server: that of another database's move is not ours to read or drop. */

@@ -79,6 +79,9 @@ function missing(tool: Tool, program: string, cause: unknown): ReplatformError {
 
 /** Only lines that the program itself wrote: those with DETAIL, CONTEXT or a statement may quote values. */
 function failed(tool: Tool, code: number | null, errors: string): ReplatformError {
+  if (/No space left on device/.test(errors)) {
+    return new ReplatformError('target.full', { message: `${tool} found no room left on the disk.` })
+  }
   const lines = errors.split('\n').filter((line) => line.startsWith(`${tool}: `) && !/Command was:|detail:/i.test(line))
   return new ReplatformError('tool.failed', {
     message: `${tool} ended with ${code ?? 'a signal'}: ${lines.slice(-3).join(' ') || 'it said nothing'}`,

@@ -13,6 +13,7 @@ import { formatLsn, type Lsn } from './lsn.ts'
 import type { Relation } from './pgoutput.ts'
 import { epochOffsetMs, ReplicationStream, type StreamOptions } from './replication-stream.ts'
 import { farewellMs } from './session.ts'
+import { WedgeWatch } from './wedge-watch.ts'
 
 export interface FollowerOptions {
   readonly stream: Omit<StreamOptions, 'onMessage' | 'onKeepalive'>
@@ -23,6 +24,11 @@ export interface FollowerOptions {
   readonly clockOffsetMs: number
   /** Where the source's log ends now. */
   readonly readWalEnd: () => Promise<Lsn>
+  /** Both ends as `describe` writes them, and what their servers say of our connections there. */
+  readonly source: { readonly name: string; readonly isHeard: (pid: number) => Promise<boolean> }
+  readonly target: { readonly name: string; readonly isHeard: () => Promise<boolean> }
+  /** How long an answer may be due before it is asked elsewhere whether one will come. */
+  readonly patienceMs: number
 }
 
 const pollMs = 500
@@ -50,6 +56,9 @@ export class Follower {
   /** Once true, silence means that there is nothing to say. */
   #hasBeenLevel = false
   #isIntakePaused = false
+  #isPolling = false
+  /** When the statement that the target works on was sent; null while there is none. */
+  #sentAt: number | null = null
   #wake = Promise.withResolvers<void>()
 
   constructor(options: FollowerOptions) {
@@ -71,17 +80,20 @@ export class Follower {
     this.#stream = stream
     this.#applyBackPressure()
     const poll = setInterval(() => void this.#pollSource().catch(() => {}), pollMs)
+    using watch = this.#watch(stream)
+    const broken = Promise.race([stream.broken, watch.wedged])
+    broken.catch(() => {})
     const onAbort = () => this.#wake.resolve()
     signal.addEventListener('abort', onAbort)
     try {
       while (!signal.aborted) {
-        await Promise.race([this.#wake.promise, stream.broken])
+        await Promise.race([this.#wake.promise, broken])
         this.#wake = Promise.withResolvers()
         while (!signal.aborted && this.#take()) {
-          await Promise.race([throttle(), stream.broken])
-          await this.#writeInHand()
+          await Promise.race([throttle(), broken])
+          await Promise.race([this.#onTarget(() => this.#writeInHand()), watch.wedged])
         }
-        await this.#checkpointWhenIdle()
+        await Promise.race([this.#onTarget(() => this.#checkpointWhenIdle()), watch.wedged])
         this.#queue.settleHold(this.#received)
       }
     } finally {
@@ -130,6 +142,20 @@ export class Follower {
     this.#isIntakePaused = false
     this.#applyBackPressure()
     this.#wake.resolve()
+  }
+
+  #watch(stream: ReplicationStream): WedgeWatch {
+    const { source, target, patienceMs } = this.#options
+    const onSource = { name: source.name, silentMs: () => stream.silentMs, isHeard: () => source.isHeard(stream.pid) }
+    const silentMs = () => (this.#sentAt === null ? 0 : performance.now() - this.#sentAt)
+    return new WedgeWatch([onSource, { ...target, silentMs }], patienceMs)
+  }
+
+  async #onTarget(work: () => Promise<void>): Promise<void> {
+    this.#sentAt = performance.now()
+    await work().finally(() => {
+      this.#sentAt = null
+    })
   }
 
   #message(data: Buffer, at: number, end: number): void {
@@ -193,13 +219,17 @@ export class Follower {
 
   /** Asks how far the source is, and the stream how far it has come: without an answer nobody knows the lag. */
   async #pollSource(): Promise<void> {
-    this.#sourceEnd = await this.#options.readWalEnd()
+    this.#stream?.sendStatus(true)
+    if (this.#isPolling) return
+    this.#isPolling = true
+    this.#sourceEnd = await this.#options.readWalEnd().finally(() => {
+      this.#isPolling = false
+    })
     if (this.#probe && this.#received >= this.#probe.end) {
       this.#probe = null
       this.#hasBeenLevel = true
     }
     this.#probe ??= { end: this.#sourceEnd, at: performance.now() }
-    this.#stream?.sendStatus(true)
     this.#wake.resolve()
     if (this.#hasBeenLevel || this.#totals.transactions > 0) this.#report(this.#progress(null))
   }

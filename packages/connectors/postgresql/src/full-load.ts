@@ -5,6 +5,7 @@
 import type { Chunk, Endpoint, Loaded, LoadGroup, Log } from '@replatform/core/connector'
 import { invariant, ReplatformError } from '@replatform/core/errors'
 import { readTables, type Table } from './catalog.ts'
+import { readSlot, requireSlot } from './change-stream.ts'
 import { copyStatements } from './chunk-copy.ts'
 import { planChunks } from './chunk-plan.ts'
 import { pipeCopy } from './copy-pipe.ts'
@@ -77,6 +78,8 @@ export class FullLoad implements AsyncDisposable {
     invariant(planned && table, 'A chunk is loaded only after it was planned.')
     const pair = this.#idle.pop() ?? (await this.#openPair())
     try {
+      // What is loaded is worth nothing without the changes that come after it.
+      requireSlot(await readSlot(pair.source, this.#options.key), this.#options.key)
       const statements = copyStatements(table, planned, this.#sourceMajor)
       await pair.target.query('BEGIN')
       const loaded = await pipeCopy({ ...pair, ...statements, signal })

@@ -29,7 +29,7 @@ import { toPostgresqlError } from './postgresql-error.ts'
 import { type PrepareOptions, prepareLoad, prepareReturn } from './prepare.ts'
 import { readTableFiles } from './schema-shape.ts'
 import { copySequences } from './sequences.ts'
-import type { Session } from './session.ts'
+import { describe, type Session } from './session.ts'
 import { SideSession } from './side-session.ts'
 import { releaseSnapshot } from './snapshot-keeper.ts'
 import { readSourceSystem } from './source-system.ts'
@@ -115,6 +115,8 @@ export class PostgresqlMover implements Mover {
     this.#epoch = session.epoch
     try {
       await session.follower.run(options)
+    } catch (thrown) {
+      throw toPostgresqlError(thrown, describe(this.#open.target.url, 'target'))
     } finally {
       this.#following = null
       await session[Symbol.asyncDispose]()

@@ -2,16 +2,17 @@ import type { OpenOptions } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { Applier, prepareApplySession } from './applier.ts'
 import { readTables } from './catalog.ts'
-import { readSlot, readWalEnd } from './change-stream.ts'
+import { readSlot, readWalEnd, requireSlot } from './change-stream.ts'
 import { type FlowKey, raiseEpoch, readFlow } from './flow-store.ts'
 import { followTable } from './followed-table.ts'
 import { Follower } from './follower.ts'
 import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
 import { streamName } from './names.ts'
 import type { Relation } from './pgoutput.ts'
-import { closeSession, openSession, type Session } from './session.ts'
+import { closeSession, describe, openSession, type Session, withSession } from './session.ts'
 import { SideSession } from './side-session.ts'
 import { readSourceSystem, requireSameSystem } from './source-system.ts'
+import { usualPatienceMs } from './wedge-watch.ts'
 
 /** A follower with the sessions that it writes and looks with. */
 export interface FlowSession extends AsyncDisposable {
@@ -19,13 +20,20 @@ export interface FlowSession extends AsyncDisposable {
   readonly epoch: bigint
 }
 
+export interface OpenFollower {
+  readonly open: OpenOptions
+  readonly key: FlowKey
+  readonly patienceMs?: number
+}
+
 /** Takes the flow over (its epoch is raised) and makes ready to follow from its checkpoint. */
-export async function openFollower({ open, key }: { open: OpenOptions; key: FlowKey }): Promise<FlowSession> {
+export async function openFollower({ open, key, patienceMs = usualPatienceMs }: OpenFollower): Promise<FlowSession> {
   const { move } = open
   const source = new SideSession({ endpoint: open.source, side: 'source', move, role: 'watch' })
+  const lookout = new SideSession({ endpoint: open.target, side: 'target', move, role: 'watch' })
   const target = await openSession({ endpoint: open.target, side: 'target', move, role: 'apply', pipeline: true })
   const close = async () => {
-    await source[Symbol.asyncDispose]()
+    await Promise.all([source, lookout].map((side) => side[Symbol.asyncDispose]()))
     await closeSession(target)
   }
   try {
@@ -46,11 +54,42 @@ export async function openFollower({ open, key }: { open: OpenOptions; key: Flow
       resolveTable: await tableResolver(target, key),
       clockOffsetMs: await source.use(readClockOffset),
       readWalEnd: () => source.use(readWalEnd),
+      source: {
+        name: describe(open.source.url, 'source'),
+        isHeard: (pid) => withSession({ endpoint: open.source, side: 'source', move, role: 'ask' }, isStreamHeard(pid)),
+      },
+      target: {
+        name: describe(open.target.url, 'target'),
+        isHeard: () => lookout.use(isBusy((target as unknown as { processID: number }).processID)),
+      },
+      patienceMs,
     })
     return { follower, epoch, [Symbol.asyncDispose]: close }
   } catch (thrown) {
     await close()
     throw thrown
+  }
+}
+
+/** A sender that decodes for long sends nothing, but notes what it hears from us: we report every second. */
+function isStreamHeard(pid: number): (session: Session) => Promise<boolean> {
+  return async (session) => {
+    const { rowCount } = await session.query(
+      `SELECT FROM pg_stat_replication WHERE pid = $1 AND reply_time > now() - interval '30 s'`,
+      [pid],
+    )
+    return rowCount === 1
+  }
+}
+
+/** A process that waits for its client has nothing left to answer. */
+function isBusy(pid: number): (session: Session) => Promise<boolean> {
+  return async (session) => {
+    const { rowCount } = await session.query(
+      `SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client'`,
+      [pid],
+    )
+    return rowCount === 1
   }
 }
 
@@ -84,11 +123,7 @@ async function takeSlot(source: Session, key: FlowKey): Promise<Lsn> {
   const name = streamName(key)
   for (let attempt = 0; attempt < 100; attempt++) {
     const slot = await readSlot(source, key)
-    if (!slot) {
-      throw new ReplatformError('postgresql.slot-missing', {
-        message: `The replication slot ${name} does not exist any more.`,
-      })
-    }
+    requireSlot(slot, key)
     if (!slot.isActive) return slot.confirmed ?? 0n
     await source.query(
       'SELECT pg_terminate_backend(active_pid), pg_sleep(0.1) FROM pg_replication_slots WHERE slot_name = $1 AND active',

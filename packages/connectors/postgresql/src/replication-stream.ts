@@ -46,6 +46,7 @@ export class ReplicationStream implements AsyncDisposable {
   readonly #tap: SocketTap
   readonly #broken = Promise.withResolvers<never>()
   readonly #timer: NodeJS.Timeout
+  #receivedAt = performance.now()
   #carry: Buffer = Buffer.alloc(0)
   /** A message that is larger than what came so far. */
   #large: LargeFrame | null = null
@@ -76,12 +77,23 @@ export class ReplicationStream implements AsyncDisposable {
     this.#timer = setInterval(() => this.sendStatus(false), statusMs)
   }
 
+  /** Of the server's process that sends. */
+  get pid(): number {
+    return (this.#session as unknown as { processID: number }).processID
+  }
+
+  /** For how long nothing came, although something was asked for; 0 while nothing is read. */
+  get silentMs(): number {
+    return this.#tap.socket.isPaused() ? 0 : performance.now() - this.#receivedAt
+  }
+
   /** Back-pressure: the server's messages wait in its socket. */
   pause(): void {
     this.#tap.socket.pause()
   }
 
   resume(): void {
+    if (this.#tap.socket.isPaused()) this.#receivedAt = performance.now()
     this.#tap.socket.resume()
   }
 
@@ -115,6 +127,7 @@ export class ReplicationStream implements AsyncDisposable {
   }
 
   #take(arrived: Buffer): void {
+    this.#receivedAt = performance.now()
     let chunk = arrived
     if (this.#large) {
       const rest = this.#fillLarge(chunk)

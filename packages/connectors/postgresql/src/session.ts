@@ -59,10 +59,18 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     ...(pipeline ? { pipeline: true } : {}),
     ...(replication ? { replication: 'database' } : {}),
   } as pg.ClientConfig)
+  let major = 0
+  const connection = connectionOf(client) as unknown as NodeJS.EventEmitter
+  connection.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
+    if (status.parameterName === 'server_version') major = Number.parseInt(status.parameterValue, 10)
+  })
   // A connection that breaks while idle would otherwise end the process; the next statement reports it.
   client.on('error', () => {})
   try {
     await client.connect()
+    // Limits that earlier servers do not know, so that they cannot be among the options above.
+    const limits = [...(major >= 14 ? ['idle_session_timeout'] : []), ...(major >= 17 ? ['transaction_timeout'] : [])]
+    if (limits.length > 0) client.query(limits.map((name) => `SET ${name} = 0`).join('; ')).catch(() => {})
   } catch (thrown) {
     throw toPostgresqlError(thrown, describe(endpoint.url, side))
   }

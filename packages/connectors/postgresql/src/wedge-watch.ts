@@ -1,0 +1,55 @@
+/**
+ * Tells a connection on which nobody will ever answer from a server that is only slow. TCP alone takes a quarter of an
+ * hour for it, and longer where a firewall swallows packets without a word.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ReplatformError } from '@replatform/core/errors'
+
+export interface WatchedConnection {
+  /** As `describe` writes it. */
+  readonly name: string
+  /** For how long an answer has been due; 0 while none is. */
+  readonly silentMs: () => number
+  /** Asked on another connection: whether the server works for this one, or at least hears it. */
+  readonly isHeard: () => Promise<boolean>
+}
+
+export const usualPatienceMs = 60_000
+
+export class WedgeWatch implements Disposable {
+  /** Rejects with `connection.lost` when a connection was silent for too long and its server knows nothing of a reason. */
+  readonly wedged: Promise<never>
+  readonly #wedged = Promise.withResolvers<never>()
+  readonly #timer: NodeJS.Timeout
+  readonly #patienceMs: number
+  readonly #asked = new Set<WatchedConnection>()
+
+  constructor(connections: readonly WatchedConnection[], patienceMs: number) {
+    this.#patienceMs = patienceMs
+    this.wedged = this.#wedged.promise
+    this.wedged.catch(() => {})
+    this.#timer = setInterval(() => {
+      for (const connection of connections) void this.#look(connection)
+    }, patienceMs / 4)
+  }
+
+  async #look(connection: WatchedConnection): Promise<void> {
+    const isSilent = () => connection.silentMs() > this.#patienceMs
+    if (!isSilent() || this.#asked.has(connection)) return
+    this.#asked.add(connection)
+    const answer = connection.isHeard().catch(() => false)
+    const isHeard = await Promise.race([answer, sleep(this.#patienceMs, false, { ref: false })])
+    this.#asked.delete(connection)
+    if (isHeard || !isSilent()) return
+    const seconds = Math.round(connection.silentMs() / 1_000)
+    this.#wedged.reject(
+      new ReplatformError('connection.lost', {
+        message: `The connection to ${connection.name} has not answered for ${seconds} s.`,
+      }),
+    )
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+  }
+}
