@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CutoverStatus, MoveStatus, Operation } from '@replatform/control/api-types'
-import { describeMove, megabytes, type Narrator, thousands } from './narrator.ts'
+import type { Finding } from '@replatform/core/finding'
+import { describeMoves, megabytes, type Narrator, thousands } from './narrator.ts'
 import { Replatform } from './replatform.ts'
 import { Stage } from './stage.ts'
 import type { DemoVerdict } from './verdict.ts'
@@ -14,16 +15,20 @@ export interface DemoOptions {
 }
 
 const accounts = 2_000
+const wave = 'payments'
+const stores = ['ledger', 'sessions'] as const
 /** How long payments go on between two cutovers. */
 const pauseBetweenMs = 6_000
 
 export async function runDemo(options: DemoOptions, narrator: Narrator): Promise<DemoVerdict> {
   const startedAt = performance.now()
-  narrator.chapter('The estate: PostgreSQL 13 behind PgBouncer, an empty PostgreSQL 17 as RDS offers it')
+  narrator.chapter('The estate: a ledger in PostgreSQL 13 behind PgBouncer, sessions in Redis 7 behind HAProxy')
+  narrator.say('their new places, empty: PostgreSQL 17 as RDS offers it, Valkey 8 as ElastiCache does')
   await using stage = await Stage.open({ ...options, accounts })
   narrator.say(`a ledger with ${thousands(options.history)} past transfers`)
   await stage.startPayments()
   narrator.say(`${options.rate} payments a second go through the wallet, from now until the end`)
+  narrator.say('customers ask for codes, log in, out and again; each key lapses at its own deadline')
   await using replatform = await Replatform.start({ folder: stage.folder, env: stage.env })
 
   const moved = await load(replatform, narrator)
@@ -32,20 +37,21 @@ export async function runDemo(options: DemoOptions, narrator: Narrator): Promise
   const followed = { rows: 0, bytes: 0 }
   for (const { verb, name, title } of flips) {
     narrator.chapter(title)
-    add(followed, await replatform.until(isLevel, (move) => narrator.progress(describeMove(move))))
+    add(followed, await replatform.until(isLevel, (moves) => narrator.progress(describeMoves(moves))))
     cutovers.push(await flip({ stage, replatform, narrator, verb, name }))
     await sleep(pauseBetweenMs)
   }
 
   narrator.chapter('Payments end, the way back is given up, the judge decides')
   const loadLine = await stage.stopPayments()
-  add(followed, await replatform.until(isLevel, (move) => narrator.progress(describeMove(move))))
-  await replatform.run('finalize')
+  add(followed, await replatform.until(isLevel, (moves) => narrator.progress(describeMoves(moves))))
+  await replatform.run('finalize', '--wave', wave)
   narrator.say('finalized: nothing of the move is left but the fence of the old side')
   const judge = await stage.judge()
+  const sessions = await stage.judgeSessions()
   const felt = cutovers.map((cutover) => cutover.felt)
   return {
-    verdict: judge.verdict,
+    verdict: judge.verdict === 'clean' ? sessions.verdict : judge.verdict,
     payments: judge.payments,
     lost: judge.lost,
     doubled: judge.doubled,
@@ -60,46 +66,64 @@ export async function runDemo(options: DemoOptions, narrator: Narrator): Promise
     seconds: (performance.now() - startedAt) / 1_000,
     load: loadLine,
     judge,
+    sessions,
   }
 }
 
 const flips = [
-  { verb: 'cutover', name: 'cutover', title: 'Cutover: PostgreSQL 17 takes the payments' },
-  { verb: 'rollback', name: 'rollback', title: 'Rollback: back to 13, with every payment made since' },
+  {
+    verb: 'cutover',
+    name: 'cutover',
+    title: 'Cutover: ledger and sessions take writes on their new sides, by one decision',
+  },
+  {
+    verb: 'rollback',
+    name: 'rollback',
+    title: 'Rollback: back to the old sides, with every payment and session made since',
+  },
   { verb: 'cutover', name: 'second cutover', title: 'Cutover again' },
 ] as const
 
 async function load(replatform: Replatform, narrator: Narrator): Promise<{ rows: number; bytes: number }> {
   narrator.chapter('Assess, load and follow, while payments go on')
-  const assessed = await replatform.run('assess')
-  const findings = assessed.result?.kind === 'findings' ? assessed.result.findings : []
+  for (const store of stores) {
+    const assessed = await replatform.run('assess', store)
+    tellFindings(store, assessed.result?.kind === 'findings' ? assessed.result.findings : [], narrator)
+  }
+  await Promise.all(stores.map((store) => replatform.run('start', store, '--until', 'in-sync')))
+  const moves = await replatform.until(isLevel, (all) => narrator.progress(describeMoves(all)))
+  const groups = moves.flatMap((move) => move.load?.groups ?? [])
+  const rows = groups.reduce((sum, group) => sum + group.loaded.rows, 0)
+  const bytes = groups.reduce((sum, group) => sum + group.loaded.bytes, 0)
+  const lagMs = Math.max(...moves.map(({ follow }) => follow?.lagMs ?? 0))
+  narrator.say(`in sync: ${thousands(rows)} rows and keys loaded, ${megabytes(bytes)}, lag ${lagMs} ms`)
+  return { rows, bytes }
+}
+
+function tellFindings(store: string, findings: readonly Finding[], narrator: Narrator): void {
   for (const severity of ['blocker', 'risk', 'note'] as const) {
     const some = findings.filter((finding) => finding.severity === severity)
-    if (some.length > 0)
-      narrator.say(`${some.length} ${severity}${some.length > 1 ? 's' : ''}: ${some.map((f) => f.id).join(', ')}`)
+    if (some.length === 0) continue
+    narrator.say(
+      `${store}: ${some.length} ${severity}${some.length > 1 ? 's' : ''}: ${some.map((f) => f.id).join(', ')}`,
+    )
   }
   for (const { id, title, evidence, remedy } of findings.filter(({ severity }) => severity === 'blocker')) {
     narrator.say(`${id}: ${title} ${evidence.join(', ')}; ${remedy}`)
   }
-  await replatform.run('start', '--until', 'in-sync')
-  const move = await replatform.until(isLevel, (status) => narrator.progress(describeMove(status)))
-  const groups = move.load?.groups ?? []
-  const rows = groups.reduce((sum, group) => sum + group.loaded.rows, 0)
-  const bytes = groups.reduce((sum, group) => sum + group.loaded.bytes, 0)
-  narrator.say(`in sync: ${thousands(rows)} rows loaded, ${megabytes(bytes)}, lag ${move.follow?.lagMs ?? 0} ms`)
-  return { rows, bytes }
 }
 
 async function compare(replatform: Replatform, narrator: Narrator): Promise<void> {
-  narrator.chapter('Compare, row by row, both sides at one position')
-  const { result } = await replatform.run('compare')
-  if (result?.kind !== 'compare') throw new Error('The comparison gave no report.')
-  const { report } = result
-  const rows = report.results.reduce((sum, table) => sum + table.processed, 0)
-  narrator.say(
-    `${thousands(rows)} rows of ${report.results.length} tables: ${report.equal ? 'equal' : 'DIFFERENT'}, in ${report.seconds.toFixed(1)} s`,
-  )
-  if (!report.equal) throw new Error('Source and target differ.')
+  narrator.chapter('Compare, row by row and key by key, both sides at one position')
+  for (const store of stores) {
+    const { result } = await replatform.run('compare', store)
+    if (result?.kind !== 'compare') throw new Error('The comparison gave no report.')
+    const { report } = result
+    const rows = report.results.reduce((sum, table) => sum + table.processed, 0)
+    const verdict = report.equal ? 'equal' : 'DIFFERENT'
+    narrator.say(`${store}: ${thousands(rows)} compared: ${verdict}, in ${report.seconds.toFixed(1)} s`)
+    if (!report.equal) throw new Error(`Source and target of ${store} differ.`)
+  }
 }
 
 interface Flip {
@@ -112,7 +136,7 @@ interface Flip {
 
 async function flip({ stage, replatform, narrator, verb, name }: Flip): Promise<DemoVerdict['cutovers'][number]> {
   const from = new Date().toISOString()
-  const cutover = cutoverOf(await replatform.run(verb))
+  const cutover = cutoverOf(await replatform.run(verb, '--wave', wave))
   // The first payments after the release belong to what was felt.
   await sleep(1_000)
   const felt = await stage.pauseWithin(from, new Date().toISOString())
@@ -126,9 +150,11 @@ async function flip({ stage, replatform, narrator, verb, name }: Flip): Promise<
 }
 
 /** What was followed since the last cutover; each direction counts anew. */
-function add(sum: { rows: number; bytes: number }, { follow }: MoveStatus): void {
-  sum.rows += follow?.rows ?? 0
-  sum.bytes += follow?.bytes ?? 0
+function add(sum: { rows: number; bytes: number }, moves: readonly MoveStatus[]): void {
+  for (const { follow } of moves) {
+    sum.rows += follow?.rows ?? 0
+    sum.bytes += follow?.bytes ?? 0
+  }
 }
 
 function cutoverOf({ result }: Operation): CutoverStatus {

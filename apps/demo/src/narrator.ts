@@ -68,7 +68,11 @@ function wrap(line: string, width: number): string[] {
   return [...lines, current]
 }
 
-export function describeMove(move: MoveStatus): string {
+export function describeMoves(moves: readonly MoveStatus[]): string {
+  return moves.map((move) => `${move.name} ${describeMove(move)}`).join('; ')
+}
+
+function describeMove(move: MoveStatus): string {
   if (move.state === 'loading' && move.load) {
     const sum = (pick: (group: { loaded: { rows: number; bytes: number } }) => number) =>
       move.load?.groups.reduce((total, group) => total + pick(group), 0) ?? 0

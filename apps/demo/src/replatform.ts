@@ -52,15 +52,17 @@ export class Replatform implements AsyncDisposable {
     return this.#json<Operation>([verb, ...args])
   }
 
-  /** Looks on until the move fits; throws when it pauses. */
-  async until(fits: (move: MoveStatus) => boolean, tell: (move: MoveStatus) => void): Promise<MoveStatus> {
+  /** Looks on until every move fits; throws when one pauses. */
+  async until(
+    fits: (move: MoveStatus) => boolean,
+    tell: (moves: readonly MoveStatus[]) => void,
+  ): Promise<readonly MoveStatus[]> {
     for (;;) {
-      const status = (await this.#watch.waitFor((line) => 'moves' in line)) as unknown as EstateStatus
-      const [move] = status.moves
-      if (!move) throw new Error('The estate has no move.')
-      tell(move)
-      if (move.paused) throw new Error(`The move paused: ${move.paused.reason}`)
-      if (fits(move)) return move
+      const { moves } = (await this.#watch.waitFor((line) => 'moves' in line)) as unknown as EstateStatus
+      tell(moves)
+      const paused = moves.find((move) => move.paused)
+      if (paused) throw new Error(`The move ${paused.name} paused: ${paused.paused?.reason}`)
+      if (moves.length > 0 && moves.every(fits)) return moves
     }
   }
 

@@ -1,4 +1,4 @@
-/** What a payment company has before it moves: a server, a pooler, a wallet under load; and the empty server in the cloud. */
+/** What a payment company has before it moves: ledger and sessions, services under load; and empty servers in the cloud. */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,7 @@ import { type PgbouncerServer, startPgbouncer } from '@replatform/testkit/pgboun
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import { asRds, type RdsServer } from '@replatform/testkit/rds'
 import { Program, runProgram } from './program.ts'
+import { SessionsStage, type SessionsVerdict } from './sessions-stage.ts'
 
 const payments = (name: string) => fileURLToPath(new URL(`../../../examples/payments/src/${name}.ts`, import.meta.url))
 const database = 'wallet'
@@ -50,11 +51,12 @@ export class Stage implements AsyncDisposable {
       new Program({ main: payments('wallet-main'), args: [], env: { WALLET_DATABASE_URL: walletUrl } }),
     )
     const { port } = await wallet.waitFor((line) => 'port' in line)
-    await writeFile(join(folder, 'estate.yaml'), estateFile(pgbouncer.configFile))
+    const sessions = opened.use(await SessionsStage.open(folder))
+    await writeFile(join(folder, 'estate.yaml'), estateFile(pgbouncer.configFile, sessions.store))
     return new Stage({
       folder,
       options,
-      parts: { source, target, pgbouncer, wallet, port: Number(port) },
+      parts: { source, target, pgbouncer, wallet, sessions, port: Number(port) },
       opened: opened.move(),
     })
   }
@@ -67,13 +69,14 @@ export class Stage implements AsyncDisposable {
       LEDGER_SOURCE: parts.source.url(database),
       LEDGER_TARGET: parts.target.masterUrl(database),
       PGBOUNCER_ADMIN: parts.pgbouncer.adminUrl,
+      ...parts.sessions.env,
     }
     this.#options = options
     this.#parts = parts
     this.#opened = opened
   }
 
-  /** Notes what the ledger holds, then lets payments begin. */
+  /** Notes what the ledger holds, then lets payments and logins begin. */
   async startPayments(): Promise<void> {
     await this.#judge(['--record-baseline', this.#baseline])
     const { rate, accounts, seed } = this.#options
@@ -93,6 +96,7 @@ export class Stage implements AsyncDisposable {
       }),
     )
     await this.#load.waitFor((line) => line.type === 'progress' && Number(line.acknowledged) > 0)
+    await this.#parts.sessions.startLoad({ rate: Math.ceil(rate / 5), seed })
   }
 
   /** What the load says of itself just now. */
@@ -102,13 +106,17 @@ export class Stage implements AsyncDisposable {
 
   /** Ends the load: what is unknown is settled by asking again with the same key. */
   async stopPayments(): Promise<LoadLine> {
-    await this.#load?.stop()
+    await Promise.all([this.#load?.stop(), this.#parts.sessions.stopLoad()])
     return this.payments
   }
 
   /** Holds both sides against what was asked for. */
   judge(): Promise<JudgeVerdict> {
     return this.#judge(['--journal', this.journal, '--baseline', this.#baseline, '--json'])
+  }
+
+  judgeSessions(): Promise<SessionsVerdict> {
+    return this.#parts.sessions.judge()
   }
 
   /** What payments felt between two instants. */
@@ -145,6 +153,7 @@ interface Parts {
   readonly target: RdsServer
   readonly pgbouncer: PgbouncerServer
   readonly wallet: Program
+  readonly sessions: SessionsStage
   readonly port: number
 }
 
@@ -192,15 +201,15 @@ async function createLedger(
   await target.createDatabase(database)
 }
 
-function estateFile(pgbouncerConfig: string): string {
+function estateFile(pgbouncerConfig: string, sessions: string): string {
   return `estate: wallet
 stores:
   ledger:
     source: { kind: postgresql, url: env:LEDGER_SOURCE }
     target: { kind: postgresql, service: rds, url: env:LEDGER_TARGET }
     switch: { pgbouncer: { admin: env:PGBOUNCER_ADMIN, database: ${database}, config: ${pgbouncerConfig} } }
-waves:
-  - { name: relational, phase: rehost, moves: [ledger], pauseBudget: 2s }
+${sessions}waves:
+  - { name: payments, phase: rehost, moves: [ledger, sessions], pauseBudget: 4s, rollbackBudget: 10s }
 `
 }
 

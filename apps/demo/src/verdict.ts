@@ -1,3 +1,4 @@
+import type { SessionsVerdict } from './sessions-stage.ts'
 import type { FeltPause, JudgeVerdict, LoadLine } from './stage.ts'
 
 /** One document that says how the demo ended. */
@@ -19,6 +20,8 @@ export interface DemoVerdict {
   readonly seconds: number
   readonly load: LoadLine
   readonly judge: JudgeVerdict
+  /** Codes, sessions and remembered answers, each held against its deadline. */
+  readonly sessions: SessionsVerdict
 }
 
 export function isClean({ verdict, lost, doubled }: DemoVerdict): boolean {

@@ -1,0 +1,120 @@
+/** The store beside the ledger: a Redis behind HAProxy, the service of sessions under load, and a Valkey as ElastiCache offers it. */
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type HaproxyServer, startHaproxy } from '@replatform/testkit/haproxy-server'
+import { type RedisServer, startRedis } from '@replatform/testkit/redis-server'
+import { Program, runProgram } from './program.ts'
+
+const payments = (name: string) => fileURLToPath(new URL(`../../../examples/payments/src/${name}.ts`, import.meta.url))
+const route = 'sessions'
+/** Short enough that codes and sessions reach their deadlines while the demo goes on. */
+const lives = { session: 45, code: 20, answer: 60 }
+
+export interface SessionsVerdict {
+  readonly verdict: string
+  readonly judged: Readonly<Record<string, number>>
+  readonly found: Readonly<Record<string, number>>
+}
+
+export class SessionsStage implements AsyncDisposable {
+  /** For the command line. */
+  readonly env: Readonly<Record<string, string>>
+  /** Lines of the estate file below `stores`. */
+  readonly store: string
+  readonly #folder: string
+  readonly #opened: AsyncDisposableStack
+  readonly #parts: { readonly target: RedisServer; readonly port: number }
+  #load: Program | null = null
+
+  static async open(folder: string): Promise<SessionsStage> {
+    await using opened = new AsyncDisposableStack()
+    const [app, mover] = [password(), password()]
+    const acl = [`app on >${app} ~* &* +@all`, `mover on >${mover} ~* &* +@all`]
+    const source = opened.use(await startRedis({ acl, settings: { 'repl-backlog-size': '64mb' } }))
+    // What a person sets beforehand in the parameter group.
+    const settings = { 'notify-keyspace-events': 'EA' }
+    const target = opened.use(await startRedis({ engine: 'valkey', flavour: 'elasticache', acl, settings }))
+    const haproxy = opened.use(await startHaproxy({ routes: { [route]: { sides: { old: source, new: target } } } }))
+    const { host, port } = haproxy.address(route)
+    const service = opened.use(
+      new Program({
+        main: payments('sessions-main'),
+        args: Object.entries(lives).flatMap(([what, seconds]) => [`--${what}-seconds`, String(seconds)]),
+        env: { SESSIONS_REDIS_URL: `redis://app:${app}@${host}:${port}`, SESSIONS_SECRET: password() },
+      }),
+    )
+    const { port: servicePort } = await service.waitFor((line) => 'port' in line)
+    const env = { SESSIONS_SOURCE: source.url('mover', mover), SESSIONS_TARGET: target.url('mover', mover) }
+    const parts = { target, port: Number(servicePort) }
+    return new SessionsStage({ folder, env, store: storeOf(haproxy), parts, opened: opened.move() })
+  }
+
+  private constructor(stage: Opened) {
+    this.env = stage.env
+    this.store = stage.store
+    this.#folder = stage.folder
+    this.#parts = stage.parts
+    this.#opened = stage.opened
+  }
+
+  async startLoad({ rate, seed }: { readonly rate: number; readonly seed: number }): Promise<void> {
+    const args = [
+      '--rate',
+      String(rate),
+      '--seed',
+      String(seed),
+      '--journals',
+      this.#folder,
+      '--until-signal',
+      '--settle',
+    ]
+    this.#load = this.#opened.use(
+      new Program({
+        main: payments('load-main'),
+        args: [...args, '--answer-seconds', String(lives.answer)],
+        env: { LOAD_SESSIONS_URL: `http://127.0.0.1:${this.#parts.port}` },
+      }),
+    )
+    await this.#load.waitFor((line) => line.type === 'progress')
+  }
+
+  async stopLoad(): Promise<void> {
+    await this.#load?.stop()
+  }
+
+  /** Holds the new side against what was asked for: each code, session and answer, and its deadline. */
+  judge(): Promise<SessionsVerdict> {
+    return runProgram({
+      main: payments('judge-stores-main'),
+      args: ['--sessions-journal', join(this.#folder, 'sessions.journal')],
+      env: { JUDGE_REDIS_URL: this.#parts.target.adminUrl },
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#opened.disposeAsync()
+  }
+}
+
+interface Opened {
+  readonly folder: string
+  readonly env: Readonly<Record<string, string>>
+  readonly store: string
+  readonly parts: { readonly target: RedisServer; readonly port: number }
+  readonly opened: AsyncDisposableStack
+}
+
+/** Clients reach the new side through HAProxy only, which is what fences a managed store. */
+function storeOf({ socketFile, stateFile }: HaproxyServer): string {
+  return `  sessions:
+    source: { kind: redis, url: env:SESSIONS_SOURCE }
+    target: { kind: redis, service: elasticache, url: env:SESSIONS_TARGET }
+    switch:
+      haproxy: { socket: ${socketFile}, backend: ${route}, old: [old], new: [new], stateFile: ${stateFile} }
+`
+}
+
+function password(): string {
+  return randomBytes(18).toString('base64url')
+}
