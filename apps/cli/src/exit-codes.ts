@@ -52,6 +52,7 @@ const exitOfFamily: Record<Family<ErrorCode>, Exit> = {
 const exceptions: Partial<Record<ErrorCode, Exit>> = {
   'cutover.differences': 'differences',
   'cutover.not-ready': 'refused',
+  'cutover.whole-wave': 'refused',
   'target.not-empty': 'refused',
   'tool.missing': 'refused',
 }

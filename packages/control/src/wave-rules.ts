@@ -35,7 +35,7 @@ export function requireAlone(verb: OperationVerb, name: string, wave: Wave, memb
   if (others.length === 0) return
   const own = members.find((member) => member.record.name === name)
   if (own?.pause === 'joins') {
-    const message = `${name} belongs to the wave ${wave.name}, whose moves (${wave.moves.join(', ')}) ${verb} together.`
+    const message = `${name} belongs to the wave ${wave.name}, whose moves (${wave.moves.join(', ')}) ${inWords[verb]} together.`
     const next = `Ask for the wave: replatform ${verb} --wave ${wave.name}`
     throw new ReplatformError('cutover.whole-wave', { message, next })
   }
@@ -45,6 +45,8 @@ export function requireAlone(verb: OperationVerb, name: string, wave: Wave, memb
   const message = `${name} trails the wave ${wave.name}, which has not cut over yet: ${names}.`
   throw new ReplatformError('cutover.not-ready', { message })
 }
+
+const inWords = { cutover: 'cut over', rollback: 'roll back', finalize: 'are finalized' } as const
 
 export function joining<Member extends Pick<WaveMember, 'pause'>>(members: readonly Member[]): Member[] {
   return members.filter(({ pause }) => pause === 'joins')

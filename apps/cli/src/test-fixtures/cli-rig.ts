@@ -69,7 +69,9 @@ export class CliRig implements AsyncDisposable {
   /** Resolves when it answers. */
   async worker(): Promise<CliProcess> {
     const worker = this.spawn('worker')
-    await pollUntil('the worker answers', async () => !worker.running || (await isListening(this.client)))
+    const answers = async () => !worker.running || (await isListening(this.client))
+    // The first one makes its database, which takes long on a machine that is busy.
+    await pollUntil('the worker answers', answers, { withinMs: 120_000 })
     if (!worker.running) throw new Error(`The worker ended: ${worker.err}`)
     return worker
   }
