@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { InFlight } from './in-flight.ts'
 import { JournalWriter } from './journal.ts'
 import { LoadClock } from './load-clock.ts'
 import { LoadGenerator } from './load-generator.ts'
@@ -46,6 +47,7 @@ interface Kind {
   settle(withinMs: number): Promise<void>
   figures(): Readonly<Record<string, OperationFigures>>
   differing(): number
+  notSent(): number
 }
 
 /** Customers of every service that is there, each kind with its own open loop, seed and journal. */
@@ -84,6 +86,11 @@ export class EstateLoad implements Disposable {
     return this.#kinds.reduce((sum, kind) => sum + kind.differing(), 0)
   }
 
+  /** Arrivals that were due and not sent, because too many were waiting for their answers. */
+  get notSent(): number {
+    return this.#kinds.reduce((sum, kind) => sum + kind.notSent(), 0)
+  }
+
   [Symbol.dispose](): void {
     this.#resources.dispose()
   }
@@ -102,6 +109,7 @@ export class EstateLoad implements Disposable {
         return { payment: { ...counts, latencyMs: all.percentilesMs() } }
       },
       differing: () => generator.statistics.differing,
+      notSent: () => generator.notSent,
     }
   }
 
@@ -154,20 +162,18 @@ export class EstateLoad implements Disposable {
     work: { prepare?: () => Promise<void>; visit: (dueMs: number) => Promise<void> },
   ): Kind {
     const pace = { rate: this.#rate(service), nowMs: () => clock.nowMs(), bursts: this.#options.bursts }
+    const visits = new InFlight()
     return {
       service,
       async run(signal) {
         await work.prepare?.()
-        const visits = new Set<Promise<void>>()
-        for await (const dueMs of dueTimes({ ...pace, signal })) {
-          const visit = work.visit(dueMs).finally(() => visits.delete(visit))
-          visits.add(visit)
-        }
-        await Promise.all(visits)
+        for await (const dueMs of dueTimes({ ...pace, signal })) visits.launch(() => work.visit(dueMs))
+        await visits.ended()
       },
       settle: async () => undefined,
       figures: () => statistics.figures(),
       differing: () => statistics.differing,
+      notSent: () => visits.notSent,
     }
   }
 

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import { InFlight } from './in-flight.ts'
 import type { AskLine, EndLine, JournalWriter, Outcome } from './journal.ts'
 import { LoadStatistics, roundMs } from './load-statistics.ts'
 import { type Bursts, dueTimes } from './open-loop.ts'
@@ -17,6 +18,8 @@ export interface LoadOptions {
   readonly bursts?: Bursts | undefined
 }
 
+const settledAtOnce = 64
+
 /**
  * Open-loop load: payment n is due n/rate seconds after the start, whatever became of those before it, and its latency
  * counts from then. So a stalled wallet cannot slow down the clock it is measured by. Without bursts payments are evenly
@@ -28,7 +31,7 @@ export class LoadGenerator {
   readonly #mix: PaymentMix
   readonly #run = randomBytes(4).toString('hex')
   readonly #startedAt = performance.now()
-  readonly #inFlight = new Set<Promise<void>>()
+  readonly #inFlight = new InFlight()
   readonly #unknown = new Map<string, PlannedPayment>()
 
   constructor(options: LoadOptions) {
@@ -42,15 +45,16 @@ export class LoadGenerator {
   async run(signal: AbortSignal): Promise<void> {
     const { rate, bursts } = this.#options
     const pace = { rate, bursts, nowMs: () => this.nowMs(), signal }
-    for await (const dueMs of dueTimes(pace)) this.#launch(dueMs)
-    await Promise.all(this.#inFlight)
+    for await (const dueMs of dueTimes(pace)) this.#inFlight.launch(() => this.#send(dueMs))
+    await this.#inFlight.ended()
   }
 
   /** Asks again, with the same keys, for what is still unknown, until nothing is or the time is over. */
   async settle(withinMs: number): Promise<void> {
     const deadlineMs = this.nowMs() + withinMs
     while (this.#unknown.size > 0 && this.nowMs() < deadlineMs) {
-      for (const [key, payment] of this.#unknown) await this.#settleOne(key, payment)
+      const some = [...this.#unknown].slice(0, settledAtOnce)
+      await Promise.all(some.map(([key, payment]) => this.#settleOne(key, payment)))
       if (this.#unknown.size > 0) await delay(200)
     }
   }
@@ -60,11 +64,14 @@ export class LoadGenerator {
     return performance.now() - this.#startedAt
   }
 
-  #launch(dueMs: number): void {
-    const payment = this.#mix.next()
+  /** Payments that were due and not sent, because too many were waiting for their answers. */
+  get notSent(): number {
+    return this.#inFlight.notSent
+  }
+
+  async #send(dueMs: number): Promise<void> {
     const key = `${this.#run}-${String(this.statistics.sent++).padStart(9, '0')}`
-    const paying = this.#pay(key, payment, dueMs).finally(() => this.#inFlight.delete(paying))
-    this.#inFlight.add(paying)
+    await this.#pay(key, this.#mix.next(), dueMs)
   }
 
   async #pay(key: string, payment: PlannedPayment, dueMs: number): Promise<void> {

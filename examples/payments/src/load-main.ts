@@ -96,7 +96,8 @@ async function runEstate(load: EstateLoad, seconds: number | undefined, settleMs
   await load.run(stopSignal(seconds))
   await load.settle(settleMs)
   clearInterval(ticker)
-  printLine({ type: 'summary', seconds: elapsed(), differing: load.differing, services: load.figures() })
+  const { differing, notSent } = load
+  printLine({ type: 'summary', seconds: elapsed(), differing, notSent, services: load.figures() })
   return load.differing === 0 ? 0 : 1
 }
 
@@ -134,6 +135,7 @@ function summary(generator: LoadGenerator, client: WalletClient): object {
     ...counts(generator),
     retries: client.retries,
     differing: statistics.differing,
+    notSent: generator.notSent,
     latencyMs: statistics.all.percentilesMs(),
     longestGapMs: statistics.longestGapMs(),
   }

@@ -51,7 +51,7 @@ test('a load that is killed leaves a journal from which the ledger can be judged
   const journal = join(directory, 'killed.journal')
   await using wallet = await startWallet()
   const load = start('load-main.ts', ['--url', wallet.url, '--accounts', '100', '--journal', journal], {})
-  await firstLine(load)
+  await acknowledgedBeyond(journal, 0)
   load.kill('SIGKILL')
   await once(load, 'exit')
   // What was under way is finished or dropped once the wallet has ended.
@@ -59,27 +59,26 @@ test('a load that is killed leaves a journal from which the ledger can be judged
   const judging = ['--journal', before, '--journal', journal, '--json']
   const [verdict] = await finished<Verdict>(start('judge-main.ts', judging, judgeEnvironment()))
   expect(verdict?.verdict).toBe('clean')
-  expect(readFileSync(journal, 'utf8')).toContain('"outcome":"success"')
-})
+}, 180_000)
 
 test('payments go on after the wallet was killed and started again, and none is lost or doubled', async () => {
   const journal = join(directory, 'restarted.journal')
   const earlier = ['load.journal', 'killed.journal'].flatMap((name) => ['--journal', join(directory, name)])
   const first = await startWallet()
-  const arguments_ = ['--url', first.url, '--rate', '100', '--accounts', '100', '--journal', journal, '--settle']
+  const arguments_ = ['--url', first.url, '--rate', '60', '--accounts', '100', '--journal', journal, '--settle']
   const load = start('load-main.ts', arguments_, {})
   const lines = read<Summary>(load)
   await acknowledgedBeyond(journal, 50)
   first.process.kill('SIGKILL')
   await once(first.process, 'exit')
   await using _second = await startWallet(new URL(first.url).port)
-  await acknowledgedBeyond(journal, 200)
+  await acknowledgedBeyond(journal, successes(journal) + 50)
   load.kill('SIGTERM')
   expect((await lines).at(-1)).toMatchObject({ type: 'summary', unknown: 0 })
   const judging = [...earlier, '--journal', journal, '--json']
   const [verdict] = await finished<Verdict>(start('judge-main.ts', judging, judgeEnvironment()))
   expect(verdict).toMatchObject({ verdict: 'clean', lost: 0, doubled: 0 })
-})
+}, 180_000)
 
 test('what is missing from the environment or the command line is said in one sentence', async () => {
   const judgement = start('judge-main.ts', ['--journal', 'x'], {})
@@ -119,7 +118,7 @@ async function startWallet(port = '0'): Promise<StartedWallet> {
 }
 
 async function acknowledgedBeyond(journal: string, count: number): Promise<void> {
-  await expect.poll(() => successes(journal), { timeout: 20_000, interval: 50 }).toBeGreaterThan(count)
+  await expect.poll(() => successes(journal), { timeout: 90_000, interval: 50 }).toBeGreaterThan(count)
 }
 
 function successes(journal: string): number {

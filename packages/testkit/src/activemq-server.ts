@@ -79,7 +79,10 @@ interface BrokerPorts {
   readonly jolokia: number
 }
 
-/** Its other two ports are those of Amazon MQ, or ActiveMQ's own without TLS. */
+/**
+ * Its other two ports are those of Amazon MQ, or ActiveMQ's own without TLS, unless the address names others:
+ * `?stomp=…&jolokia=…`.
+ */
 function externalBroker(external: ExternalServer): ActivemqServer {
   const { username, password, protocol } = external.url
   const secure = protocol === 'amqps:'
@@ -87,8 +90,8 @@ function externalBroker(external: ExternalServer): ActivemqServer {
     user: decodeURIComponent(username),
     password: decodeURIComponent(password),
     authority: secure ? externalAuthority() : undefined,
-    stomp: secure ? 61614 : 61613,
-    jolokia: secure ? 8162 : 8161,
+    stomp: external.portOf('stomp', secure ? 61614 : 61613),
+    jolokia: external.portOf('jolokia', secure ? 8162 : 8161),
   })
 }
 
@@ -116,6 +119,7 @@ export class ActivemqServer extends RigServer {
   /** The certificate, in PEM, that clients have to trust; `undefined` without TLS. */
   readonly authority: string | undefined
   readonly stompPort: number
+  readonly jolokiaPort: number
   readonly statistics: ActivemqStatistics
 
   constructor(control: ServerControl, { user, password, authority, stomp, jolokia }: BrokerAccess) {
@@ -124,6 +128,7 @@ export class ActivemqServer extends RigServer {
     this.password = password
     this.authority = authority
     this.stompPort = stomp
+    this.jolokiaPort = jolokia
     this.statistics = statisticsOf({ user, password, authority, host: control.host, jolokia })
   }
 

@@ -2,6 +2,19 @@ import { readFileSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
 import type { ServerControl } from './rig-server.ts'
 
+/** What an address means that names no port. `URL` drops those of HTTP by itself. */
+const defaultPorts: Readonly<Record<string, number>> = {
+  'amqp:': 5672,
+  'amqps:': 5671,
+  'http:': 80,
+  'https:': 443,
+  'mongodb:': 27017,
+  'mysql:': 3306,
+  'postgresql:': 5432,
+  'redis:': 6379,
+  'rediss:': 6379,
+}
+
 /**
  * A server that somebody brought along in place of one of ours, by an environment variable. The rig uses it as it
  * finds it: options that shape a server do not reach it, and it is never stopped.
@@ -29,7 +42,13 @@ export class ExternalServer implements ServerControl {
   }
 
   get port(): number {
-    return Number(this.url.port)
+    const { port, protocol } = this.url
+    return Number(port || defaultPorts[protocol])
+  }
+
+  /** Where it is asked something by another protocol: named in the address, as `?management=15671`. */
+  portOf(name: string, usual: number): number {
+    return Number(this.url.searchParams.get(name) ?? usual)
   }
 
   get pid(): number {

@@ -88,7 +88,7 @@ async function startNode(
   }
 }
 
-/** Its management listens where RabbitMQ puts it, which Amazon MQ does as well. */
+/** Its management listens where RabbitMQ puts it unless the address names another port. */
 function externalBroker(external: ExternalServer): RabbitmqServer {
   const { username, password, protocol } = external.url
   const secure = protocol === 'amqps:'
@@ -96,7 +96,7 @@ function externalBroker(external: ExternalServer): RabbitmqServer {
     user: decodeURIComponent(username),
     password: decodeURIComponent(password),
     authority: secure ? externalAuthority() : undefined,
-    managementPort: secure ? 15671 : 15672,
+    managementPort: external.portOf('management', secure ? 15671 : 15672),
   })
 }
 
@@ -120,6 +120,7 @@ export class RabbitmqServer extends RigServer {
   readonly authority: string | undefined
   /** Its HTTP API, as the rig's own administrator. */
   readonly management: RabbitmqManagement
+  readonly managementPort: number
   readonly #epmd: Daemon | undefined
 
   constructor(control: ServerControl, access: BrokerAccess, epmd?: Daemon) {
@@ -127,6 +128,7 @@ export class RabbitmqServer extends RigServer {
     this.user = access.user
     this.password = access.password
     this.authority = access.authority
+    this.managementPort = access.managementPort
     this.management = managementOf({ ...access, host: control.host })
     this.#epmd = epmd
   }

@@ -61,6 +61,7 @@ async function statusOf(name: string, member: RigMember): Promise<RigMemberStatu
     ...(problem && { problem }),
     answerMs: Math.round(performance.now() - started),
     memoryBytes: await memoryBytes(member),
+    folders: member.folders,
   }
 }
 

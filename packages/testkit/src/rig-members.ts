@@ -58,13 +58,19 @@ const starters: Readonly<Record<RigMemberName, Starter>> = {
   'rabbitmq': {
     async start({ tls }) {
       const server = await startRabbitmq({ tls })
-      return member(server, { url: server.url(), check: () => server.management.call('GET', 'overview') })
+      return member(server, {
+        url: `${server.url()}?management=${server.managementPort}`,
+        check: () => server.management.call('GET', 'overview'),
+      })
     },
   },
   'activemq': {
     async start({ tls }) {
       const server = await startActivemq({ tls })
-      return member(server, { url: server.url(), check: () => server.statistics.queue('rig') })
+      return member(server, {
+        url: `${server.url()}?stomp=${server.stompPort}&jolokia=${server.jolokiaPort}`,
+        check: () => server.statistics.queue('rig'),
+      })
     },
   },
   'elasticsearch': { start: ({ tls }) => search(startElasticsearch({ tls })) },

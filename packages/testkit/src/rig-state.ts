@@ -22,6 +22,8 @@ export interface RigMemberStatus {
   readonly problem?: string
   readonly answerMs: number
   readonly memoryBytes: number
+  /** Where its processes work, and its logs lie. */
+  readonly folders: readonly string[]
 }
 
 export function rigStateFile(folder: string): string {

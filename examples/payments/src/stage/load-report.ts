@@ -4,7 +4,7 @@ import type { LoadLine, StoreJudgement } from './platform.ts'
 const notDamage = new Set(['store', 'verdict', 'samples'])
 
 /** What came and how it was answered, a line an operation. */
-export function describeLoad({ seconds, differing = 0, services }: LoadLine): string {
+export function describeLoad({ seconds, differing = 0, notSent = 0, services }: LoadLine): string {
   const head = ['operation', 'success', 'refused', 'unknown', 'p50 ms', 'p90 ms', 'p99 ms', 'p99.9 ms', 'max ms']
   const rows = Object.entries(services).flatMap(([service, operations]) =>
     Object.entries(operations).map(([operation, { success, refused, unknown, latencyMs }]) => {
@@ -13,7 +13,7 @@ export function describeLoad({ seconds, differing = 0, services }: LoadLine): st
       return [`${service}: ${operation}`, ...[success, refused, unknown].map(String), ...latencies]
     }),
   )
-  return `${table([head, ...rows])}\nin ${seconds} s; repeated requests that got another answer: ${differing}\n`
+  return `${table([head, ...rows])}\nin ${seconds} s; repeated requests that got another answer: ${differing}; due and not sent: ${notSent}\n`
 }
 
 export function describeJudgements(judgements: readonly StoreJudgement[]): string {

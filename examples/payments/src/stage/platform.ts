@@ -30,6 +30,8 @@ export interface LoadLine {
   readonly seconds: number
   /** Repeated requests that got another answer. */
   readonly differing?: number
+  /** Arrivals that were due and not sent, because too many were waiting for their answers. */
+  readonly notSent?: number
   readonly services: Readonly<Record<string, Readonly<Record<string, OperationLine>>>>
 }
 
