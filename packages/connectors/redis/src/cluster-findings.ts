@@ -15,6 +15,16 @@ export function clusterReturn(): Finding {
   }
 }
 
+export function clusterRefuses(servers: number): Finding {
+  return {
+    id: 'redis.replication-refused',
+    severity: 'blocker',
+    title: 'The source lets the mover not replicate, and from or to a cluster there is no other way.',
+    evidence: [`PSYNC or REPLCONF is refused by ${servers} servers`],
+    remedy: 'ACL SETUSER <mover> +psync +replconf on every server of the cluster.',
+  }
+}
+
 export function otherDatabaseFindings(databases: ReadonlyMap<number, number>): Finding[] {
   const others = [...databases].filter(([db]) => db !== 0)
   if (others.length === 0) return []

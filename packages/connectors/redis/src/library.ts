@@ -12,6 +12,17 @@ export async function changeLibraries(target: Connection, args: readonly Argumen
   if (!isGone) throw toRedisError(reply, target.place)
 }
 
+/** All that the source has, over what the target has of the same name. Nothing where the source knows no functions. */
+export async function copyLibraries(source: Connection, target: Connection): Promise<void> {
+  const [list] = await source.pipeline([['FUNCTION', 'LIST', 'WITHCODE']])
+  if (!Array.isArray(list)) return
+  for (const library of list) {
+    const fields = Array.isArray(library) ? library : []
+    const code = fields[fields.findIndex((field) => String(field) === 'library_code') + 1]
+    if (Buffer.isBuffer(code)) await changeLibraries(target, ['FUNCTION', 'LOAD', code])
+  }
+}
+
 function repeatable(args: readonly Argument[]): readonly Argument[] {
   switch (String(args[1]).toLowerCase()) {
     case 'load':

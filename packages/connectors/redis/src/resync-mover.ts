@@ -1,6 +1,7 @@
 /**
- * The way back from a side that lets nobody replicate. Keys are copied as they stand (see resync-follower.ts), and a
- * rollback ends in one comparison of everything, with repair, while both sides are fenced.
+ * A flow from a side that lets nobody replicate: the way back, or a move whose source refuses it. Keys are copied as
+ * they stand (see resync-follower.ts), and a cutover ends in one comparison of everything, with repair, while both
+ * sides are fenced.
  */
 import type {
   Barrier,
@@ -19,21 +20,33 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
 import { position } from '@replatform/core/position'
+import { assess } from './assess.ts'
+import type { Argument } from './command-buffer.ts'
 import { type CompareKeysOptions, compareAllKeys } from './compare.ts'
-import { openConnection } from './connection.ts'
+import { type Connection, openConnection } from './connection.ts'
 import { type ControlKeys, controlKeys, isControlKey } from './control-keys.ts'
+import { copyFindings } from './copy-findings.ts'
+import { copyAllKeys } from './copy-load.ts'
 import { DirtyKeys } from './dirty-keys.ts'
 import { EpochWriter } from './epoch-writer.ts'
-import { raiseEpoch } from './flow-store.ts'
+import { raiseEpoch, toMap } from './flow-store.ts'
+import { readGroup } from './full-load.ts'
 import { KeyCopier } from './key-copier.ts'
 import { KeyEvents } from './key-events.ts'
-import { ServerReader } from './key-reader.ts'
-import { enableNotifications, restoreNotifications } from './notification-setting.ts'
+import { type KeyReader, ServerReader } from './key-reader.ts'
+import { copyLibraries } from './library.ts'
+import { enableNotifications, readNotifications, restoreNotifications } from './notification-setting.ts'
+import { prepareLoad } from './prepare.ts'
 import { readRdbVersion } from './rdb-version.ts'
 import { ResyncFollower } from './resync-follower.ts'
 import { compareSettled, repairAll } from './resync-pass.ts'
 import { readServer } from './server-info.ts'
 import { Sides } from './sides.ts'
+
+const unhurriedMs = 10_000
+const onlyChunk = 'snapshot'
+/** Connections to each side that copy at once. */
+const loadLanes = 4
 
 interface Listening {
   readonly stream: KeyEvents
@@ -57,37 +70,100 @@ export class ResyncMover implements Mover {
     this.#sides = new Sides(open)
   }
 
-  async assess(): Promise<Finding[]> {
-    return []
+  assess(): Promise<Finding[]> {
+    const open = this.#open
+    if (open.direction === 'reverse') return Promise.resolve([])
+    return this.#sides.both(async (source, target) => [
+      ...(await assess({ open, keys: this.#keys, source, target })),
+      ...copyFindings(await readNotifications(source)),
+    ])
   }
 
   async prepare({ load }: { readonly load: boolean }): Promise<void> {
-    if (load) throw noLoad()
     const { log } = this.#open
+    if (load) {
+      const fenceTarget = (target: Connection) => this.#sides.fenceOn(target, unhurriedMs)
+      await this.#sides.target.use((target) =>
+        prepareLoad({ target, keys: this.#keys, fenceTarget: () => fenceTarget(target) }),
+      )
+    }
     await this.#sides.both((source, target) =>
       enableNotifications(source, { on: target, memory: this.#keys.notifications, log }),
     )
   }
 
-  groups(): Promise<LoadGroup[]> {
-    return Promise.reject(noLoad())
+  async groups(): Promise<LoadGroup[]> {
+    const isLoaded = await this.#isLoaded()
+    return [await this.#sides.source.use((source) => readGroup(source, isLoaded))]
   }
 
-  // biome-ignore lint/correctness/useYield: a way back loads nothing
   async *chunks(): AsyncIterable<Chunk> {
-    throw noLoad()
+    if (!(await this.#isLoaded())) yield { id: onlyChunk, group: 'keys', bytes: 0 }
   }
 
-  load(): Promise<Loaded> {
-    return Promise.reject(noLoad())
+  /** Listens first, so that what is written meanwhile is copied again by `follow`. */
+  async load(
+    _chunk: Chunk,
+    signal: AbortSignal,
+    progress: (loaded: Loaded) => Promise<void> = async () => {},
+  ): Promise<Loaded> {
+    const epoch = await this.#raise()
+    await this.#listen({ isWhole: true })
+    await using stack = new AsyncDisposableStack()
+    const opened = await Promise.all(
+      Array.from({ length: loadLanes }, async () => stack.use(await this.#openCopier(epoch))),
+    )
+    const [{ writer, source }] = opened as [OpenCopier]
+    await this.#empty(writer, epoch)
+    const loaded = await copyAllKeys({ source, copiers: opened.map(({ copier }) => copier), signal, progress })
+    await this.#sides.both(copyLibraries)
+    await this.#write(writer, ['SELECT', 0], ['HSET', this.#keys.checkpoint, 'copied', 1])
+    return loaded
   }
 
-  finishLoad(): Promise<void> {
-    return Promise.reject(noLoad())
+  async finishLoad(): Promise<void> {}
+
+  /** What was set on the source before us is kept on the target, and nowhere else. */
+  async #empty(writer: EpochWriter, epoch: number): Promise<void> {
+    const { notifications } = this.#keys
+    const before = await this.#sides.target.use(async (target) => {
+      await target.command('SELECT', 0)
+      return target.command('GET', notifications)
+    })
+    const kept: Argument[][] = Buffer.isBuffer(before) ? [['SET', notifications, before]] : []
+    await this.#write(writer, ['FLUSHALL'], ['SET', this.#keys.epoch, epoch], ...kept)
+  }
+
+  async #write(writer: EpochWriter, ...commands: Argument[][]): Promise<void> {
+    const buffer = writer.createBuffer(1024)
+    for (const command of commands) buffer.add(command)
+    await writer.commit(buffer)
+  }
+
+  async #isLoaded(): Promise<boolean> {
+    return (await this.#readMarks()).has('copied')
+  }
+
+  #readMarks(): Promise<Map<string, string>> {
+    return this.#sides.target.use(async (target) => {
+      await target.command('SELECT', 0)
+      return toMap(await target.command('HGETALL', this.#keys.checkpoint))
+    })
+  }
+
+  /** A flow that began by replication has lifted every deadline on the target, which nobody would lower here. */
+  async #requireCopied(): Promise<void> {
+    const marks = await this.#readMarks()
+    if (this.#open.direction === 'reverse' || (marks.has('copied') && !marks.has('replid'))) return
+    throw new ReplatformError('redis.replication-refused', {
+      message: 'This move was loaded by replication, and the source no longer lets the mover replicate.',
+      untouched: 'The target stays as it is and is never opened; the source is unchanged.',
+    })
   }
 
   async follow(options: FollowOptions): Promise<void> {
     if (this.#following) throw new ReplatformError('usage', { message: 'The mover follows already.' })
+    await this.#requireCopied()
     if (!this.#events || this.#events.lost) await this.#listen({ isWhole: false })
     const epoch = await this.#raise()
     await using opened = await this.#openCopier(epoch)
@@ -161,6 +237,8 @@ export class ResyncMover implements Mover {
   async settle(): Promise<void> {
     await this.#sides.requireFenced('source')
     await this.#sides.requireFenced('target')
+    // No notification tells of functions.
+    if (this.#open.direction === 'forward') await this.#sides.both(copyLibraries)
   }
 
   /** Both sides are equal and fenced: from here on nothing may be missed. */
@@ -242,7 +320,7 @@ export class ResyncMover implements Mover {
     return { readers, [Symbol.asyncDispose]: () => all.disposeAsync() }
   }
 
-  async #openCopier(epoch: number): Promise<AsyncDisposable & { readonly copier: KeyCopier }> {
+  async #openCopier(epoch: number): Promise<OpenCopier> {
     await using stack = new AsyncDisposableStack()
     const opened = stack.use(await this.#openReaders())
     const target = await openConnection({ url: this.#open.target.url, side: 'target' })
@@ -251,7 +329,8 @@ export class ResyncMover implements Mover {
     const targetRdbVersion = await readRdbVersion(target, this.#keys.epoch)
     const copier = new KeyCopier({ source: opened.readers.source, writer, targetRdbVersion })
     const all = stack.move()
-    return { copier, [Symbol.asyncDispose]: () => all.disposeAsync() }
+    const { source } = opened.readers
+    return { copier, writer, source, [Symbol.asyncDispose]: () => all.disposeAsync() }
   }
 
   async #raise(): Promise<number> {
@@ -262,6 +341,8 @@ export class ResyncMover implements Mover {
 
 type Pass = Omit<CompareKeysOptions, 'follower' | 'onDifferences'>
 
-function noLoad(): ReplatformError {
-  return new ReplatformError('usage', { message: 'A way back loads nothing.' })
+interface OpenCopier extends AsyncDisposable {
+  readonly copier: KeyCopier
+  readonly writer: EpochWriter
+  readonly source: KeyReader
 }

@@ -15,6 +15,7 @@ import type {
 import type { Side } from '@replatform/core/move'
 import { openConnection } from './connection.ts'
 import { RedisMover } from './mover.ts'
+import { mayReplicate } from './replication-right.ts'
 import { ResyncMover } from './resync-mover.ts'
 import { readServer } from './server-info.ts'
 import { SlotMover } from './slot-mover.ts'
@@ -112,7 +113,13 @@ export class TopologyMover implements Mover {
   async #find(): Promise<Mover> {
     const [source, target] = await Promise.all([this.#isCluster('source'), this.#isCluster('target')])
     if (source || target) return new SlotMover(this.#open)
-    return this.#open.direction === 'reverse' ? new ResyncMover(this.#open) : new RedisMover(this.#open)
+    const isCopied = this.#open.direction === 'reverse' || !(await this.#mayReplicate())
+    return isCopied ? new ResyncMover(this.#open) : new RedisMover(this.#open)
+  }
+
+  async #mayReplicate(): Promise<boolean> {
+    await using source = await openConnection({ url: this.#open.source.url, side: 'source' })
+    return await mayReplicate(source)
   }
 
   async #isCluster(side: Side): Promise<boolean> {
