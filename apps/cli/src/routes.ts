@@ -1,4 +1,6 @@
 /** The one table of routes: what can be moved where, what tells whether a side answers, and what switches clients over. */
+import { probeActivemq } from '@replatform/connector-activemq/probe'
+import { activemqRoute } from '@replatform/connector-activemq/route'
 import { createHaproxyRouting } from '@replatform/connector-haproxy/routing'
 import { createPgbouncerRouting } from '@replatform/connector-pgbouncer/routing'
 import { postgresqlRoute } from '@replatform/connector-postgresql/route'
@@ -15,7 +17,7 @@ import type { Routing } from '@replatform/core/routing'
 import type { MoveSpec } from '@replatform/engine/mover-protocol'
 import type { ResolveSecret } from './secrets.ts'
 
-export const routes: readonly Route[] = [postgresqlRoute, redisRoute, rabbitmqRoute]
+export const routes: readonly Route[] = [postgresqlRoute, redisRoute, rabbitmqRoute, activemqRoute]
 
 /** Throws `estate.no-route`. */
 export function routeFor({ source, target }: EstateStore): Route {
@@ -65,9 +67,7 @@ export const probes: Readonly<Record<StoreKind, Probe>> = {
     }),
   redis: (endpoint, side) => probeRedis({ url: endpoint.url, side }),
   rabbitmq: (endpoint, side) => probeRabbitmq({ url: endpoint.url, side }),
-  activemq: async () => {
-    throw new ReplatformError('estate.no-route', { message: 'There is no route to ActiveMQ yet.' })
-  },
+  activemq: (endpoint, side) => probeActivemq({ url: endpoint.url, side }),
 }
 
 /** The programs that a store's route calls. */

@@ -2,6 +2,7 @@
 import { type IncomingMessage, request as requestPlain } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { text } from 'node:stream/consumers'
+import type { QueueFacts } from '@replatform/connector-rabbitmq/brokers'
 import { ReplatformError } from '@replatform/core/errors'
 import type { Side } from '@replatform/core/move'
 import type { ActivemqAddress } from './address.ts'
@@ -30,13 +31,22 @@ export class Jolokia {
     this.#side = side
   }
 
-  /** Messages of each queue that exists, those under way to consumers included. */
-  async depths(): Promise<ReadonlyMap<string, number>> {
+  /** Figures of each queue that exists; rates are not told. */
+  async facts(): Promise<QueueFacts[]> {
     const found = await this.#read(
       'org.apache.activemq:type=Broker,brokerName=*,destinationType=Queue,destinationName=*',
-      ['Name', 'QueueSize'],
+      ['Name', 'QueueSize', 'InFlightCount', 'ConsumerCount', 'StoreMessageSize'],
     )
-    return new Map(found.map(({ Name, QueueSize }) => [String(Name), Number(QueueSize)]))
+    return found.map((one) => ({
+      name: String(one.Name),
+      type: 'classic',
+      ready: Math.max(Number(one.QueueSize) - Number(one.InFlightCount), 0),
+      unacknowledged: Number(one.InFlightCount),
+      bytes: Number(one.StoreMessageSize),
+      consumers: Number(one.ConsumerCount),
+      publishedPerSecond: 0,
+      deliveredPerSecond: 0,
+    }))
   }
 
   /** Every client that is connected, by any protocol. */

@@ -9,9 +9,19 @@ interface ConnectionFacts {
   readonly client_properties?: { readonly product?: string; readonly connection_name?: string }
 }
 
-/** What the old broker tells about who uses it and whether the mover may do what it must. */
-export async function assessSource({ old, next }: { old: RabbitmqBroker; next: RabbitmqBroker }): Promise<Finding[]> {
-  const [rightsOld, rightsNext] = [await missingRights(old, 'source'), await missingRights(next, 'target')]
+/**
+ * What the old broker tells about who uses it and whether the mover may do what it must. `next` is null where the other
+ * broker is none of RabbitMQ.
+ */
+export async function assessSource({
+  old,
+  next,
+}: {
+  readonly old: RabbitmqBroker
+  readonly next: RabbitmqBroker | null
+}): Promise<Finding[]> {
+  const rightsOld = await missingRights(old, 'source')
+  const rightsNext = next ? await missingRights(next, 'target') : []
   const connections = await old.api.get<ConnectionFacts[]>(`vhosts/${segment(old.address.vhost)}/connections`)
   return [...rightsOld, ...rightsNext, ...sharedUser(old, connections), ...whoIsConnected(old, connections)]
 }

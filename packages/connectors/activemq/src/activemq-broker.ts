@@ -1,0 +1,249 @@
+/**
+ * ActiveMQ as either side of a bridge. Two kinds of connections: one with the name of the move, which writes, reads and
+ * holds markers, and of which the broker admits only one; and one without, which looks.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type {
+  Broker,
+  Ledger,
+  LedgerEntry,
+  QueueFacts,
+  QueueReading,
+  ReadOptions,
+} from '@replatform/connector-rabbitmq/brokers'
+import type { MessageSink, SinkEvents } from '@replatform/connector-rabbitmq/message-sink'
+import type { QueuePlan } from '@replatform/connector-rabbitmq/queue-plan'
+import type { Decision } from '@replatform/core/connector'
+import { invariant, ReplatformError, toReplatformError } from '@replatform/core/errors'
+import type { Side } from '@replatform/core/move'
+import { fenceActivemq, requireAlone } from './activemq-fence.ts'
+import { RecordLedger, readLedger } from './activemq-ledger.ts'
+import type { PlannedQueue } from './activemq-plan.ts'
+import { readActivemqQueue } from './activemq-reader.ts'
+import { type ActivemqAddress, parseActivemqAddress } from './address.ts'
+import { type NamedConnection, openConnection } from './broker-connection.ts'
+import { Jolokia } from './jolokia.ts'
+import { connectionName, controlQueue, isOwnQueue, ledgerQueue, markerQueue } from './own-names.ts'
+import { readRecord, writeRecord } from './record-queue.ts'
+import { TransactionSink } from './transaction-sink.ts'
+
+export interface ActivemqBrokerOptions {
+  readonly move: string
+  readonly side: Side
+  readonly url: string
+  /** Address on this broker of a queue of the other, for replies. */
+  readonly replyAddress: (queue: string) => string | undefined
+}
+
+/** What stands on the broker about the move. */
+interface Control {
+  readonly epoch: number
+  readonly isFenced: boolean
+  readonly decisions: readonly Decision[]
+}
+
+const nothingYet: Control = { epoch: 0, isFenced: false, decisions: [] }
+/** The broker drops a connection that is silent for 30 s. */
+const nameWithinMs = 40_000
+
+export class ActivemqBroker implements Broker {
+  readonly address: ActivemqAddress
+  readonly jolokia: Jolokia
+  readonly #options: ActivemqBrokerOptions
+  #named: NamedConnection | null = null
+  #looking: Promise<NamedConnection> | null = null
+  #epoch = 0
+
+  constructor(options: ActivemqBrokerOptions) {
+    this.address = parseActivemqAddress(options.url)
+    this.jolokia = new Jolokia(this.address, options.side)
+    this.#options = options
+  }
+
+  facts(): Promise<QueueFacts[]> {
+    return this.jolokia.facts()
+  }
+
+  async depths(queues: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const all = new Map((await this.jolokia.facts()).map(({ name, ready }) => [name, ready]))
+    return new Map(queues.map((queue) => [queue, all.get(queue) ?? 0]))
+  }
+
+  async read(options: ReadOptions): Promise<QueueReading> {
+    const { connection, lost } = this.#writer()
+    return readActivemqQueue(connection, lost, options)
+  }
+
+  async openSink(options: { queue: QueuePlan; address: string; events: SinkEvents }): Promise<MessageSink> {
+    const { connection, lost } = this.#writer()
+    const { queue, address, events } = options
+    const { maxPriority, ttlMs } = queue as Partial<PlannedQueue>
+    const epoch = this.#epoch
+    return TransactionSink.open({
+      connection,
+      lost,
+      queue: address,
+      markerQueue: queue.delivery === 'exactly-once' ? markerQueue(this.#options.move, address) : undefined,
+      rules: { maxPriority, queueTtlMs: ttlMs, replyAddress: this.#options.replyAddress },
+      events,
+      requireEpoch: () => this.#requireEpoch(epoch),
+    })
+  }
+
+  async openLedger(): Promise<Ledger> {
+    const { connection, lost } = this.#writer()
+    return RecordLedger.open(connection, ledgerQueue(this.#options.move), lost)
+  }
+
+  readLedger(): Promise<LedgerEntry[]> {
+    return this.look(({ connection }) => readLedger(connection, ledgerQueue(this.#options.move)))
+  }
+
+  async recordDecision(decision: Decision): Promise<void> {
+    const { decisions } = await this.#control()
+    if (decisions.some(({ id }) => id === decision.id)) return
+    await this.#change({ decisions: [...decisions, decision] })
+  }
+
+  async fence({ withinMs }: { readonly withinMs: number }): Promise<void> {
+    await this.#change({ isFenced: true })
+    // As a target it has no producers yet, and consumers that go first are meant to be there.
+    if (this.#options.side === 'target') return
+    try {
+      await fenceActivemq(this.jolokia, { withinMs })
+    } catch (thrown) {
+      await this.#change({ isFenced: false })
+      throw thrown
+    }
+  }
+
+  async unfence(): Promise<void> {
+    if ((await this.#control()).isFenced) await this.#change({ isFenced: false })
+  }
+
+  async isFenced(): Promise<boolean> {
+    return (await this.#control()).isFenced
+  }
+
+  async requireFenced(): Promise<void> {
+    if (!(await this.isFenced())) {
+      throw new ReplatformError('fence.not-held', { message: `ActiveMQ of the ${this.#options.side} is not fenced.` })
+    }
+    if (this.#options.side === 'source') await requireAlone(this.jolokia)
+  }
+
+  async readEpoch(): Promise<number> {
+    return (await this.#control()).epoch
+  }
+
+  async takeEpoch(epoch: number): Promise<void> {
+    if ((await this.readEpoch()) > epoch) throw superseded()
+    await this.#takeName()
+    // Whoever had the name may have written while we waited for it.
+    if ((await this.readEpoch()) > epoch) {
+      await this.#dropName()
+      throw superseded()
+    }
+    await this.#change({ epoch })
+    this.#epoch = epoch
+  }
+
+  async cleanUp(): Promise<void> {
+    const { isFenced } = await this.#control()
+    await this.#dropName()
+    const { move } = this.#options
+    for (const { name } of await this.facts()) {
+      if (isOwnQueue(move, name) && !(isFenced && name === controlQueue(move))) await this.jolokia.removeQueue(name)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#dropName()
+    await this.#looking?.then((held) => held[Symbol.asyncDispose]()).catch(() => undefined)
+  }
+
+  /** With a connection that has no part in the epoch; opens it anew where it was lost. */
+  async look<T>(work: (held: NamedConnection) => Promise<T>): Promise<T> {
+    this.#looking ??= this.#openLooking()
+    const held = await this.#looking.catch((thrown) => {
+      this.#looking = null
+      throw thrown
+    })
+    return await Promise.race([work(held), held.lost])
+  }
+
+  async #openLooking(): Promise<NamedConnection> {
+    const { move, side } = this.#options
+    const name = `${connectionName(move)}-looks-${process.pid}-${Math.random().toString(36).slice(2)}`
+    const held = await openConnection({ address: this.address, side, name })
+    held.lost.catch(() => {
+      this.#looking = null
+    })
+    return held
+  }
+
+  /** Ends the connection that has the name where Jolokia allows it, and waits for its end in any case. */
+  async #takeName(): Promise<void> {
+    if (this.#named) return
+    const { move, side } = this.#options
+    const name = connectionName(move)
+    const deadline = performance.now() + nameWithinMs
+    for (;;) {
+      try {
+        const held = await openConnection({ address: this.address, side, name })
+        this.#named = held
+        held.lost.catch(() => {
+          if (this.#named === held) this.#named = null
+        })
+        return
+      } catch (thrown) {
+        const { code } = toReplatformError(thrown)
+        if (code !== 'epoch.superseded' || performance.now() > deadline) throw thrown
+        await this.#endHolder(name)
+        await delay(100)
+      }
+    }
+  }
+
+  async #endHolder(name: string): Promise<void> {
+    const holders = (await this.jolokia.connections()).filter(({ client }) => client === name)
+    for (const holder of holders) await this.jolokia.endConnection(holder)
+  }
+
+  async #dropName(): Promise<void> {
+    await this.#named?.[Symbol.asyncDispose]()
+    this.#named = null
+  }
+
+  #writer(): NamedConnection {
+    invariant(this.#epoch > 0, 'An epoch is taken before the bridge opens.')
+    if (this.#named) return this.#named
+    throw new ReplatformError('connection.lost', {
+      message: `The connection to ActiveMQ of the ${this.#options.side} was lost.`,
+    })
+  }
+
+  #requireEpoch(epoch: number): void {
+    if (epoch !== this.#epoch) throw superseded()
+  }
+
+  async #control(): Promise<Control> {
+    const recorded = await this.look(({ connection }) =>
+      readRecord<Control>(connection, controlQueue(this.#options.move)),
+    )
+    return { ...nothingYet, ...recorded?.value }
+  }
+
+  async #change(change: Partial<Control>): Promise<void> {
+    const queue = controlQueue(this.#options.move)
+    await this.look(async ({ connection }) => {
+      const recorded = await readRecord<Control>(connection, queue)
+      const value = { ...nothingYet, ...recorded?.value, ...change }
+      await writeRecord(connection, queue, { version: (recorded?.version ?? 0) + 1, value })
+    })
+  }
+}
+
+function superseded(): ReplatformError {
+  return new ReplatformError('epoch.superseded', { message: 'Another mover has taken a higher epoch on ActiveMQ.' })
+}
