@@ -2,6 +2,8 @@ import type { Verb } from './verb.ts'
 import { audit } from './verbs/audit.ts'
 import { doctor } from './verbs/doctor.ts'
 import { assess, cancel, compare, cutover, finalize, pause, resume, rollback } from './verbs/operations.ts'
+import { plan } from './verbs/plan.ts'
+import { runbook } from './verbs/runbook.ts'
 import { start } from './verbs/start.ts'
 import { status } from './verbs/status.ts'
 import { approve, incident, rehearse } from './verbs/waves.ts'
@@ -11,11 +13,13 @@ import { worker } from './verbs/worker.ts'
 export const verbs: readonly Verb[] = [
   doctor,
   assess,
+  plan,
   start,
   status,
   compare,
   rehearse,
   approve,
+  runbook,
   cutover,
   rollback,
   finalize,

@@ -3,7 +3,15 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { deserializeError, ReplatformError } from '@replatform/core/errors'
 import type { ErrorBody } from './api.ts'
-import type { AuditEntry, EstateStatus, Operation, OperationRequest, OperationVerb, WaveVerb } from './api-types.ts'
+import type {
+  AuditEntry,
+  EstateStatus,
+  Operation,
+  OperationRequest,
+  OperationVerb,
+  PastOperation,
+  WaveVerb,
+} from './api-types.ts'
 import type { Approval } from './approvals.ts'
 import type { Incident } from './incidents.ts'
 import type { JournalEntry } from './journal.ts'
@@ -42,6 +50,11 @@ export class ApiClient {
 
   approve(wave: string, request: ApprovalRequest): Promise<Approval> {
     return this.#json('POST', `/v1/waves/${encodeURIComponent(wave)}/approvals`, request)
+  }
+
+  /** Oldest first. */
+  history(wave: string): Promise<PastOperation[]> {
+    return this.#json('GET', `/v1/waves/${encodeURIComponent(wave)}/history`)
   }
 
   /** Those that are open, oldest first. */

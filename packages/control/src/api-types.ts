@@ -124,6 +124,20 @@ export interface Operation {
   readonly error: SerializedError | null
 }
 
+/** An operation as a runbook tells of it. */
+export interface PastOperation {
+  readonly id: string
+  readonly verb: OperationVerb
+  readonly move: string | null
+  readonly wave: string | null
+  readonly state: Operation['state']
+  readonly actor: string
+  readonly reason: string | null
+  readonly startedAt: string
+  readonly finishedAt: string | null
+  readonly error: string | null
+}
+
 export type OperationResult =
   | { readonly kind: 'findings'; readonly findings: readonly Finding[] }
   | { readonly kind: 'compare'; readonly report: CompareReport }

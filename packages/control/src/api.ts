@@ -15,7 +15,15 @@ import {
   WaveParams,
   WaveVerbParams,
 } from './api-schemas.ts'
-import type { AuditEntry, EstateStatus, Operation, OperationRequest, OperationVerb, WaveVerb } from './api-types.ts'
+import type {
+  AuditEntry,
+  EstateStatus,
+  Operation,
+  OperationRequest,
+  OperationVerb,
+  PastOperation,
+  WaveVerb,
+} from './api-types.ts'
 import type { Approval } from './approvals.ts'
 import type { Incident } from './incidents.ts'
 import type { JournalEntry } from './journal.ts'
@@ -27,6 +35,7 @@ export interface ApiBackend {
   ask(verb: OperationVerb, move: string, request: OperationRequest): Promise<Operation>
   askWave(verb: WaveVerb, wave: string, request: OperationRequest): Promise<Operation>
   look(operation: string): Promise<Operation>
+  history(wave: string): Promise<PastOperation[]>
   approve(wave: string, request: ApprovalRequest): Promise<Approval>
   openIncident(request: IncidentRequest): Promise<Incident>
   closeIncident(id: number, request: ApprovalRequest): Promise<Incident>
@@ -114,6 +123,12 @@ function addWaveRoutes(server: FastifyInstance, backend: ApiBackend): void {
     '/v1/waves/:name/approvals',
     { schema: { params: WaveParams, body: ApprovalBody } },
     async ({ params, body }, reply) => reply.code(201).send(await backend.approve(params.name, body)),
+  )
+
+  server.get<{ Params: { name: string } }>(
+    '/v1/waves/:name/history',
+    { schema: { params: WaveParams } },
+    ({ params }) => backend.history(params.name),
   )
 
   server.get('/v1/incidents', () => backend.listIncidents())

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
 import { type Wave, waveOf, wavesOf } from '@replatform/core/wave'
-import type { AuditEntry, Operation, OperationRequest, OperationVerb, WaveVerb } from './api-types.ts'
+import type { AuditEntry, Operation, OperationRequest, OperationVerb, PastOperation, WaveVerb } from './api-types.ts'
 import type { Jobs } from './jobs.ts'
 import { stepsTaken } from './journal.ts'
 import type { OperationRecord } from './operation-records.ts'
@@ -50,6 +50,17 @@ export class OperationDesk {
     const isOver = operation.state === 'failed' || (operation.verb === 'rehearse' && operation.state === 'done')
     const steps = stepsTaken(operation.plan, await journal.ofOperation(id), isOver)
     return toOperation(operation, steps)
+  }
+
+  /** What was asked of a wave and of its moves, oldest first. Throws `estate.unknown-wave`. */
+  async history(name: string): Promise<PastOperation[]> {
+    const { moves } = declaredWave(wavesOf(this.#services.estate), name)
+    const records = await this.#services.operations.ofWave(name, moves)
+    // What a dry run answers ends the moment it began and was asked for nothing.
+    const real = records.filter(({ state, startedAt, finishedAt }) => state !== 'done' || startedAt !== finishedAt)
+    return real.map(({ id, verb, move, wave, state, actor, reason, startedAt, finishedAt, error }) => {
+      return { id, verb, move, wave, state, actor, reason, startedAt, finishedAt, error: error?.code ?? null }
+    })
   }
 
   async #take(

@@ -114,6 +114,16 @@ export class OperationRecords {
     throw new ReplatformError('operation.unknown', { message: `There is no operation ${id}.` })
   }
 
+  /** What was asked of the wave and of its moves, dry runs included, oldest first. */
+  async ofWave(wave: string, moves: readonly string[], limit = 200): Promise<OperationRecord[]> {
+    const rows = await this.#database.query<Row>(
+      `SELECT ${columns} FROM replatform_control.operation
+       WHERE estate = $1 AND (wave = $2 OR move = ANY ($3)) ORDER BY started DESC LIMIT $4`,
+      [this.#estate, wave, moves, limit],
+    )
+    return rows.reverse().map(toRecord)
+  }
+
   async running({ move, wave }: OperationSubject): Promise<OperationRecord[]> {
     const rows = await this.#database.query<Row>(
       `SELECT ${columns} FROM replatform_control.operation

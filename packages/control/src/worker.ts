@@ -87,6 +87,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     ask: desk.ask.bind(desk),
     askWave: desk.askWave.bind(desk),
     look: desk.look.bind(desk),
+    history: desk.history.bind(desk),
     approve: waveDesk.approve.bind(waveDesk),
     openIncident: waveDesk.openIncident.bind(waveDesk),
     closeIncident: waveDesk.closeIncident.bind(waveDesk),

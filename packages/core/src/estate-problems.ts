@@ -118,6 +118,7 @@ function contradictions(estate: Estate): Complaint[] {
   return [
     ...sameBothSides(estate),
     ...wavesWithoutStores(estate),
+    ...servicesWithoutStores(estate),
     ...twice(estate.waves ?? []),
     ...namesOfOthers(estate),
     ...windowsThatNeverOpen(estate.waves ?? []),
@@ -137,12 +138,27 @@ function wavesWithoutStores(estate: Estate): Complaint[] {
   return (estate.waves ?? []).flatMap((wave, waveIndex) =>
     wave.moves.flatMap((move, moveIndex): Complaint[] => {
       if (stores.includes(move)) return []
-      const meant = nearest(move, stores)
-      const hint = meant ? `did you mean "${meant}"?` : `stores are: ${stores.join(', ')}`
       const path = ['waves', waveIndex, 'moves', moveIndex]
-      return [{ path, at: 'value', message: `no store is named "${move}"; ${hint}` }]
+      return [{ path, at: 'value', message: noSuchStore(move, stores) }]
     }),
   )
+}
+
+function servicesWithoutStores(estate: Estate): Complaint[] {
+  const stores = Object.keys(estate.stores)
+  return Object.entries(estate.services ?? {}).flatMap(([service, uses]) =>
+    uses.stores.flatMap((store, index): Complaint[] => {
+      if (stores.includes(store)) return []
+      const path = ['services', service, 'stores', index]
+      return [{ path, at: 'value', message: noSuchStore(store, stores) }]
+    }),
+  )
+}
+
+function noSuchStore(name: string, stores: readonly string[]): string {
+  const meant = nearest(name, stores)
+  const hint = meant ? `did you mean "${meant}"?` : `stores are: ${stores.join(', ')}`
+  return `no store is named "${name}"; ${hint}`
 }
 
 function twice(waves: readonly EstateWave[]): Complaint[] {

@@ -139,6 +139,11 @@ const Wave = Type.Object(
   closed,
 )
 
+const Service = Type.Object(
+  { stores: Type.Array(Name, { minItems: 1, uniqueItems: true, description: 'The stores that it connects to.' }) },
+  { ...closed, description: 'A service that moves with what it connects to.' },
+)
+
 export const Estate = Type.Object(
   {
     estate: Name,
@@ -152,6 +157,12 @@ export const Estate = Type.Object(
       minProperties: 1,
       description: 'What is moved, by name; a store and its move have the same name.',
     }),
+    services: Type.Optional(
+      Type.Record(Name, Service, {
+        ...closed,
+        description: 'What connects to which stores; `replatform plan` groups by it.',
+      }),
+    ),
     waves: Type.Optional(Type.Array(Wave, { description: 'Moves that cut over together.' })),
   },
   { ...closed, $id: 'estate.schema.json', title: 'Replatform estate' },
