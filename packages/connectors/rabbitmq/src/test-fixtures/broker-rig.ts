@@ -131,6 +131,7 @@ export interface Received {
 export class TestClient implements AsyncDisposable {
   readonly channel: AMQPChannel
   readonly #client: AMQPBaseClient
+  #confirms: Promise<void> | undefined
 
   static async open(url: string): Promise<TestClient> {
     const client = new AMQPClient(url)
@@ -151,7 +152,9 @@ export class TestClient implements AsyncDisposable {
   }
 
   async publish(queue: string, bodies: readonly string[], properties: AMQPProperties = {}): Promise<void> {
-    await this.channel.confirmSelect()
+    // A second time the library would wait for ever.
+    this.#confirms ??= this.channel.confirmSelect()
+    await this.#confirms
     const sent = bodies.map((body) => this.channel.basicPublish('', queue, body, { deliveryMode: 2, ...properties }))
     await Promise.all(sent)
   }
