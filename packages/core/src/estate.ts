@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { LandingZone } from './landing-zone-estate.ts'
 
 const closed = { additionalProperties: false } as const
 export const secretPattern = '^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$'
@@ -164,6 +165,7 @@ export const Estate = Type.Object(
       }),
     ),
     waves: Type.Optional(Type.Array(Wave, { description: 'Moves that cut over together.' })),
+    landingZone: Type.Optional(LandingZone),
   },
   { ...closed, $id: 'estate.schema.json', title: 'Replatform estate' },
 )

@@ -1,0 +1,82 @@
+import { RemovalPolicy } from 'aws-cdk-lib'
+import * as s3 from 'aws-cdk-lib/aws-s3'
+import { Construct } from 'constructs'
+
+export interface PrivateBucketOptions {
+  /** Undefined: keys of S3 itself, which is all that load balancers can write under. */
+  readonly keyArn?: string | undefined
+  /** Where its own access log goes; the log bucket itself has none. */
+  readonly logBucket?: s3.CfnBucket | undefined
+  /** Objects cannot be changed or deleted for so long. */
+  readonly lockDays?: number
+  readonly expireDays?: number
+  readonly statements?: (bucket: s3.CfnBucket) => readonly object[]
+}
+
+/** Closed to the public, encrypted, versioned, reached over TLS only, kept when its stack goes. */
+export class PrivateBucket extends Construct {
+  readonly bucket: s3.CfnBucket
+
+  constructor(scope: Construct, id: string, options: PrivateBucketOptions) {
+    super(scope, id)
+    const { keyArn, logBucket, lockDays, expireDays, statements } = options
+    this.bucket = new s3.CfnBucket(this, 'Bucket', {
+      bucketEncryption: {
+        serverSideEncryptionConfiguration: [
+          {
+            bucketKeyEnabled: true,
+            serverSideEncryptionByDefault: keyArn
+              ? { sseAlgorithm: 'aws:kms', kmsMasterKeyId: keyArn }
+              : { sseAlgorithm: 'AES256' },
+          },
+        ],
+      },
+      publicAccessBlockConfiguration: {
+        blockPublicAcls: true,
+        blockPublicPolicy: true,
+        ignorePublicAcls: true,
+        restrictPublicBuckets: true,
+      },
+      ownershipControls: { rules: [{ objectOwnership: 'BucketOwnerEnforced' }] },
+      versioningConfiguration: { status: 'Enabled' },
+      ...(logBucket ? { loggingConfiguration: { destinationBucketName: logBucket.ref, logFilePrefix: `${id}/` } } : {}),
+      ...(lockDays === undefined ? {} : { objectLockEnabled: true, objectLockConfiguration: retention(lockDays) }),
+      ...(expireDays === undefined ? {} : { lifecycleConfiguration: expiry(expireDays) }),
+    })
+    this.bucket.applyRemovalPolicy(RemovalPolicy.RETAIN)
+    new s3.CfnBucketPolicy(this, 'Policy', {
+      bucket: this.bucket.ref,
+      policyDocument: {
+        Version: '2012-10-17',
+        Statement: [tlsOnly(this.bucket), ...(statements?.(this.bucket) ?? [])],
+      },
+    })
+  }
+}
+
+function retention(days: number): s3.CfnBucket.ObjectLockConfigurationProperty {
+  return { objectLockEnabled: 'Enabled', rule: { defaultRetention: { mode: 'COMPLIANCE', days } } }
+}
+
+function expiry(days: number): s3.CfnBucket.LifecycleConfigurationProperty {
+  const rule = {
+    id: 'expire',
+    status: 'Enabled',
+    expirationInDays: days,
+    noncurrentVersionExpiration: { noncurrentDays: 30 },
+  }
+  return {
+    rules: [rule, { id: 'parts', status: 'Enabled', abortIncompleteMultipartUpload: { daysAfterInitiation: 7 } }],
+  }
+}
+
+function tlsOnly({ attrArn }: s3.CfnBucket): object {
+  return {
+    Sid: 'TlsOnly',
+    Effect: 'Deny',
+    Principal: '*',
+    Action: 's3:*',
+    Resource: [attrArn, `${attrArn}/*`],
+    Condition: { Bool: { 'aws:SecureTransport': false } },
+  }
+}

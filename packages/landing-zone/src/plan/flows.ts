@@ -1,0 +1,129 @@
+/** Who may talk to whom, and why: the source of every security group, and what the reachability proof holds them to. */
+import type { Blueprint, PlannedService } from './blueprint.ts'
+import type { RequirementId } from './requirements.ts'
+
+/**
+ * `internet`, `on-premises`, `people` (operators that dialled in), `balancer:<service>`, `service:<name>`,
+ * `store:<name>`, `endpoints` (of AWS services), `migration` (workers), `partners` (what services name as egress).
+ */
+export type Party =
+  | 'internet'
+  | 'on-premises'
+  | 'people'
+  | 'endpoints'
+  | 'migration'
+  | 'partners'
+  | `balancer:${string}`
+  | `service:${string}`
+  | `store:${string}`
+
+export interface Flow {
+  readonly from: Party
+  readonly to: Party
+  readonly port: number
+  /** In words that an auditor can read (PCI-DSS 4.0.1, 1.2.5: ports with their business need). */
+  readonly reason: string
+  readonly serves: RequirementId
+}
+
+export function flowsOf(blueprint: Blueprint): Flow[] {
+  return [
+    ...blueprint.services.flatMap((service) => serviceFlows(blueprint, service)),
+    ...storeFlows(blueprint),
+    ...peopleFlows(blueprint),
+    ...migrationFlows(blueprint),
+  ]
+}
+
+/** Every party that a flow names, each once; those outside AWS have no security group. */
+export function partiesOf(flows: readonly Flow[]): Party[] {
+  return [...new Set(flows.flatMap(({ from, to }) => [from, to]))]
+}
+
+/** People who dial in come out of the endpoint's own interfaces, so they do have a group. */
+const outside: readonly Party[] = ['internet', 'on-premises', 'partners']
+
+export function isInside(party: Party): boolean {
+  return !outside.includes(party)
+}
+
+function serviceFlows(blueprint: Blueprint, service: PlannedService): Flow[] {
+  const { name, from, port, stores = [], calls = [], egress = [], reason } = service
+  const serves = `service.${name}` as const
+  const balancer = `balancer:${name}` as const
+  const self = `service:${name}` as const
+  const storeOf = new Map(blueprint.stores.map((store) => [store.name, store]))
+  return [
+    ...(from.includes('internet') ? [flow('internet', balancer, 443, `Users reach ${name}: ${reason}`, serves)] : []),
+    ...(from.includes('on-premises') && blueprint.onPremises
+      ? [flow('on-premises', balancer, 443, `Systems of the old site call ${name}.`, serves)]
+      : []),
+    flow(balancer, self, port, `The balancer passes requests to ${name} and asks for its health.`, serves),
+    ...calls.map((other) => flow(self, `balancer:${other}`, 443, `${name} calls ${other}.`, serves)),
+    ...stores.flatMap((store) => {
+      const planned = storeOf.get(store)
+      // Objects are reached through the endpoint of S3.
+      if (!planned || planned.form === 's3') return []
+      return [flow(self, `store:${store}`, planned.port, `${name} reads and writes ${store}.`, serves)]
+    }),
+    flow(
+      self,
+      'endpoints',
+      443,
+      `${name} reads its secrets, sends its logs and is administered.`,
+      'network.private-aws',
+    ),
+    ...egress.map(({ host, port: at, reason: why }) => flow(self, 'partners', at, `${host}: ${why}`, 'network.egress')),
+  ]
+}
+
+/** Members of a rehosted store are administered as servers are. */
+function storeFlows({ stores }: Blueprint): Flow[] {
+  const rehosted = stores.filter(({ form }) => form === 'ec2')
+  return rehosted.map(({ name }) =>
+    flow(
+      `store:${name}`,
+      'endpoints',
+      443,
+      `The machine of ${name} is administered and sends its logs.`,
+      `store.${name}`,
+    ),
+  )
+}
+
+function peopleFlows({ onPremises }: Blueprint): Flow[] {
+  if (!onPremises?.people) return []
+  return [
+    flow('people', 'endpoints', 443, `Session Manager and consoles: ${onPremises.people.reason}`, 'people.access'),
+  ]
+}
+
+/** Only where there is an old site to move from. */
+function migrationFlows({ stores, onPremises }: Blueprint): Flow[] {
+  if (!onPremises) return []
+  const managed = stores.filter(({ form }) => form !== 's3')
+  return [
+    flow('migration', 'endpoints', 443, 'Movers read their secrets and send their logs.', 'migration'),
+    ...managed.map(({ name, port }) =>
+      flow('migration', `store:${name}`, port, `The mover of ${name} writes its target.`, `migration.${name}`),
+    ),
+    ...[...new Set(stores.map(({ engine }) => sourcePort[engine]))].map((port) =>
+      flow('migration', 'on-premises', port, 'Movers read the old stores.', 'migration'),
+    ),
+  ]
+}
+
+const sourcePort = {
+  postgresql: 5432,
+  mysql: 3306,
+  mariadb: 3306,
+  mongodb: 27_017,
+  redis: 6379,
+  rabbitmq: 5671,
+  elasticsearch: 9200,
+  files: 22,
+} as const
+
+function flow(from: Party, to: Party, port: number, reason: string, serves: RequirementId): Flow {
+  return { from, to, port, reason, serves }
+}

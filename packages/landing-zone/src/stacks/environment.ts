@@ -1,0 +1,174 @@
+/**
+ * One environment in one phase as a CDK app. Stacks follow the life of things: what is built once, the network, what
+ * keeps data, what runs, what moves data and then goes, what watches. Needs neither account nor network to synthesise.
+ */
+import { App, Aspects, CfnOutput, DefaultStackSynthesizer, type IStackSynthesizer, Stack, Tags } from 'aws-cdk-lib'
+import type { CloudAssembly } from 'aws-cdk-lib/cx-api'
+import { Dashboards, type Watched, watchedService } from '../constructs/dashboards.ts'
+import { Detection, Trail } from '../constructs/detection.ts'
+import { Names, WebFilter } from '../constructs/edge.ts'
+import { EgressControl, FirewallPolicy, flowLog } from '../constructs/egress-control.ts'
+import { Endpoints } from '../constructs/endpoints.ts'
+import { Incidents } from '../constructs/incidents.ts'
+import { Keys } from '../constructs/keys.ts'
+import { Logs } from '../constructs/logs.ts'
+import { MigrationPlane } from '../constructs/migration-plane.ts'
+import { Network } from '../constructs/network.ts'
+import { PeopleAccess } from '../constructs/people-access.ts'
+import { Backups, Patching } from '../constructs/resilience.ts'
+import { SecurityGroups } from '../constructs/security-groups.ts'
+import { Service } from '../constructs/service.ts'
+import { RecordServing } from '../constructs/serving.ts'
+import { SiteLink } from '../constructs/site-link.ts'
+import type { Blueprint } from '../plan/blueprint.ts'
+import { buildStore } from './stores.ts'
+
+export const stackNames = ['foundation', 'network', 'stores', 'services', 'migration', 'operations'] as const
+export type StackName = (typeof stackNames)[number]
+
+/** Writes the cloud assembly to `outdir`. Throws where a resource serves no requirement. */
+export function synthesize(blueprint: Blueprint, outdir: string): CloudAssembly {
+  return buildApp(blueprint, outdir).synth()
+}
+
+export function buildApp(blueprint: Blueprint, outdir?: string): App {
+  const app = new App({ ...(outdir ? { outdir } : {}), analyticsReporting: false, treeMetadata: false })
+  Aspects.of(app).add(new RecordServing())
+  Tags.of(app).add('replatform:environment', blueprint.environment)
+  new Environment(app, blueprint).build()
+  return app
+}
+
+class Environment {
+  readonly #app: App
+  readonly #blueprint: Blueprint
+  readonly #watched: Watched[] = []
+
+  constructor(app: App, blueprint: Blueprint) {
+    this.#app = app
+    this.#blueprint = blueprint
+  }
+
+  build(): void {
+    const foundation = this.#foundation()
+    const network = this.#network(foundation)
+    this.#stores(foundation, network)
+    this.#services(foundation, network)
+    if (this.#blueprint.onPremises) this.#migration(foundation, network)
+    this.#operations(foundation)
+  }
+
+  #stack(name: StackName): Stack {
+    const { estate, environment, region, settings } = this.#blueprint
+    return new Stack(this.#app, name, {
+      stackName: `${estate}-${environment}-${name}`,
+      env: { account: settings.account, region },
+      // No bootstrap is asked for: templates go to CloudFormation as they are.
+      synthesizer: new DefaultStackSynthesizer({ generateBootstrapVersionRule: false }) as IStackSynthesizer,
+      terminationProtection: this.#blueprint.isProduction && name !== 'migration',
+    })
+  }
+
+  #foundation() {
+    const stack = this.#stack('foundation')
+    const prefix = this.#prefix
+    const keys = new Keys(stack)
+    const logs = new Logs(stack, prefix, keys.arn('logs'))
+    const incidents = new Incidents(stack, this.#blueprint, keys.arn('logs'))
+    if (this.#blueprint.ownsAccount) {
+      new Trail(stack, prefix, logs, keys.arn('logs'))
+      new Detection(stack, logs, keys.arn('logs'))
+      incidents.watch(logs)
+    }
+    incidents.watchCost(this.#blueprint)
+    return { keys, logs, incidents }
+  }
+
+  #network({ logs }: Foundation) {
+    const stack = this.#stack('network')
+    const network = new Network(stack, this.#blueprint)
+    const groups = new SecurityGroups(stack, this.#blueprint, network.vpc.ref)
+    const names = new Names(stack, this.#blueprint)
+    flowLog(network, logs.arn('flows'), logs.writerRoleArn)
+    new Endpoints(stack, this.#blueprint, network, groups.id('endpoints'))
+    if (this.#blueprint.extras.firewall) new FirewallPolicy(stack, this.#blueprint, network)
+    new EgressControl(stack, this.#blueprint, network)
+    if (this.#blueprint.onPremises) new SiteLink(stack, this.#blueprint, network, logs.arn('tunnels'))
+    if (this.#blueprint.onPremises?.people) {
+      new PeopleAccess(stack, this.#blueprint, {
+        network,
+        securityGroupId: groups.id('people'),
+        logGroupName: logs.name('people'),
+        serverCertificateArn: names.certificateArn,
+      })
+    }
+    return { network, groups, names }
+  }
+
+  #stores({ keys, logs, incidents }: Foundation, { network, groups }: Connected): void {
+    const stack = this.#stack('stores')
+    for (const store of this.#blueprint.stores) {
+      const watched = buildStore(stack, store, {
+        blueprint: this.#blueprint,
+        subnetIds: network.subnetIds('data'),
+        securityGroupId: store.form === 's3' ? '' : groups.id(`store:${store.name}`),
+        vpcId: network.vpc.ref,
+        keyArn: keys.arn('stores'),
+        secretsKeyArn: keys.arn('secrets'),
+        logsKeyArn: keys.arn('logs'),
+        incidentsArn: incidents.topicArn,
+        servicesLogName: logs.name('services'),
+        accessLogsBucket: logs.accessLogs.ref,
+      })
+      if (watched) this.#watched.push(watched)
+    }
+  }
+
+  #services({ keys, logs, incidents }: Foundation, { network, groups, names }: Connected): void {
+    const stack = this.#stack('services')
+    const services = this.#blueprint.services.map((planned) => {
+      const service = new Service(stack, planned, {
+        blueprint: this.#blueprint,
+        vpcId: network.vpc.ref,
+        publicSubnetIds: network.subnetIds('public'),
+        appSubnetIds: network.subnetIds('app'),
+        serviceGroupId: groups.id(`service:${planned.name}`),
+        balancerGroupId: groups.id(`balancer:${planned.name}`),
+        disksKeyArn: keys.arn('disks'),
+        certificateArn: names.certificateArn,
+        accessLogsBucket: logs.accessLogs.ref,
+        servicesLogName: logs.name('services'),
+        incidentsArn: incidents.topicArn,
+      })
+      this.#watched.push(watchedService(service))
+      return service
+    })
+    new WebFilter(stack, this.#blueprint, services, logs.arn('waf'))
+    for (const { name, balancer } of services) new CfnOutput(stack, `Address-${name}`, { value: balancer.dnsName })
+  }
+
+  #migration({ keys, logs }: Foundation, { network, groups }: Connected): void {
+    new MigrationPlane(this.#stack('migration'), this.#blueprint, {
+      appSubnetIds: network.subnetIds('app'),
+      dataSubnetIds: network.subnetIds('data'),
+      securityGroupId: groups.id('migration'),
+      keyArn: keys.arn('stores'),
+      secretsKeyArn: keys.arn('secrets'),
+      servicesLogName: logs.name('services'),
+    })
+  }
+
+  #operations({ keys, incidents }: Foundation): void {
+    const stack = this.#stack('operations')
+    new Dashboards(stack, this.#prefix, this.#watched, incidents.topicArn)
+    new Backups(stack, this.#blueprint, keys.arn('stores'))
+    new Patching(stack)
+  }
+
+  get #prefix(): string {
+    return `${this.#blueprint.estate}-${this.#blueprint.environment}`
+  }
+}
+
+type Foundation = { readonly keys: Keys; readonly logs: Logs; readonly incidents: Incidents }
+type Connected = { readonly network: Network; readonly groups: SecurityGroups; readonly names: Names }
