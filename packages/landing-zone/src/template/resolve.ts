@@ -60,8 +60,8 @@ const functions: Readonly<Record<string, Call>> = {
     const [separator, text] = resolve(argument, scope) as [string, string]
     return String(text).split(separator)
   },
-  'Fn::Sub': (argument, scope) => String(Array.isArray(argument) ? argument[0] : argument).replaceAll(
-    /\$\{([^}]+)\}/g,
-    (_, name: string) => String(resolve({ Ref: name }, scope)),
-  ),
+  'Fn::Sub': (argument, scope) =>
+    String(Array.isArray(argument) ? argument[0] : argument).replaceAll(/\$\{([^}]+)\}/g, (_, name: string) =>
+      String(resolve({ Ref: name }, scope)),
+    ),
 }

@@ -42,7 +42,12 @@ export class TemplateGraph {
   readonly resources: readonly Resource[]
   readonly #byId: ReadonlyMap<string, Resource>
 
-  constructor(stacks: readonly StackTemplate[]) {
+  constructor(resources: readonly Resource[]) {
+    this.resources = resources
+    this.#byId = new Map(resources.map((resource) => [resource.id, resource]))
+  }
+
+  static ofTemplates(stacks: readonly StackTemplate[]): TemplateGraph {
     const exported = new Map<string, () => unknown>()
     const scopeOf = ({ name, account, region }: StackTemplate) => ({
       stack: name,
@@ -56,12 +61,11 @@ export class TemplateGraph {
         exported.set(String(resolve(Export.Name, scopeOf(stack))), () => resolve(Value, scopeOf(stack)))
       }
     }
-    this.resources = stacks.flatMap((stack) => resourcesOf(stack, scopeOf(stack)))
-    this.#byId = new Map(this.resources.map((resource) => [resource.id, resource]))
+    return new TemplateGraph(stacks.flatMap((stack) => resourcesOf(stack, scopeOf(stack))))
   }
 
   static of(assembly: CloudAssembly): TemplateGraph {
-    return new TemplateGraph(
+    return TemplateGraph.ofTemplates(
       assembly.stacks.map(({ id, template, environment }) => ({
         name: id,
         account: environment.account,
@@ -69,6 +73,11 @@ export class TemplateGraph {
         template: template as RawTemplate,
       })),
     )
+  }
+
+  /** The same environment with one resource described otherwise. */
+  with(changed: Resource): TemplateGraph {
+    return new TemplateGraph(this.resources.map((resource) => (resource.id === changed.id ? changed : resource)))
   }
 
   ofType(...types: readonly string[]): Resource[] {
