@@ -34,6 +34,7 @@ const exitOfFamily: Record<Family<ErrorCode>, Exit> = {
   gate: 'refused',
   incident: 'refused',
   internal: 'failed',
+  'landing-zone': 'refused',
   mover: 'failed',
   operation: 'refused',
   postgresql: 'failed',

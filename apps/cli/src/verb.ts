@@ -30,6 +30,11 @@ export interface VerbOptions {
   readonly severity?: 'minor' | 'severe'
   readonly close?: number
   readonly format?: 'md' | 'html'
+  readonly environment?: string
+  readonly phase?: string
+  readonly out?: string
+  readonly against?: string
+  readonly prices?: string
 }
 
 export function moveArgument(command: Command): void {

@@ -1,6 +1,7 @@
 import type { Verb } from './verb.ts'
 import { audit } from './verbs/audit.ts'
 import { doctor } from './verbs/doctor.ts'
+import { infra } from './verbs/infra.ts'
 import { assess, cancel, compare, cutover, finalize, pause, resume, rollback } from './verbs/operations.ts'
 import { plan } from './verbs/plan.ts'
 import { runbook } from './verbs/runbook.ts'
@@ -14,6 +15,7 @@ export const verbs: readonly Verb[] = [
   doctor,
   assess,
   plan,
+  infra,
   start,
   status,
   compare,

@@ -55,6 +55,30 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'See the table of routes in ARCHITECTURE.md.',
   },
+  'landing-zone.missing': {
+    retry: 'operator',
+    meaning: 'The estate file does not describe an AWS side.',
+    untouched: nothingTouched,
+    next: 'Add landingZone to the estate file; docs/30-landing-zone.md has an example.',
+  },
+  'landing-zone.blocked': {
+    retry: 'operator',
+    meaning: 'What the estate file describes contradicts itself or AWS.',
+    untouched: 'Nothing was written.',
+    next: 'Resolve each blocker as its remedy says; `replatform infra check` lists them.',
+  },
+  'landing-zone.prices-invalid': {
+    retry: 'operator',
+    meaning: 'The file of prices cannot be read.',
+    untouched: 'Nothing was written.',
+    next: 'Correct the file; its form stands in docs/30-landing-zone.md.',
+  },
+  'landing-zone.output-refused': {
+    retry: 'operator',
+    meaning: 'The folder to write to holds something else, or cannot be written.',
+    untouched: 'Nothing in it was changed.',
+    next: 'Name an empty folder, or one that an earlier call wrote, with --out.',
+  },
   'secret.unresolved': {
     retry: 'operator',
     meaning: 'A secret reference points to nothing.',

@@ -1,6 +1,7 @@
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
+import { formatCidr, parseCidr, without } from '../plan/cidr.ts'
 import { type Flow, flowsOf, isInside, type Party, partiesOf } from '../plan/flows.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
@@ -11,14 +12,17 @@ import { serving } from './serving.ts'
  */
 export class SecurityGroups extends Construct {
   readonly #groups: ReadonlyMap<Party, ec2.CfnSecurityGroup>
+  /** Everything but private addresses: a rule for partners must not open a way back into the house. */
+  readonly #internet: ec2.CfnPrefixList
 
   constructor(scope: Construct, blueprint: Blueprint, vpcId: string) {
     super(scope, 'SecurityGroups')
     serving(this, 'network.closed')
+    this.#internet = this.#internetList(blueprint)
     const flows = flowsOf(blueprint)
     const inside = partiesOf(flows).filter(isInside)
     this.#groups = new Map(inside.map((party) => [party, this.#group(party, vpcId)]))
-    for (const [index, flow] of flows.entries()) this.#allow(flow, index, blueprint)
+    for (const flow of flows) this.#allow(flow, blueprint)
   }
 
   /** Throws for a party that no flow names: nothing could reach it. */
@@ -37,9 +41,21 @@ export class SecurityGroups extends Construct {
     })
   }
 
-  #allow(flow: Flow, index: number, blueprint: Blueprint): void {
+  #internetList({ settings, onPremises }: Blueprint): ec2.CfnPrefixList {
+    const own = [settings.network, ...(onPremises?.networks ?? []), onPremises?.people?.network ?? []].flat()
+    const excluded = [...privateRanges, ...own].flatMap((text) => parseCidr(text) ?? [])
+    const entries = without({ base: 0, prefix: 0 }, excluded).map((range) => ({ cidr: formatCidr(range) }))
+    return new ec2.CfnPrefixList(this, 'Internet', {
+      prefixListName: 'internet',
+      addressFamily: 'IPv4',
+      maxEntries: entries.length,
+      entries,
+    })
+  }
+
+  #allow(flow: Flow, blueprint: Blueprint): void {
     const { from, to, port, serves } = flow
-    const scope = serving(new Construct(this, `${pascal(from)}To${pascal(to)}${port}N${index}`), serves)
+    const scope = serving(new Construct(this, `${pascal(from)}To${pascal(to)}${port}`), serves)
     const description = flow.reason.replaceAll(/[^\w .:/()#,@[\]+=&;{}!$*-]/g, '-').slice(0, 250)
     const ports = { ipProtocol: 'tcp', fromPort: port, toPort: port, description }
     const source = this.#groups.get(from)
@@ -57,11 +73,18 @@ export class SecurityGroups extends Construct {
       new ec2.CfnSecurityGroupEgress(scope, `Out${ruleIndex || ''}`, {
         groupId: source.attrGroupId,
         ...ports,
-        ...(destination ? { destinationSecurityGroupId: peer } : { cidrIp: peer }),
+        ...(destination
+          ? { destinationSecurityGroupId: peer }
+          : to === 'partners'
+            ? { destinationPrefixListId: this.#internet.attrPrefixListId }
+            : { cidrIp: peer }),
       })
     }
   }
 }
+
+/** RFC 1918. */
+const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']
 
 /** A group's id, or the ranges that a party outside has. */
 function peersOf(party: Party, group: ec2.CfnSecurityGroup | undefined, { onPremises }: Blueprint): string[] {

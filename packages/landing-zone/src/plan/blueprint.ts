@@ -15,8 +15,12 @@ import { zonesOf } from './region-facts.ts'
 import { diskGiB, type Sizing, sizeOf } from './sizing.ts'
 import { validate } from './validate.ts'
 
-/** `rehost`: servers on EC2 and relational databases on RDS. `replatform`: managed services in their place. */
-export type Phase = 'rehost' | 'replatform'
+/**
+ * `rehost`: servers on EC2 and relational databases on RDS. `transition`: managed services beside the machines that
+ * they take over from, while moves run. `replatform`: the machines are gone.
+ */
+export const phases = ['rehost', 'transition', 'replatform'] as const
+export type Phase = (typeof phases)[number]
 export type Tier = 'public' | 'app' | 'data'
 
 export interface Subnet {
@@ -99,7 +103,7 @@ function blueprintOf({ estate, landingZone, environment, phase }: BlueprintOptio
     subnets: subnetsOf(settings.network, zones),
     natZones: (settings.nat ?? (isProduction ? 'per-zone' : 'one')) === 'one' ? zones.slice(0, 1) : zones,
     services: named(landingZone.services).map(([name, service]) => plannedService(name, service, isProduction)),
-    stores: named(landingZone.stores).map(([name, store]) => plannedStore({ name, store, phase, isProduction })),
+    stores: named(landingZone.stores).flatMap(([name, store]) => formsOf({ name, store, phase, isProduction })),
     onPremises,
     extras,
   }
@@ -139,12 +143,22 @@ function plannedService(name: string, service: LandingService, isProduction: boo
 interface StoreOptions {
   readonly name: string
   readonly store: LandingStore
-  readonly phase: Phase
   readonly isProduction: boolean
 }
 
-function plannedStore({ name, store, phase, isProduction }: StoreOptions): PlannedStore {
-  const form = phase === 'rehost' && store.becomes !== 'rds' ? 'ec2' : store.becomes
+/** What the machine of a store is called, beside the service that takes over from it: the same in every phase. */
+export function machineName(store: string): string {
+  return `${store}-machine`
+}
+
+function formsOf({ phase, ...rest }: StoreOptions & { readonly phase: Phase }): PlannedStore[] {
+  const { name, store } = rest
+  if (store.becomes === 'rds' || phase === 'replatform') return [plannedStore(rest, store.becomes)]
+  const machine = plannedStore({ ...rest, name: machineName(name) }, 'ec2')
+  return phase === 'rehost' ? [machine] : [plannedStore(rest, store.becomes), machine]
+}
+
+function plannedStore({ name, store, isProduction }: StoreOptions, form: PlannedStore['form']): PlannedStore {
   return {
     ...store,
     name,

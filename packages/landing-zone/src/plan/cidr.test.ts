@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Cidr, contains, formatCidr, overlaps, parseCidr, part } from './cidr.ts'
+import { type Cidr, contains, formatCidr, overlaps, parseCidr, part, without } from './cidr.ts'
 
 const range = (text: string): Cidr => parseCidr(text) as Cidr
 
@@ -33,4 +33,13 @@ test('parts follow each other and end with the range', () => {
   expect(formatCidr(part(range('10.20.0.0/16'), 20, 3) as Cidr)).toBe('10.20.48.0/20')
   expect(part(range('10.20.0.0/16'), 20, 16)).toBeUndefined()
   expect(part(range('10.20.0.0/16'), 8, 0)).toBeUndefined()
+})
+
+test('the internet without the private ranges is everything else, and nothing of them', () => {
+  const excluded = [range('10.0.0.0/8'), range('172.16.0.0/12'), range('192.168.0.0/16')]
+  const left = without(range('0.0.0.0/0'), excluded)
+  const size = (cidr: Cidr) => 2 ** (32 - cidr.prefix)
+  const sum = (ranges: readonly Cidr[]) => ranges.reduce((total, cidr) => total + size(cidr), 0)
+  expect(sum(left) + sum(excluded)).toBe(2 ** 32)
+  expect(left.some((one) => excluded.some((other) => overlaps(one, other)))).toBe(false)
 })

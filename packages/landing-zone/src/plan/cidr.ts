@@ -34,6 +34,18 @@ export function part(whole: Cidr, prefix: number, index: number): Cidr | undefin
   return { base: whole.base + index * sizeOf(prefix), prefix }
 }
 
+/** What is left of `whole` without `excluded`, in as few ranges as there are. */
+export function without(whole: Cidr, excluded: readonly Cidr[]): Cidr[] {
+  const touching = excluded.filter((range) => overlaps(whole, range))
+  if (touching.length === 0) return [whole]
+  if (touching.some((range) => contains(range, whole))) return []
+  return halves(whole).flatMap((half) => without(half, touching))
+}
+
+function halves({ base, prefix }: Cidr): Cidr[] {
+  return [0, 1].map((index) => ({ base: base + index * sizeOf(prefix + 1), prefix: prefix + 1 }))
+}
+
 function sizeOf(prefix: number): number {
   return 2 ** (32 - prefix)
 }

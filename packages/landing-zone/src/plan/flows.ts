@@ -1,5 +1,5 @@
 /** Who may talk to whom, and why: the source of every security group, and what the reachability proof holds them to. */
-import type { Blueprint, PlannedService } from './blueprint.ts'
+import { type Blueprint, machineName, type PlannedService } from './blueprint.ts'
 import type { RequirementId } from './requirements.ts'
 
 /**
@@ -27,12 +27,21 @@ export interface Flow {
 }
 
 export function flowsOf(blueprint: Blueprint): Flow[] {
-  return [
+  return joined([
     ...blueprint.services.flatMap((service) => serviceFlows(blueprint, service)),
     ...storeFlows(blueprint),
     ...peopleFlows(blueprint),
     ...migrationFlows(blueprint),
-  ]
+  ])
+}
+
+/** Several partners on one port are one rule with all their reasons. */
+function joined(flows: readonly Flow[]): Flow[] {
+  const byWay = Map.groupBy(flows, ({ from, to, port }) => `${from} ${to} ${port}`)
+  return [...byWay.values()].map((same) => ({
+    ...(same[0] as Flow),
+    reason: same.map(({ reason }) => reason).join(' '),
+  }))
 }
 
 /** Every party that a flow names, each once; those outside AWS have no security group. */
@@ -60,12 +69,11 @@ function serviceFlows(blueprint: Blueprint, service: PlannedService): Flow[] {
       : []),
     flow(balancer, self, port, `The balancer passes requests to ${name} and asks for its health.`, serves),
     ...calls.map((other) => flow(self, `balancer:${other}`, 443, `${name} calls ${other}.`, serves)),
-    ...stores.flatMap((store) => {
-      const planned = storeOf.get(store)
+    ...stores
+      .flatMap((store) => [storeOf.get(store) ?? [], storeOf.get(machineName(store)) ?? []].flat())
       // Objects are reached through the endpoint of S3.
-      if (!planned || planned.form === 's3') return []
-      return [flow(self, `store:${store}`, planned.port, `${name} reads and writes ${store}.`, serves)]
-    }),
+      .filter(({ form }) => form !== 's3')
+      .map((store) => flow(self, `store:${store.name}`, store.port, `${name} reads and writes ${store.name}.`, serves)),
     flow(
       self,
       'endpoints',

@@ -1,0 +1,60 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { runCli } from '../cli.ts'
+import { capturedIo } from '../test-fixtures/captured-io.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'infra-'))
+const example = resolve(import.meta.dirname, '../../../../examples/landing-zone/estate.yaml')
+afterAll(() => rmSync(folder, { recursive: true }))
+/** A synthesis takes seconds of processor time, and a shared machine may not give them at once. */
+const patienceMs = 300_000
+
+async function infra(...args: string[]) {
+  const io = capturedIo(folder)
+  const code = await runCli(['--estate', example, '--json', 'infra', ...args], io)
+  const text = io.out.text
+  return { code, document: text === '' ? null : JSON.parse(text) }
+}
+
+test(
+  'synth writes templates once, and again over its own',
+  async () => {
+    const first = await infra('synth', '--environment', 'staging', '--out', 'templates')
+    expect(first.code).toBe(0)
+    expect(first.document.stacks).toHaveLength(6)
+    expect(readdirSync(join(folder, 'templates'))).toContain('network.template.json')
+    const again = await infra('diff', '--environment', 'staging', '--against', 'templates')
+    expect(again).toMatchObject({ code: 0, document: { changes: [] } })
+  },
+  patienceMs,
+)
+
+test('synth leaves a folder alone that holds something else', async () => {
+  writeFileSync(join(folder, 'notes.txt'), 'mine')
+  const { code, document } = await infra('synth', '--environment', 'staging', '--out', '.')
+  expect({ code, error: document.error.code }).toEqual({ code: 3, error: 'landing-zone.output-refused' })
+  expect(readFileSync(join(folder, 'notes.txt'), 'utf8')).toBe('mine')
+})
+
+test(
+  'check holds the example; a flow that is closed by a wrong name refuses it before anything is written',
+  async () => {
+    expect(await infra('check', '--environment', 'production')).toMatchObject({ code: 0, document: { ok: true } })
+    const { code, document } = await infra('synth', '--environment', 'nowhere', '--out', 'nothing')
+    expect({ code, error: document.error.code }).toEqual({ code: 3, error: 'landing-zone.blocked' })
+    expect(existsSync(join(folder, 'nothing'))).toBe(false)
+  },
+  patienceMs,
+)
+
+test.each([
+  [['synt', '--environment', 'staging'], 'Did you mean "synth"?'],
+  [['synth', '--environment', 'staging', '--phase', 'two'], 'There is no phase "two"'],
+  [[], 'Name an action: synth,'],
+])('%j is refused in words', async (args, words) => {
+  const { code, document } = await infra(...args)
+  expect(code).toBe(2)
+  expect(document.error.message).toContain(words)
+})

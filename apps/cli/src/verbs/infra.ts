@@ -1,0 +1,57 @@
+import { ReplatformError } from '@replatform/core/errors'
+import { nearest } from '@replatform/core/nearest'
+import type { Verb } from '../verb.ts'
+
+/** Loaded only when one of them runs: the constructs are large, and a cutover must not wait for them. */
+const actions = {
+  synth: () => import('../infra/synth.ts'),
+  check: () => import('../infra/check.ts'),
+  explain: () => import('../infra/explain.ts'),
+  diff: () => import('../infra/diff.ts'),
+  draw: () => import('../infra/draw.ts'),
+} as const
+type Action = keyof typeof actions
+
+export const infra: Verb = {
+  name: 'infra',
+  summary: 'generate the AWS side, and prove what it opens',
+  description: [
+    'Works on the landing zone that the estate file describes; needs no account and asks none.',
+    'synth: write the templates of one environment.',
+    'check: hold them against our rules, and what they open against the flows that the estate asks for.',
+    'explain: requirement → resources → monthly cost, and what was left out.',
+    'diff: what changes from one phase to the next (or from --against), and what that replaces.',
+    'draw: the architecture as SVG, drawn from the templates.',
+  ].join('\n'),
+  example: [
+    'replatform infra synth --environment production --out landing-zone',
+    'replatform infra check --phase rehost',
+    'replatform infra diff --against rehost --phase transition',
+  ].join('\n'),
+  exits: ['ok', 'refused', 'usage', 'failed'],
+  configure: (command) => {
+    command
+      .argument('[action]', Object.keys(actions).join(', '))
+      .option('--environment <name>', 'an environment of landingZone', 'production')
+      .option('--phase <phase>', 'rehost, transition or replatform', 'replatform')
+      .option('--out <path>', 'where to write: a folder for synth, a file for draw')
+      .option('--against <phase|folder>', 'diff and draw: a phase, or the folder of an earlier synth')
+      .option('--prices <file>', 'explain: prices of your own instead of the snapshot that comes along')
+  },
+  async run(invocation, options, action) {
+    // Whatever is asked for, an estate file that cannot be read is told first.
+    void invocation.estate
+    const { run } = await actions[actionNamed(action ?? '')]()
+    return run(invocation, options)
+  },
+}
+
+function actionNamed(text: string): Action {
+  if (text in actions) return text as Action
+  const known = Object.keys(actions)
+  if (text === '') throw new ReplatformError('usage', { message: `Name an action: ${known.join(', ')}.` })
+  const meant = nearest(text, known)
+  throw new ReplatformError('usage', {
+    message: `infra has no action "${text}". ${meant ? `Did you mean "${meant}"?` : `There are: ${known.join(', ')}.`}`,
+  })
+}

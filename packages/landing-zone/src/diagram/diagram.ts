@@ -1,0 +1,167 @@
+/**
+ * The architecture as one SVG, drawn from the templates and not from the wish: zones as columns, tiers as rows, what
+ * stands outside around them. Colours are those that AWS's own diagrams use.
+ */
+import type { Blueprint, Tier } from '../plan/blueprint.ts'
+import type { Resource, TemplateGraph } from '../template/template-graph.ts'
+import { type Item, itemsIn, merged, sharedItems } from './items.ts'
+import { box, changeColors, type Drawing, label, line, svg, tile, tileWidth } from './svg.ts'
+
+const inRow = 3
+const zoneWidth = inRow * (tileWidth + 10) + 22
+const rowHeight = 52
+const gap = 16
+const left = 262
+const top = 166
+const gray = '#5A6B86'
+const tiers: readonly { name: Tier; title: string; color: string }[] = [
+  { name: 'public', title: 'public', color: '#7AA116' },
+  { name: 'app', title: 'app', color: '#00A4A6' },
+  { name: 'data', title: 'data, no way out', color: '#3B48CC' },
+]
+
+/** With `before`, the picture of a change: what comes has a green edge, what goes is pale in red. */
+export function drawEnvironment(graph: TemplateGraph, blueprint: Blueprint, before?: TemplateGraph): string {
+  return new Picture(graph, blueprint, before).text
+}
+
+class Picture {
+  readonly #graph: TemplateGraph
+  readonly #before: TemplateGraph | undefined
+  readonly #blueprint: Blueprint
+  /** By tier, then by zone. */
+  readonly #cells: readonly (readonly Item[])[][]
+
+  constructor(graph: TemplateGraph, blueprint: Blueprint, before: TemplateGraph | undefined) {
+    this.#graph = graph
+    this.#before = before
+    this.#blueprint = blueprint
+    this.#cells = tiers.map(({ name }) => blueprint.zones.map((zone) => this.#itemsAt(name, zone)))
+  }
+
+  get text(): string {
+    const { estate, environment, phase, region, zones, settings } = this.#blueprint
+    const networkWidth = zones.length * (zoneWidth + gap) + gap
+    const width = left + Math.max(networkWidth, 10 * (tileWidth + 12)) + 50
+    const networkHeight = tiers.reduce((sum, _, row) => sum + this.#heightOf(row) + gap, 44)
+    const height = top + networkHeight + 150
+    return svg(width, height, [
+      label(24, 38, `${estate}: ${environment}, phase ${phase}`, { size: 22, weight: 600 }),
+      label(24, 60, `${region} · drawn from the templates`, { size: 13, color: gray }),
+      ...(this.#before ? this.#legend() : []),
+      box({
+        x: left - 30,
+        y: top - 78,
+        width: width - left + 14,
+        height: networkHeight + 206,
+        title: `AWS account ${settings.account}`,
+        color: '#232F3E',
+      }),
+      box({
+        x: left - gap,
+        y: top - 48,
+        width: networkWidth,
+        height: networkHeight + 10,
+        title: `VPC ${settings.network}`,
+        color: '#8C4FFF',
+      }),
+      ...zones.map((_, index) =>
+        label(this.#xOf(index) + 4, top - 8, `Zone ${index + 1}`, { size: 12, color: '#147EBA', weight: 600 }),
+      ),
+      ...tiers.flatMap((_, row) => zones.flatMap((zone, index) => this.#cell(row, index, zone))),
+      ...this.#outside(),
+      ...this.#shared(top + networkHeight + 26),
+    ])
+  }
+
+  #itemsAt(tier: Tier, zone: string): readonly Item[] {
+    const now = subnetAt(this.#graph, tier, zone)
+    const items = now ? itemsIn(this.#graph, now) : []
+    if (!this.#before) return items
+    const then = subnetAt(this.#before, tier, zone)
+    return merged(then ? itemsIn(this.#before, then) : [], items)
+  }
+
+  #cell(row: number, index: number, zone: string): Drawing[] {
+    const { name, title, color } = tiers[row] as (typeof tiers)[number]
+    const x = this.#xOf(index)
+    const y = this.#yOf(row)
+    const range = String(subnetAt(this.#graph, name, zone)?.properties.CidrBlock ?? '')
+    const frame = box({
+      x,
+      y,
+      width: zoneWidth,
+      height: this.#heightOf(row),
+      title: `${title} · ${range}`,
+      color,
+      filled: true,
+    })
+    return [
+      frame,
+      ...(this.#cells[row]?.[index] ?? []).map((item, place) => tile({ ...item, ...positionOf(place, x, y) })),
+    ]
+  }
+
+  #outside(): Drawing[] {
+    const { onPremises } = this.#blueprint
+    const y = this.#yOf(0) + 30
+    const internet = this.#graph.ofType('AWS::EC2::InternetGateway')[0]
+    const users: Drawing[] = internet
+      ? [
+          tile({ name: 'users, partners', kind: 'internet', color: gray, x: 62, y }),
+          line(62 + tileWidth, y + 15, left, y + 15),
+        ]
+      : []
+    if (!onPremises) return users
+    const siteY = this.#yOf(1) + 10
+    const tunnels = this.#graph.ofType('AWS::EC2::VPNConnection').length * 2
+    const direct = this.#graph.ofType('AWS::DirectConnect::Connection')[0]
+    const facts = [
+      onPremises.networks.join(', '),
+      `AS ${onPremises.asn}`,
+      `${tunnels} tunnels: IKEv2, BGP`,
+      ...(direct ? [`Direct Connect ${String(direct.properties.Bandwidth)}`] : []),
+      ...(onPremises.people ? ['operators: client VPN'] : []),
+    ]
+    return [
+      ...users,
+      box({ x: 20, y: siteY, width: 186, height: 40 + facts.length * 22, title: 'Old site', color: gray }),
+      ...facts.map((fact, index) => label(32, siteY + 44 + index * 22, fact, { size: 12, color: gray })),
+      line(206, siteY + 50, left - gap, siteY + 50, true),
+    ]
+  }
+
+  #shared(y: number): Drawing[] {
+    const items = this.#before ? merged(sharedItems(this.#before), sharedItems(this.#graph)) : sharedItems(this.#graph)
+    return items.map((item, index) => tile({ ...item, x: left + index * (tileWidth + 12), y }))
+  }
+
+  #legend(): Drawing[] {
+    return [
+      label(24, 84, 'green edge: comes', { size: 12, color: changeColors.comes, weight: 600 }),
+      label(24, 102, 'pale, red edge: goes', { size: 12, color: changeColors.goes, weight: 600 }),
+    ]
+  }
+
+  #xOf(index: number): number {
+    return left + index * (zoneWidth + gap)
+  }
+
+  #yOf(row: number): number {
+    return tiers.slice(0, row).reduce((sum, _, before) => sum + this.#heightOf(before) + gap, top)
+  }
+
+  #heightOf(row: number): number {
+    const most = Math.max(1, ...(this.#cells[row] ?? []).map(({ length }) => length))
+    return 34 + Math.ceil(most / inRow) * rowHeight
+  }
+}
+
+function positionOf(place: number, x: number, y: number): { x: number; y: number } {
+  return { x: x + 16 + (place % inRow) * (tileWidth + 10), y: y + 28 + Math.floor(place / inRow) * rowHeight }
+}
+
+function subnetAt(graph: TemplateGraph, tier: Tier, zone: string): Resource | undefined {
+  const id = `Network${tier.charAt(0).toUpperCase()}${tier.slice(1)}${zone.slice(-1).toUpperCase()}`
+  return graph.ofType('AWS::EC2::Subnet').find(({ logicalId }) => logicalId.startsWith(id))
+}
