@@ -1,6 +1,7 @@
 /** What stands in the way of a move, or should be known before it. Looks and changes nothing. */
 import type { OpenOptions } from '@replatform/core/connector'
 import type { Finding } from '@replatform/core/finding'
+import type { Side } from '@replatform/core/move'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
 import {
@@ -16,6 +17,7 @@ import {
   sharedUser,
 } from './findings.ts'
 import { readFlow } from './flow-store.ts'
+import { takeInventory } from './inventory.ts'
 import { readNotifications } from './notification-setting.ts'
 import { readKeyspace, readServer } from './server-info.ts'
 
@@ -39,14 +41,19 @@ export async function assess({ open, keys, source, target }: AssessOptions): Pro
     ...(epoch === null ? occupiedFindings(await readKeyspace(target)) : []),
     ...(await userFindings(open, source)),
     ...(await userFindings(open, target)),
+    ...(await takeInventory({ ...facts, connections: { source, target }, isManaged: isElastiCache(open, 'target') })),
     // A cluster has no way back yet that could need them.
     ...(facts.target.isCluster ? [] : notificationFindings(await readNotifications(target))),
   ]
 }
 
+function isElastiCache(open: OpenOptions, side: Side): boolean {
+  return open[side].service === 'elasticache'
+}
+
 async function userFindings(open: OpenOptions, connection: Connection): Promise<Finding[]> {
   const { side } = connection.place
-  if (open[side].service === 'elasticache') return [managedTarget(side)]
+  if (isElastiCache(open, side)) return [managedTarget(side)]
   const [me] = await connection.pipeline([['ACL', 'WHOAMI']])
   return String(me) === 'default' ? [sharedUser(side)] : []
 }
