@@ -28,7 +28,7 @@ beforeAll(async () => {
   baseline = await recordBaseline(database.url('wallet', 'wallet'))
   await using wallet = await startWallet(database.url('wallet', 'wallet'))
   await payForAWhile(wallet.url)
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await database[Symbol.asyncDispose]()
   rmSync(directory, { recursive: true })
@@ -37,7 +37,7 @@ afterAll(async () => {
 /** Until every kind of payment and a refusal are in the journal. */
 async function payForAWhile(url: string): Promise<void> {
   const writer = new JournalWriter(journal)
-  using client = new WalletClient({ url, timeoutMs: 5000, attempts: 3 })
+  using client = new WalletClient({ url, timeoutMs: 30_000, attempts: 3 })
   const generator = new LoadGenerator({ rate: 150, seed: 7, accounts: 40, client, journal: writer })
   const stop = new AbortController()
   const running = generator.run(stop.signal)
@@ -47,6 +47,7 @@ async function payForAWhile(url: string): Promise<void> {
   }
   stop.abort()
   await running
+  await generator.settle(60_000)
   writer.close()
 }
 

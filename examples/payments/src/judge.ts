@@ -41,7 +41,7 @@ export async function judge(options: JudgeOptions): Promise<Verdict> {
   }
   if (options.baseline !== undefined && !isSame(seeded, options.baseline.seeded))
     findings.found('seededDiffer', 'seed:')
-  const { count, keys } = journal.repliesDiffering
+  const { count, keys } = journal.differing
   findings.add('repliesDiffer', count, keys)
   // Every dong comes out of a house account, so that all balances together are always nothing.
   const balanceSum = { expected: options.baseline?.balanceSum ?? '0', actual: String(sum) }

@@ -60,8 +60,8 @@ export async function judgeMerchants(options: MerchantsJudgeOptions): Promise<St
   for (const [corruption, sql] of oddities) {
     for await (const { item } of merchants.rows<{ item: string }>(sql)) findings.found(corruption, item)
   }
-  const differing = table.differing()
-  findings.add('repliesDiffer', differing.length, differing)
+  const { count, keys } = table.differing
+  findings.add('repliesDiffer', count, keys)
   const { settlements } = await first<{ settlements: string }>(
     merchants,
     'SELECT count(*) settlements FROM settlements',

@@ -52,8 +52,8 @@ export async function judgeProfiles(options: ProfilesJudgeOptions): Promise<Stor
     toleranceMs: options.toleranceMs ?? 1000,
   })
   await checkIndexes(database, findings)
-  const differing = table.differing()
-  findings.add('repliesDiffer', differing.length, differing)
+  const { count, keys } = table.differing
+  findings.add('repliesDiffer', count, keys)
   return storeVerdict('profiles', findings, { profiles, notifications })
 }
 

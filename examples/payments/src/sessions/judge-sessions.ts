@@ -58,8 +58,8 @@ export async function judgeSessions(options: SessionsJudgeOptions): Promise<Stor
     }
     await checkUnasked(client, table, findings)
     judged.logins = await checkLogins(client, table, findings)
-    const differing = table.differing()
-    findings.add('repliesDiffer', differing.length, differing)
+    const { count, keys } = table.differing
+    findings.add('repliesDiffer', count, keys)
     return storeVerdict('sessions', findings, judged)
   } finally {
     client.destroy()
