@@ -5,7 +5,9 @@ import { createHaproxyRouting } from '@replatform/connector-haproxy/routing'
 import { createPgbouncerRouting } from '@replatform/connector-pgbouncer/routing'
 import { postgresqlRoute } from '@replatform/connector-postgresql/route'
 import { withSession } from '@replatform/connector-postgresql/session'
+import { BridgeMover } from '@replatform/connector-rabbitmq/bridge-mover'
 import { probeRabbitmq } from '@replatform/connector-rabbitmq/probe'
+import { renderPlan } from '@replatform/connector-rabbitmq/rabbitmq-plan'
 import { rabbitmqRoute } from '@replatform/connector-rabbitmq/route'
 import { probeRedis } from '@replatform/connector-redis/probe'
 import { redisRoute } from '@replatform/connector-redis/route'
@@ -54,6 +56,19 @@ export function openMover(
   const [source, target] = direction === 'forward' ? [old, next] : [next, old]
   const { workers = 4, topology } = store
   return routeFor(store).open({ move: name, direction, source, target, tools, workers, topology, log })
+}
+
+/** What would become of a broker's topology, as a document and as the file that people edit. Throws `usage` elsewhere. */
+export async function proposeTopology(
+  spec: MoveSpec,
+  options: Omit<OpenMoverOptions, 'direction'>,
+): Promise<{ plan: object; text: string }> {
+  await using mover = openMover(spec, { ...options, direction: 'forward' })
+  if (!(mover instanceof BridgeMover)) {
+    throw new ReplatformError('usage', { message: `${spec.name} is no broker: only brokers have a topology to plan.` })
+  }
+  const plan = await mover.proposeTopology()
+  return { plan, text: renderPlan(plan) }
 }
 
 type Probe = (endpoint: Endpoint, side: Side) => Promise<string>

@@ -7,6 +7,7 @@ import { plan } from './verbs/plan.ts'
 import { runbook } from './verbs/runbook.ts'
 import { start } from './verbs/start.ts'
 import { status } from './verbs/status.ts'
+import { topology } from './verbs/topology.ts'
 import { approve, incident, rehearse } from './verbs/waves.ts'
 import { worker } from './verbs/worker.ts'
 
@@ -14,6 +15,7 @@ import { worker } from './verbs/worker.ts'
 export const verbs: readonly Verb[] = [
   doctor,
   assess,
+  topology,
   plan,
   infra,
   start,

@@ -34,14 +34,18 @@ export class DrainWatch {
   missing(plan: QueuePlan, now: { readonly depth: number; readonly entry: LedgerEntry | undefined }): number {
     const before = this.#depths.get(plan.target)
     if (before === undefined) return 0
-    const carried = (now.entry?.carried ?? 0) - (this.#carried.get(plan.name)?.carried ?? 0)
-    return Math.max(0, before + carried - now.depth)
+    const since = (figure: (entry: LedgerEntry) => number) => {
+      const earlier = this.#carried.get(plan.name)
+      return (now.entry ? figure(now.entry) : 0) - (earlier ? figure(earlier) : 0)
+    }
+    const mayBeGone = since((entry) => entry.mayLapse ?? 0)
+    return Math.max(0, before + since((entry) => entry.carried) - mayBeGone - now.depth)
   }
 }
 
-/** Nobody consumes it on the target before the cutover, and nothing lets its messages lapse there. */
-function isCountable(plan: QueuePlan): boolean {
-  return plan.carry === 'cutover' && !plan.consequences.some((one) => one.includes('time'))
+/** Nobody consumes it on the target before the cutover, and nothing lets all of its messages lapse there. */
+function isCountable({ carry, lapses }: QueuePlan): boolean {
+  return carry === 'cutover' && !lapses
 }
 
 export interface CompareBrokersOptions {

@@ -55,6 +55,12 @@ export class BridgeMover implements Mover {
     return [...(await assessOld()), ...(await translation.assess({ plan, definitions, facts }))]
   }
 
+  /** What would be done with the source as it is now, whatever plan is in use: for people to edit. Changes nothing. */
+  async proposeTopology(): Promise<TopologyPlan> {
+    const { old, translation } = this.#options
+    return translation.plan(await old.definitions(), await old.facts())
+  }
+
   /** The way back needs nothing ahead: its bridges open when they have something to carry. */
   async prepare({ load }: { readonly load: boolean }): Promise<void> {
     if (!load) return

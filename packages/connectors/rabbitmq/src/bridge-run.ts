@@ -133,12 +133,13 @@ export class BridgeRun {
     await bridge.finish({ withinMs: finishWithinMs })
     this.#bridges.delete(name)
     this.#closedBytes += bridge.bytes
-    const { carried, perhapsRepeated } = bridge
+    const { carried, perhapsRepeated, mayLapse } = bridge
     this.#entries.set(`${way} ${name}`, {
       queue: name,
       epoch: this.#options.epoch,
       carried,
       perhapsRepeated,
+      mayLapse,
       chain: '',
     })
   }

@@ -68,6 +68,8 @@ export interface LedgerEntry {
   readonly carried: number
   /** Of these: came redelivered, so that an earlier mover may have carried them already. */
   readonly perhapsRepeated: number
+  /** Of these: have a time to live of their own, so that they may be gone without a consumer. */
+  readonly mayLapse?: number
   /** Digest over the messages of this epoch in their order, in hexadecimal. */
   readonly chain: string
 }

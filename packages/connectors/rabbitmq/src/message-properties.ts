@@ -4,6 +4,8 @@ import type { MessageProperties } from './source-message.ts'
 
 type Kind = 'text' | 'octet' | 'table' | 'time'
 
+const expirationFlag = 0x8000 >> 7
+
 /** In the order of their flags, from bit 15 down. */
 const layout: readonly (readonly [keyof MessageProperties, Kind])[] = [
   ['contentType', 'text'],
@@ -22,9 +24,9 @@ const layout: readonly (readonly [keyof MessageProperties, Kind])[] = [
   ['clusterId', 'text'],
 ]
 
-/** Whether any of them is there, without decoding. */
-export function hasProperty(properties: Buffer, name: keyof MessageProperties): boolean {
-  return (properties.readUInt16BE(0) & flagOf(name)) !== 0
+/** Without decoding. */
+export function hasExpiration(properties: Buffer): boolean {
+  return (properties.readUInt16BE(0) & expirationFlag) !== 0
 }
 
 /** Where each property's bytes stand; those that are not there are left out. */
@@ -74,10 +76,6 @@ export function writeProperties(properties: MessageProperties): Buffer {
   }
   parts[0]?.writeUInt16BE(flags)
   return Buffer.concat(parts)
-}
-
-function flagOf(name: keyof MessageProperties): number {
-  return 0x8000 >> layout.findIndex(([other]) => other === name)
 }
 
 function endOf(buffer: Buffer, at: number, kind: Kind): number {

@@ -69,6 +69,8 @@ function isOwnName(name: string): boolean {
   return name.startsWith('replatform.')
 }
 
+const lapsing = ['x-message-ttl', 'x-max-length', 'x-max-length-bytes', 'x-expires']
+
 function planQueue(queue: QueueDefinition, { definitions, facts, rules }: PlanInput): PlannedQueue {
   const type = queueTypeOf(queue)
   const consequences: string[] = []
@@ -99,6 +101,7 @@ function planQueue(queue: QueueDefinition, { definitions, facts, rules }: PlanIn
     order: type === 'quorum' ? 'loose' : 'kept',
     delivery: 'at-least-once',
     id: 'message-id',
+    ...(lapsing.some((key) => key in effective) ? { lapses: true } : {}),
     ...targetForm(queue, rules, consequences),
     consequences,
   }

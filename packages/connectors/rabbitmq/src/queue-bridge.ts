@@ -10,6 +10,7 @@
 import { createHash, hash } from 'node:crypto'
 import { toReplatformError } from '@replatform/core/errors'
 import type { Ledger, LedgerEntry, QueueReading, SourceBroker, TargetBroker } from './brokers.ts'
+import { hasExpiration } from './message-properties.ts'
 import type { MessageSink } from './message-sink.ts'
 import type { QueuePlan } from './queue-plan.ts'
 import type { SourceMessage } from './source-message.ts'
@@ -21,7 +22,7 @@ export interface QueueBridgeOptions {
   readonly ledger: Ledger
   readonly epoch: number
   /** Where the ledger stands. */
-  readonly before: Pick<LedgerEntry, 'carried' | 'perhapsRepeated'>
+  readonly before: Pick<LedgerEntry, 'carried' | 'perhapsRepeated' | 'mayLapse'>
   readonly failed: (error: Error) => void
 }
 
@@ -55,6 +56,7 @@ export class QueueBridge {
   #isSlowed = false
   #carried: number
   #perhapsRepeated: number
+  #mayLapse: number
   #bytes = 0
   #oldestAt: number | null = null
   #lastArrivalAt = performance.now()
@@ -74,6 +76,7 @@ export class QueueBridge {
     this.plan = options.plan
     this.#carried = options.before.carried
     this.#perhapsRepeated = options.before.perhapsRepeated
+    this.#mayLapse = options.before.mayLapse ?? 0
   }
 
   /** Read and not acknowledged yet. */
@@ -83,6 +86,10 @@ export class QueueBridge {
 
   get carried(): number {
     return this.#carried
+  }
+
+  get mayLapse(): number {
+    return this.#mayLapse
   }
 
   get perhapsRepeated(): number {
@@ -205,7 +212,10 @@ export class QueueBridge {
     const count = upTo - this.#entered
     if (count === 0 || this.#isOver) return
     const messages = this.#messages.splice(0, count)
-    for (const message of messages) this.#chain.update(digestOf(message))
+    for (const message of messages) {
+      this.#chain.update(digestOf(message))
+      if (hasExpiration(message.properties)) this.#mayLapse++
+    }
     for (let tag = this.#entered + 1; tag <= upTo; tag++) if (this.#redelivered.delete(tag)) this.#perhapsRepeated++
     this.#entered = upTo
     this.#carried += count
@@ -214,6 +224,7 @@ export class QueueBridge {
       epoch: this.#options.epoch,
       carried: this.#carried,
       perhapsRepeated: this.#perhapsRepeated,
+      mayLapse: this.#mayLapse,
       chain: this.#chain.copy().digest('hex'),
     }
     this.#options.ledger.append(entry).then(

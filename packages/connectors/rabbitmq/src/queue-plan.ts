@@ -20,6 +20,8 @@ export interface QueuePlan {
   readonly delivery: Delivery
   /** Where a stable id of its messages stands, for a consumer's inbox and for exactly-once. */
   readonly id: 'message-id' | 'none'
+  /** Messages may leave it without a consumer (a time to live or a length limit), so its count proves nothing. */
+  readonly lapses?: boolean
   /** What is different on the target, a sentence each. */
   readonly consequences: readonly string[]
 }

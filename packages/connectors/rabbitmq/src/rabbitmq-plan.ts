@@ -2,7 +2,7 @@
 import { ReplatformError } from '@replatform/core/errors'
 import { type Static, Type } from 'typebox'
 import { Check, Errors } from 'typebox/value'
-import { parse } from 'yaml'
+import { parse, stringify } from 'yaml'
 
 const closed = { additionalProperties: false } as const
 const Arguments = Type.Record(Type.String(), Type.Unknown())
@@ -18,6 +18,7 @@ const Queue = Type.Object(
     order: Type.Enum(['kept', 'loose']),
     delivery: Type.Enum(['exactly-once', 'at-least-once']),
     id: Type.Enum(['message-id', 'none']),
+    lapses: Type.Optional(Type.Boolean()),
     durable: Type.Boolean(),
     autoDelete: Type.Boolean(),
     arguments: Arguments,
@@ -118,3 +119,17 @@ export function parsePlanText(text: string, file: string): unknown {
     throw new ReplatformError('topology.invalid', { message: `${file} is no YAML: ${line}` })
   }
 }
+
+/** As a file for people: what each field means stands above it. */
+export function renderPlan(plan: object): string {
+  return `${legend}${stringify(plan, { lineWidth: 0 })}`
+}
+
+const legend = `# carry: now (from the start on; its consumers are on the target, or nobody consumes it)
+#        cutover (its consumers stay on the source until the cutover drains it)
+#        aged (stays until its time is over, and crosses from where it goes then) · never
+# inPause: whether the write pause lasts until the queue is empty; what is left crosses afterwards otherwise
+# order: kept · loose          id: what a consumer's inbox recognizes a repeat by
+# users: before (on the target until the cutover, for consumers that go first) · permissions (from then on)
+# This file is read again while messages flow: save it, and the bridge follows.
+`

@@ -97,7 +97,7 @@ function planned({ changes }: TopologyFacts): Finding[] {
     {
       id: 'rabbitmq.changes',
       severity: 'note',
-      title: `The plan makes ${found.length} changes on the target.`,
+      title: `The plan makes ${found.length} ${found.length === 1 ? 'change' : 'changes'} on the target.`,
       remedy:
         'Nothing, or write the plan with `replatform topology`, edit it, and name it as topology in the estate file.',
     },

@@ -1,0 +1,24 @@
+import { moveArgument, type Verb } from '../verb.ts'
+
+const silent = { info() {}, warn() {}, error() {} }
+
+export const topology: Verb = {
+  name: 'topology',
+  summary: "print what would become of a broker's queues, exchanges and users",
+  description:
+    'Reads the source broker and prints the plan of its topology on the target as YAML, each translation with its consequence. Save it, edit it, and name it as topology of the store in the estate file; movers read it again while messages flow. Changes nothing.',
+  example: 'replatform topology events > events.yaml',
+  exits: ['ok', 'usage', 'unreachable', 'failed'],
+  configure: moveArgument,
+  async run(invocation, _options, move) {
+    const name = invocation.moveNamed(move)
+    const { stores, tools = {} } = invocation.estate
+    // Loaded only now: the routes bring every connector along.
+    const { proposeTopology } = await import('../routes.ts')
+    const { resolveSecret } = invocation
+    const store = stores[name] as (typeof stores)[string]
+    const { plan, text } = await proposeTopology({ name, store, tools }, { resolveSecret, log: silent })
+    invocation.result({ move: name, plan }, () => [text.trimEnd()])
+    return 'ok'
+  },
+}
