@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type HaproxyServer, startHaproxy } from '@replatform/testkit/haproxy-server'
-import { type RedisServer, startRedis } from '@replatform/testkit/redis-server'
+import { type RedisOptions, type RedisServer, startRedis } from '@replatform/testkit/redis-server'
 import { Program, runProgram } from './program.ts'
 
 const payments = (name: string) => fileURLToPath(new URL(`../../../examples/payments/src/${name}.ts`, import.meta.url))
@@ -34,7 +34,7 @@ export class SessionsStage implements AsyncDisposable {
     const source = opened.use(await startRedis({ acl, settings: { 'repl-backlog-size': '64mb' } }))
     // What a person sets beforehand in the parameter group.
     const settings = { 'notify-keyspace-events': 'EA' }
-    const target = opened.use(await startRedis({ engine: 'valkey', flavour: 'elasticache', acl, settings }))
+    const target = opened.use(await startManaged({ acl, settings }))
     const haproxy = opened.use(await startHaproxy({ routes: { [route]: { sides: { old: source, new: target } } } }))
     const { host, port } = haproxy.address(route)
     const service = opened.use(
@@ -103,6 +103,14 @@ interface Opened {
   readonly store: string
   readonly parts: { readonly target: RedisServer; readonly port: number }
   readonly opened: AsyncDisposableStack
+}
+
+/** Valkey comes from Debian's backports, which may be out of reach; a Redis 7 refuses the same things. */
+function startManaged(options: RedisOptions): Promise<RedisServer> {
+  return startRedis({ ...options, engine: 'valkey', flavour: 'elasticache' }).catch((thrown: unknown) => {
+    console.error(`   Redis 7 instead of Valkey 8: ${thrown instanceof Error ? thrown.message : thrown}`)
+    return startRedis({ ...options, engine: 'redis', flavour: 'elasticache' })
+  })
 }
 
 /** Clients reach the new side through HAProxy only, which is what fences a managed store. */
