@@ -20,6 +20,11 @@ export class ChangedKeys {
     this.#keys = null
   }
 
+  /** Whether it is of use to add any. */
+  get isListening(): boolean {
+    return this.#keys !== null
+  }
+
   add(db: number, key: Buffer): void {
     if (!this.#keys) return
     const known = this.#keys.get(db) ?? new Set()

@@ -36,6 +36,12 @@ export class CommandBuffer {
     for (const argument of args) this.argument(argument)
   }
 
+  /** A command as another server has encoded it. */
+  addEncoded(command: Buffer): void {
+    this.countCommand()
+    this.bytes(command)
+  }
+
   /** The head of a command whose arguments follow one by one. */
   begin(count: number): void {
     this.countCommand()

@@ -31,6 +31,29 @@ export function writtenKeys(name: string): KeyRange | undefined {
   return ranges.get(name)
 }
 
+/** Write their first argument and nothing else, and name no deadline. */
+const plainNames = new Set(
+  byRange
+    .filter(([range]) => range === first)
+    .flatMap(([, names]) => names.split(' '))
+    .filter((name) => !/^(set|setex|psetex|getex|persist|p?expire(at)?|restore|move)$/.test(name)),
+)
+const plainBySpelling = new Map<string, boolean>()
+/** Of what a server may ever send; a damaged stream must not fill the memory with names. */
+const mostSpellings = 1_000
+
+/** Whether a command can go to the target as it came. `name` as it was sent. */
+export function isPlain(name: string, count: number): boolean {
+  const known = plainBySpelling.get(name)
+  if (known !== undefined) return known && count > 1
+  const lower = name.toLowerCase()
+  // SET with a deadline, or with another condition, has more arguments.
+  if (lower === 'set') return count === 3
+  const isKnownPlain = plainNames.has(lower)
+  if (plainBySpelling.size < mostSpellings) plainBySpelling.set(name, isKnownPlain)
+  return isKnownPlain && count > 1
+}
+
 export function keysOf(range: KeyRange, args: readonly Buffer[]): Buffer[] {
   const [from, to, step] = range
   const last = to < 0 ? args.length + to : to

@@ -7,11 +7,13 @@ import type { BatchSink } from './batch-sink.ts'
 import type { ChangedKeys } from './changed-keys.ts'
 import { CommandBuffer } from './command-buffer.ts'
 import { type Effect, rewriteCommand } from './command-rewriter.ts'
+import { isPlain } from './command-table.ts'
 import type { Connection } from './connection.ts'
 import { type ControlKeys, isControlKey } from './control-keys.ts'
 import type { EpochWriter } from './epoch-writer.ts'
 import { type Checkpoint, writeCheckpoint } from './flow-store.ts'
 import { batchBytes } from './follower.ts'
+import type { StreamCommand } from './stream-command.ts'
 import type { StreamUnit } from './stream-units.ts'
 
 export interface DatabaseSinkOptions {
@@ -29,8 +31,13 @@ export interface DatabaseSinkOptions {
 }
 
 export class DatabaseSink implements BatchSink {
+  /** One is encoded while the other is on its way. */
+  readonly mostAtOnce = 2
   readonly #options: DatabaseSinkOptions
-  readonly #buffer = new CommandBuffer(2 * batchBytes)
+  #buffer = new CommandBuffer(2 * batchBytes)
+  #other = new CommandBuffer(2 * batchBytes)
+  /** Of the batch before: the next is not sent until it is known to be carried out. */
+  #last: Promise<void> = Promise.resolve()
   #db: number
   /** Offset behind the last unit that wrote. */
   #written: number
@@ -45,19 +52,20 @@ export class DatabaseSink implements BatchSink {
   }
 
   async apply(units: readonly StreamUnit[]): Promise<number> {
+    const buffer = this.#other
+    this.#other = this.#buffer
+    this.#buffer = buffer
     const rows = this.#encode(units)
-    await this.#commit((units.at(-1) as StreamUnit).end)
+    const sent = this.#last.then(() => this.#commit(buffer))
+    this.#last = sent
+    await sent
     return rows
   }
 
-  async #commit(end: number): Promise<void> {
-    const { writer, keys, checkpoint, replid, target } = this.#options
-    const point = { replid, offset: end }
-    const reached = { point, written: this.#written, db: this.#db, isLowered: false, broken: null }
-    this.#select(0)
-    writeCheckpoint(this.#buffer, keys, { ...checkpoint, ...reached })
+  async #commit(buffer: CommandBuffer): Promise<void> {
+    const { writer, keys, target } = this.#options
     try {
-      await writer.commit(this.#buffer)
+      await writer.commit(buffer)
     } catch (thrown) {
       if (thrown instanceof ReplatformError && thrown.code === 'redis.apply-refused') {
         await target.command('HSET', keys.checkpoint, 'broken', thrown.message).catch(() => {})
@@ -66,7 +74,7 @@ export class DatabaseSink implements BatchSink {
     }
   }
 
-  /** How many of the commands write. */
+  /** Fills the buffer; how many of the commands write. */
   #encode(units: readonly StreamUnit[]): number {
     this.#buffer.clear()
     this.#batchDb = 0
@@ -75,11 +83,35 @@ export class DatabaseSink implements BatchSink {
       const before = rows
       const sourceNowMs = receivedAtMs + this.#options.clockOffsetMs
       for (const command of commands) {
-        if (this.#add(rewriteCommand(command, sourceNowMs), command)) rows += 1
+        if (this.#addPlain(command) || this.#add(rewriteCommand(command.args, sourceNowMs), command.args)) rows += 1
       }
       if (rows > before) this.#written = end
     }
+    this.#addCheckpoint((units.at(-1) as StreamUnit).end)
     return rows
+  }
+
+  #addCheckpoint(end: number): void {
+    const { keys, checkpoint, replid } = this.#options
+    const point = { replid, offset: end }
+    const reached = { point, written: this.#written, db: this.#db, isLowered: false, broken: null }
+    this.#select(0)
+    writeCheckpoint(this.#buffer, keys, { ...checkpoint, ...reached })
+  }
+
+  /** Most commands; those that it takes are not taken apart. */
+  #addPlain(command: StreamCommand): boolean {
+    const { changed } = this.#options
+    if (!isPlain(command.name, command.count)) return false
+    // Only in database 0 may a key be our own.
+    if (changed.isListening || this.#db === 0) {
+      const key = command.first
+      if (isControlKey(this.#db, key)) return false
+      changed.add(this.#db, key)
+    }
+    this.#select(this.#db)
+    this.#buffer.addEncoded(command.bytes)
+    return true
   }
 
   #add(effect: Effect, command: readonly Buffer[]): boolean {

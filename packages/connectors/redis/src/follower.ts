@@ -33,6 +33,12 @@ const mostQueuedBytes = 8 * 1024 * 1024
 const mostQueuedCommands = 20_000
 const pollMs = 500
 
+interface Flight {
+  /** When the first of it came. */
+  readonly startedMs: number
+  readonly landed: Promise<void>
+}
+
 export class Follower {
   readonly #options: FollowerOptions
   readonly #units: StreamUnits
@@ -40,15 +46,19 @@ export class Follower {
   #queue: StreamUnit[] = []
   readonly #queued = { bytes: 0, commands: 0 }
   #applied: number
-  #inFlightMs: number | null = null
+  /** Batches on their way, the oldest first. */
+  readonly #flights: Flight[] = []
   /** End of the source's history when following began: before it, nothing is level. */
   #startEnd: number | null = null
   #sourceEnd: number
   #limit: number | null = null
-  #isApplying = false
+  /** Taken from the queue and not on its way yet. */
+  #isTaken = false
   #wake = Promise.withResolvers<void>()
   #room = Promise.withResolvers<void>()
   #ended = false
+  /** What a batch met. */
+  #broken: { readonly thrown: unknown } | null = null
   /** What broke the link; what came before is applied all the same. */
   #failure: { readonly thrown: unknown } | null = null
 
@@ -71,24 +81,27 @@ export class Follower {
       this.#failure = { thrown }
       this.#signal()
     })
+    const { sink } = this.#options
     const poll = setInterval(() => void this.#poll(report).catch(() => {}), pollMs)
     const onAbort = () => this.#signal()
     signal.addEventListener('abort', onAbort)
     try {
       await this.#poll(report)
       while (!signal.aborted) {
-        const units = this.#take()
+        if (this.#broken) throw this.#broken.thrown
+        const units = this.#flights.length < sink.mostAtOnce ? this.#take() : []
         if (units.length === 0) {
-          if (this.#failure) throw this.#failure.thrown
+          if (this.#failure && this.#flights.length === 0) throw this.#failure.thrown
           await this.#wake.promise
           this.#wake = Promise.withResolvers()
           continue
         }
         await throttle()
-        await this.#apply(units)
-        report(this.#progress())
+        this.#start(units, report)
       }
+      await Promise.all(this.#flights.map(({ landed }) => landed))
     } finally {
+      await Promise.allSettled(this.#flights.map(({ landed }) => landed))
       this.#ended = true
       clearInterval(poll)
       signal.removeEventListener('abort', onAbort)
@@ -100,7 +113,7 @@ export class Follower {
   /** Stops applying; resolves when nothing is on its way. Followed by `applyUpTo` or `resume`. */
   async hold(): Promise<void> {
     this.#limit = this.#applied
-    while (this.#isApplying && !this.#ended) await this.#changedState()
+    while ((this.#isTaken || this.#flights.length > 0) && !this.#ended) await this.#changedState()
     this.#limit = this.#applied
   }
 
@@ -158,26 +171,35 @@ export class Follower {
     }
     this.#queued.bytes -= bytes
     this.#queued.commands -= commands
-    this.#isApplying = count > 0
+    this.#isTaken = count > 0
     if (!this.#isQueueFull) this.#room.resolve()
     return this.#queue.splice(0, count)
   }
 
-  async #apply(units: readonly StreamUnit[]): Promise<void> {
-    const last = units.at(-1) as StreamUnit
-    this.#inFlightMs = (units[0] as StreamUnit).receivedAtMs
-    try {
-      const rows = await this.#options.sink.apply(units)
-      this.#applied = last.end
-      this.#options.link.acknowledge(last.end)
-      this.#totals.transactions += units.length
-      this.#totals.rows += rows
-      for (const unit of units) this.#totals.bytes += unit.bytes
-    } finally {
-      this.#inFlightMs = null
-      this.#isApplying = false
+  #start(units: readonly StreamUnit[], report: FollowOptions['report']): void {
+    const flight: Flight = { startedMs: (units[0] as StreamUnit).receivedAtMs, landed: this.#apply(units) }
+    this.#flights.push(flight)
+    this.#isTaken = false
+    const land = (): void => {
+      this.#flights.splice(this.#flights.indexOf(flight), 1)
+      if (!this.#broken) report(this.#progress())
       this.#signal()
     }
+    flight.landed.then(land, (thrown: unknown) => {
+      this.#broken ??= { thrown }
+      land()
+    })
+  }
+
+  /** Flights land in the order in which they were started. */
+  async #apply(units: readonly StreamUnit[]): Promise<void> {
+    const last = units.at(-1) as StreamUnit
+    const rows = await this.#options.sink.apply(units)
+    this.#applied = last.end
+    this.#options.link.acknowledge(last.end)
+    this.#totals.transactions += units.length
+    this.#totals.rows += rows
+    for (const unit of units) this.#totals.bytes += unit.bytes
   }
 
   async #poll(report: FollowOptions['report']): Promise<void> {
@@ -198,7 +220,7 @@ export class Follower {
 
   /** A stream carries no times: a change is as old as it is here, and all of them are old until we were level once. */
   #lagMs(): number {
-    const oldest = this.#inFlightMs ?? this.#queue[0]?.receivedAtMs ?? this.#options.link.oldestMs
+    const oldest = this.#flights[0]?.startedMs ?? this.#queue[0]?.receivedAtMs ?? this.#options.link.oldestMs
     const lagMs = oldest === null ? 0 : Math.max(Date.now() - oldest, 0)
     const isBehind = this.#startEnd === null || this.#applied < this.#startEnd
     return isBehind ? Math.max(lagMs, 1_000) : lagMs

@@ -39,6 +39,7 @@ interface OpenPart {
 }
 
 export class SlotSink implements BatchSink {
+  readonly mostAtOnce = 1
   readonly #options: SlotSinkOptions
   readonly #parts: ReadonlyMap<number, OpenPart>
   /** Offset behind the last unit that is applied, or is in the buffers. */
@@ -61,7 +62,7 @@ export class SlotSink implements BatchSink {
       const before = rows
       const nowMs = unit.receivedAtMs + this.#options.clockOffsetMs
       for (const [index, command] of unit.commands.entries()) {
-        const step = this.#route(command, nowMs)
+        const step = this.#route(command.args, nowMs)
         if (step.kind === 'none') continue
         rows += 1
         if (step.kind === 'pieces') this.#add(step.pieces, index)

@@ -1,26 +1,24 @@
 /** Cuts the replication stream into what must be applied together: one command, or a transaction of the source. */
 import { ReplatformError } from '@replatform/core/errors'
-import { RespReader } from './resp-reader.ts'
 import type { Piece } from './spool.ts'
+import { CommandScanner, type StreamCommand } from './stream-command.ts'
 
 export interface StreamUnit {
-  readonly commands: readonly (readonly Buffer[])[]
+  readonly commands: readonly StreamCommand[]
   /** Of the stream, behind the unit. */
   readonly end: number
   readonly bytes: number
   readonly receivedAtMs: number
 }
 
-/** A value beyond it would not fit into a mover's memory. */
-const largestCommand = 64 * 1024 * 1024
 const largestTransaction = 128 * 1024 * 1024
 
 export class StreamUnits {
-  readonly #reader = new RespReader({ bulkBytes: largestCommand, valueBytes: largestCommand })
+  readonly #scanner = new CommandScanner()
   readonly #from: number
   #receivedAtMs = 0
   #unitStart: number
-  #transaction: Buffer[][] | null = null
+  #transaction: StreamCommand[] | null = null
 
   /** `from`: offset of the stream before the first byte that is pushed. */
   constructor(from: number) {
@@ -30,19 +28,19 @@ export class StreamUnits {
 
   push({ data, receivedAtMs }: Piece): void {
     this.#receivedAtMs = receivedAtMs
-    this.#reader.push(data)
+    this.#scanner.push(data)
   }
 
   /** Undefined until more is pushed. Throws `redis.protocol`. */
   next(): StreamUnit | undefined {
-    for (let value = this.#reader.next(); value !== undefined; value = this.#reader.next()) {
-      const command = asCommand(value)
-      const name = command[0] as Buffer
+    for (let command = this.#scanner.next(); command; command = this.#scanner.next()) {
+      // MULTI and EXEC have no arguments.
+      const name = command.count === 1 ? command.name.toLowerCase() : ''
       if (this.#transaction) {
-        if (isWord(name, 'exec')) return this.#unit(this.#transaction)
+        if (name === 'exec') return this.#unit(this.#transaction)
         this.#transaction.push(command)
         if (this.#offset - this.#unitStart > largestTransaction) throw tooLarge()
-      } else if (isWord(name, 'multi')) {
+      } else if (name === 'multi') {
         this.#transaction = []
       } else {
         return this.#unit([command])
@@ -52,25 +50,16 @@ export class StreamUnits {
   }
 
   get #offset(): number {
-    return this.#from + this.#reader.consumed
+    return this.#from + this.#scanner.consumed
   }
 
-  #unit(commands: readonly (readonly Buffer[])[]): StreamUnit {
+  #unit(commands: readonly StreamCommand[]): StreamUnit {
     const end = this.#offset
     const bytes = end - this.#unitStart
     this.#unitStart = end
     this.#transaction = null
     return { commands, end, bytes, receivedAtMs: this.#receivedAtMs }
   }
-}
-
-function asCommand(value: unknown): Buffer[] {
-  if (Array.isArray(value) && value.length > 0 && value.every((part) => Buffer.isBuffer(part))) return value
-  throw new ReplatformError('redis.protocol', { message: 'The replication stream holds what is no command.' })
-}
-
-function isWord(name: Buffer, word: string): boolean {
-  return name.length === word.length && name.toString('latin1').toLowerCase() === word
 }
 
 function tooLarge(): ReplatformError {

@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Argument, CommandBuffer, encodeCommand } from './command-buffer.ts'
 import { rewriteCommand } from './command-rewriter.ts'
+import { isPlain } from './command-table.ts'
 import { lift, lifted, lowered } from './deadline.ts'
 import { RespReader } from './resp-reader.ts'
 import { StreamUnits } from './stream-units.ts'
@@ -30,9 +31,9 @@ test('commands come out as they went in, with the offset behind each', () => {
     fc.property(commandList, fc.integer({ min: 1, max: 60 }), (commands, pieceBytes) => {
       const stream = Buffer.concat(commands.map((command) => encodeCommand(command)))
       const units = unitsOf(stream, pieceBytes).filter(
-        ({ commands: [first] }) => !/^(multi|exec)$/i.test(String(first?.[0])),
+        ({ commands: [first] }) => !/^(multi|exec)$/i.test(String(first?.args[0])),
       )
-      expect(units.map(({ commands: [command] }) => command?.map(String))).toEqual(
+      expect(units.map(({ commands: [command] }) => command?.args.map(String))).toEqual(
         commands.map((command) => command.map(String)),
       )
       expect(units.at(-1)?.end).toBe(1000 + stream.length)
@@ -62,7 +63,7 @@ test('ten thousand damaged streams end in units or a clear error', () => {
       for (const [at, byte] of changes) damaged[at] = byte
       try {
         for (const { commands } of unitsOf(damaged, pieceBytes))
-          for (const command of commands) rewriteCommand(command, 0)
+          for (const command of commands) rewriteCommand(command.args, 0)
       } catch (thrown) {
         if (!(thrown instanceof ReplatformError)) throw thrown
         expect(thrown.code).toMatch(/^redis\.(protocol|unknown-command)$/)
@@ -130,4 +131,51 @@ test.each([
   expect(() => rewriteCommand(buffers(...command), now)).toThrow(
     expect.objectContaining({ code: 'redis.unknown-command' }),
   )
+})
+
+test('a command that goes on as it came is the one that taking it apart would give', () => {
+  const name = fc.constantFrom(
+    'SET',
+    'set',
+    'Incr',
+    'HSET',
+    'rpush',
+    'DEL',
+    'PEXPIREAT',
+    'MSET',
+    'RESTORE',
+    'nobody-knows',
+  )
+  fc.assert(
+    fc.property(
+      name,
+      fc.array(argument, { maxLength: 5 }),
+      fc.integer({ min: 1, max: 60 }),
+      (verb, rest, pieceBytes) => {
+        const args = [Buffer.from(verb), ...rest]
+        const [unit] = unitsOf(encodeCommand(args), pieceBytes)
+        const [command] = unit?.commands ?? []
+        expect(command?.name).toBe(verb)
+        expect(command?.args.map((arg) => arg.toString('latin1'))).toEqual(args.map((arg) => arg.toString('latin1')))
+        expect(command?.first.toString('latin1')).toBe(rest[0]?.toString('latin1') ?? '')
+        if (!isPlain(verb, args.length)) return
+        expect(rewriteCommand(args, 0)).toMatchObject({ kind: 'write', args, keys: [rest[0]], otherDb: null })
+        const buffer = new CommandBuffer()
+        buffer.addEncoded(command?.bytes as Buffer)
+        expect(buffer.view).toEqual(encodeCommand(args))
+      },
+    ),
+  )
+})
+
+test('a large command that comes in many pieces is put together once', () => {
+  const units = new StreamUnits(0)
+  const value = Buffer.alloc(8 << 20, 'v')
+  const stream = Buffer.concat([encodeCommand(['PING']), encodeCommand(['SET', 'k', value]), encodeCommand(['PING'])])
+  const found: number[] = []
+  for (let at = 0; at < stream.length; at += 4_096) {
+    units.push({ data: stream.subarray(at, at + 4_096), receivedAtMs: 0 })
+    for (let unit = units.next(); unit; unit = units.next()) found.push(unit.bytes)
+  }
+  expect(found).toEqual([14, stream.length - 28, 14])
 })
