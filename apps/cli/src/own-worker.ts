@@ -6,7 +6,11 @@ import { version } from './version.ts'
 import type { ConnectOptions } from './worker-connection.ts'
 
 /** A worker inside this process. Throws what `startWorker` throws. */
-export function startOwnWorker(invocation: Invocation, log: Log, { hostsMoves }: ConnectOptions): Promise<Worker> {
+export function startOwnWorker(
+  invocation: Invocation,
+  log: Log,
+  { hostsMoves, mostWaves }: ConnectOptions & { readonly mostWaves?: number | undefined },
+): Promise<Worker> {
   const { estate, stateDirectory, resolveSecret, io } = invocation
   return startWorker({
     estate,
@@ -15,7 +19,7 @@ export function startOwnWorker(invocation: Invocation, log: Log, { hostsMoves }:
     moverMain: new URL('./mover-main.ts', import.meta.url),
     guardMain: new URL('./guard-main.ts', import.meta.url),
     version,
-    mostWaves: hostsMoves ? undefined : 0,
+    mostWaves: hostsMoves ? mostWaves : 0,
     describeRoute,
     createRoutings: (store) => createRoutings(store, resolveSecret, log),
     createGateways: (wave) => createGateways(wave, log),

@@ -27,6 +27,7 @@ export interface VerbOptions {
   readonly limit?: number
   readonly wave?: string
   readonly override?: boolean
+  readonly atMost?: number
   readonly severity?: 'minor' | 'severe'
   readonly close?: number
   readonly format?: 'md' | 'html'

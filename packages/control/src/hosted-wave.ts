@@ -4,6 +4,7 @@ import type { OperationResult } from './api-types.ts'
 import { type CutoverEnding, endCutover, type Procedure, recover } from './cutover-coordination.ts'
 import type { CutoverRecord } from './cutover-records.ts'
 import { HostedMove } from './hosted-move.ts'
+import type { MoveRecord } from './move-records.ts'
 import { finishOperation, type Performed, performOperation } from './operation-performing.ts'
 import { isoNow, type Services } from './services.ts'
 
@@ -16,6 +17,7 @@ export class HostedWave {
   readonly wave: Wave
   readonly services: Services
   readonly moves: readonly HostedMove[]
+  readonly #ended = Promise.withResolvers<void>()
   #cutover: Promise<unknown> | null = null
   #isStopping = false
 
@@ -65,6 +67,16 @@ export class HostedWave {
     const performed = await performOperation(this, operation)
     if (this.#isStopping && performed.error?.code === 'operation.interrupted') throw performed.error
     await finishOperation(this.services, id, performed)
+    this.#noticeEnd()
+  }
+
+  /** Resolves when nothing is left to host: every move is finalized or was cancelled. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
+  }
+
+  #noticeEnd(): void {
+    if (this.moves.every(({ record }) => hasEnded(record))) this.#ended.resolve()
   }
 
   /** Runs a cutover to its end; states and operations of all its moves follow its one outcome. */
@@ -129,6 +141,11 @@ export class HostedWave {
   #movesOf(cutover: CutoverRecord): HostedMove[] {
     return cutover.moves.map(({ name }) => this.move(name))
   }
+}
+
+/** Nobody needs to host it until somebody asks something of it. */
+export function hasEnded({ state }: MoveRecord): boolean {
+  return state === 'finalized' || state === 'cancelled'
 }
 
 function interrupted(wave: string): ReplatformError {

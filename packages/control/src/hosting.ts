@@ -3,7 +3,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import { type Wave, wavesOf } from '@replatform/core/wave'
 import type { CutoverRecords } from './cutover-records.ts'
 import type { HostedMove } from './hosted-move.ts'
-import { HostedWave } from './hosted-wave.ts'
+import { HostedWave, hasEnded } from './hosted-wave.ts'
 import type { HostingOffer, Jobs } from './jobs.ts'
 import type { Services } from './services.ts'
 
@@ -39,7 +39,10 @@ export class Hosting {
   }
 
   async start(most: number): Promise<void> {
-    await this.#jobs.hostWaves(most, (offer, signal) => this.#hostOnce(offer, signal))
+    await this.#jobs.hostWaves(most, {
+      host: (offer, signal) => this.#hostOnce(offer, signal),
+      isWanted: (offer) => isWanted(this.#services, offer.wave),
+    })
   }
 
   /** Returns when every move has come to a durable point and can be taken over. */
@@ -65,10 +68,10 @@ export class Hosting {
       wave = await HostedWave.load(this.#services, this.#requireKnown(offer))
       this.#hosted.set(offer.wave, wave)
       await wave.begin()
-      await this.#jobs.workOperations(offer, await this.#unfinished(wave.wave), (id) =>
+      await this.#jobs.workOperations(offer, await unfinished(this.#services, wave.wave), (id) =>
         (wave as HostedWave).perform(id),
       )
-      await aborted(until)
+      await Promise.race([aborted(until), wave.ended])
     } catch (thrown) {
       this.#log.error({ wave: offer.wave, err: thrown }, 'The wave cannot be hosted; it is tried again.')
       throw thrown
@@ -85,18 +88,11 @@ export class Hosting {
     if (wave && isSame(wave, offer)) return wave
     throw wavesDiffer(offer)
   }
-
-  async #unfinished({ name, moves, declared }: Wave): Promise<string[]> {
-    const { operations } = this.#services
-    const subjects = moves.map((move) => ({ move, wave: null as string | null }))
-    const all = await Promise.all(subjects.map((subject) => operations.running(subject)))
-    const ofWave = declared ? await operations.running({ move: null, wave: name }) : []
-    return [...all.flat(), ...ofWave].map(({ id }) => id)
-  }
 }
 
 /** Offers every wave. Throws `state.waves-differ` where somebody hosts a move by other waves than these. */
-export async function offerWaves(jobs: Jobs, waves: readonly Wave[]): Promise<void> {
+export async function offerWaves(services: Services, jobs: Jobs): Promise<void> {
+  const waves = wavesOf(services.estate)
   for (const offer of await jobs.offers()) {
     const isOther = waves.some((wave) => wave.moves.some((move) => offer.moves.includes(move)) && !isSame(wave, offer))
     if (!isOther) continue
@@ -106,8 +102,23 @@ export async function offerWaves(jobs: Jobs, waves: readonly Wave[]): Promise<vo
   }
   for (const { name, moves } of waves) {
     await jobs.createOperationQueue(name)
-    await jobs.offer({ wave: name, moves })
+    if (await isWanted(services, name)) await jobs.offer({ wave: name, moves })
   }
+}
+
+/** One that has ended is left alone until somebody asks something of it. */
+async function isWanted(services: Services, name: string): Promise<boolean> {
+  const wave = wavesOf(services.estate).find((candidate) => candidate.name === name)
+  if (!wave) return true
+  const records = await Promise.all(wave.moves.map((move) => services.moves.get(move)))
+  return !records.every(hasEnded) || (await unfinished(services, wave)).length > 0
+}
+
+/** What was asked and has not ended. */
+async function unfinished({ operations }: Services, { name, moves, declared }: Wave): Promise<string[]> {
+  const ofMoves = await Promise.all(moves.map((move) => operations.running({ move, wave: null })))
+  const ofWave = declared ? await operations.running({ move: null, wave: name }) : []
+  return [...ofMoves.flat(), ...ofWave].map(({ id }) => id)
 }
 
 /** Throws `state.waves-differ` where a cutover is in the middle that no wave of this estate holds all moves of. */

@@ -23,6 +23,11 @@ export interface HostingOffer {
   readonly moves: readonly string[]
 }
 
+export interface Host {
+  host(offer: HostingOffer, signal: AbortSignal): Promise<void>
+  isWanted(offer: HostingOffer): Promise<boolean>
+}
+
 export class Jobs {
   readonly #boss: PgBoss
   readonly #estate: string
@@ -71,17 +76,18 @@ export class Jobs {
   }
 
   /**
-   * Hosts up to `most` waves at once; 0 leaves them to other workers. `host` returns when the signal says so; the wave
-   * is then offered again, at once, rather than left to the heartbeat.
+   * Hosts up to `most` waves at once; 0 leaves them to other workers. `host` returns when the signal says so, or when
+   * the wave has ended; a wave that is still wanted is then offered again, at once, rather than left to the heartbeat.
+   * It is asked after the job is gone: whoever asks something of a wave records that before he offers it.
    */
-  async hostWaves(most: number, host: (offer: HostingOffer, signal: AbortSignal) => Promise<void>): Promise<void> {
+  async hostWaves(most: number, { host, isWanted }: Host): Promise<void> {
     if (most === 0) return
     this.#hosts = true
     await this.#boss.work<HostingOffer>(this.#waves, { localConcurrency: most }, async ([job]) => {
       if (!job) return
       await host(job.data, job.signal)
       await this.#boss.deleteJob(this.#waves, { id: job.id, retryCount: job.retryCount })
-      await this.offer(job.data)
+      if (await isWanted(job.data)) await this.offer(job.data)
     })
   }
 

@@ -77,7 +77,10 @@ export class OperationDesk {
     try {
       const asked = await find()
       const operation = await this.#add(asked, request, 'running')
-      await this.#jobs.sendOperation(asked.host.name, operation.id)
+      const { name: wave, moves } = asked.host
+      await this.#jobs.sendOperation(wave, operation.id)
+      // Nobody hosts a wave that had ended.
+      await this.#jobs.offer({ wave, moves })
       return toOperation(operation, operation.plan)
     } catch (thrown) {
       const { code, message } = toReplatformError(thrown)

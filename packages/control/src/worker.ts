@@ -195,7 +195,7 @@ async function startHosting(
   await requireWavesOfCutovers(services.cutovers, waves)
   // Nobody but us can hold a claim in our own database: the state directory is locked.
   if (database.kind === 'pglite') await jobs.dropOrphans()
-  await offerWaves(jobs, waves)
+  await offerWaves(services, jobs)
   const hosting = new Hosting(services, jobs)
   const most = mostWaves ?? waves.length
   if (most > 0) await hosting.start(most)
