@@ -17,8 +17,18 @@ export function renderWave(wave: WaveStatus, style: Style): string[] {
     `${colors.bold(`wave ${name}`)}  ${colors.dim(cut(about, Math.max(1, columns - name.length - 7)))}`,
     ...(next === 'cutover' ? renderGates(wave.gates, style) : []),
     ...(lastCutover ? [cut(`  ${verb.padEnd(10)} ${summarizeCutover(lastCutover)}`, columns)] : []),
+    ...trailingLines(wave).map((line) => cut(line, columns)),
     ...(next ? [`  next       ${colors.bold(cut(nextCommands(next, `--wave ${name}`), columns - 13))}`] : []),
   ]
+}
+
+/** When each move that trails was level with the wave. */
+function trailingLines({ lastCutover }: WaveStatus): string[] {
+  const levels = (lastCutover?.steps ?? []).filter(({ name }) => name.startsWith('level '))
+  return levels.map(({ name, ms }) => {
+    const how = ms === null ? 'not level yet' : `level ${formatDuration(ms)} after the wave`
+    return `  trails     ${name.slice('level '.length)} · ${how}`
+  })
 }
 
 export function renderGates(gates: readonly GateStatus[], { colors, columns }: Style): string[] {

@@ -7,6 +7,7 @@ import { HostedMove } from './hosted-move.ts'
 import type { MoveRecord } from './move-records.ts'
 import { finishOperation, type Performed, performOperation } from './operation-performing.ts'
 import { isoNow, type Services } from './services.ts'
+import { levelStep, noteWhenLevel } from './trailing.ts'
 
 /**
  * A wave whose one host this process is. All its moves run here, because one coordinator must reach every mover inside
@@ -17,6 +18,9 @@ export class HostedWave {
   readonly wave: Wave
   readonly services: Services
   readonly moves: readonly HostedMove[]
+  readonly #watching = new AbortController()
+  /** Those whose level is being watched for already. */
+  readonly #watched = new Set<string>()
   readonly #ended = Promise.withResolvers<void>()
   #cutover: Promise<unknown> | null = null
   #isStopping = false
@@ -54,6 +58,7 @@ export class HostedWave {
       await finishOperation(this.services, cutover.id, await this.recover(cutover))
     }
     for (const move of this.moves) move.startIfWanted()
+    await this.#watchTrailing()
   }
 
   /**
@@ -103,6 +108,7 @@ export class HostedWave {
   async stop(): Promise<void> {
     this.#isStopping = true
     for (const move of this.moves) move.stopStarting()
+    this.#watching.abort()
     await this.#cutover
     await this.close()
   }
@@ -116,6 +122,7 @@ export class HostedWave {
       await move.reload()
       move.supervisor.progress.forgetFollow()
     }
+    await this.#watchTrailing()
     const result: OperationResult = { kind: 'cutover', cutover: status }
     return outcome.error ? { result, error: outcome.error } : { result }
   }
@@ -129,6 +136,23 @@ export class HostedWave {
     }
     await this.#openIncident(error)
     return { result: { kind: 'none' }, error }
+  }
+
+  /** In the background, for each move that trails and was not level yet after the last cutover of the wave. */
+  async #watchTrailing(): Promise<void> {
+    const trailing = this.moves.filter(({ pause }) => pause === 'trails')
+    const last = trailing.length > 0 ? await this.services.cutovers.lastOfWave(this.wave.name) : undefined
+    if (last?.direction !== 'forward' || last.outcome !== 'committed') return
+    const noted = await this.services.journal.ofOperation(last.id)
+    const isLevel = (name: string) => noted.some(({ step, state }) => step === levelStep(name) && state === 'done')
+    for (const move of trailing) {
+      const key = `${last.id} ${move.name}`
+      if (isLevel(move.name) || this.#watched.has(key)) continue
+      this.#watched.add(key)
+      void noteWhenLevel(this.services, move, last.id, this.#watching.signal).catch((thrown) => {
+        this.services.log.warn({ move: move.name, err: thrown }, 'When the move was level was not noted.')
+      })
+    }
   }
 
   async #openIncident(error: ReplatformError): Promise<void> {

@@ -7,6 +7,7 @@ import { RateMeter } from './rate-meter.ts'
 export class MoveProgress {
   #groups: readonly GroupProgress[] | null = null
   #follow: FollowProgress | null = null
+  #followedAtMs: number | null = null
   #step: string | null = null
   #rssBytes = 0
   #advances = 0
@@ -15,6 +16,11 @@ export class MoveProgress {
 
   get step(): string | null {
     return this.#step
+  }
+
+  /** When the last report about following came, by the clock of `take`. */
+  get followedAtMs(): number | null {
+    return this.#followedAtMs
   }
 
   get rssBytes(): number {
@@ -43,6 +49,7 @@ export class MoveProgress {
   /** The other direction counts its own positions. */
   forgetFollow(): void {
     this.#follow = null
+    this.#followedAtMs = null
     this.#followed = newFollowMeters()
   }
 
@@ -78,6 +85,7 @@ export class MoveProgress {
   }
 
   #takeFollow(progress: FollowProgress, atMs: number): void {
+    this.#followedAtMs = atMs
     if (progress.position !== this.#follow?.position) this.#advances += 1
     this.#follow = progress
     this.#followed.rows.observe(progress.rows, atMs)

@@ -25,6 +25,8 @@ export class OperationDesk {
   readonly #services: Services
   readonly #jobs: Jobs
   readonly #lagMsOf: LagOf
+  /** Asked here, and nobody was told the end yet. */
+  readonly #untold = new Set<string>()
 
   constructor(services: Services, jobs: Jobs, lagMsOf: LagOf) {
     this.#services = services
@@ -46,10 +48,22 @@ export class OperationDesk {
   async look(id: string): Promise<Operation> {
     const { operations, journal } = this.#services
     const operation = await operations.get(id)
+    if (operation.state !== 'running') this.#untold.delete(id)
     // What a rehearsal leaves out stays out; other verbs have steps that go on behind them.
     const isOver = operation.state === 'failed' || (operation.verb === 'rehearse' && operation.state === 'done')
     const steps = stepsTaken(operation.plan, await journal.ofOperation(id), isOver)
     return toOperation(operation, steps)
+  }
+
+  /**
+   * Returns when whoever asked for something was told how it ended, or has not asked for that within the time: a worker
+   * that stops the moment a move has ended would leave its asker without an answer.
+   */
+  async tellEnds(withinMs: number): Promise<void> {
+    const { clock } = this.#services
+    for (const deadline = clock.now() + withinMs; this.#untold.size > 0 && clock.now() < deadline; ) {
+      await clock.sleep(50)
+    }
   }
 
   /** What was asked of a wave and of its moves, oldest first. Throws `estate.unknown-wave`. */
@@ -77,6 +91,7 @@ export class OperationDesk {
     try {
       const asked = await find()
       const operation = await this.#add(asked, request, 'running')
+      this.#untold.add(operation.id)
       const { name: wave, moves } = asked.host
       await this.#jobs.sendOperation(wave, operation.id)
       // Nobody hosts a wave that had ended.

@@ -182,6 +182,10 @@ test('a move that trails is switched by itself, once the wave is over', async ()
   await expect(early).rejects.toMatchObject({ code: 'cutover.not-ready', message: /ledger is in-sync/ })
   expect(await rig.perform('cutover')).toMatchObject({ state: 'done' })
   expect(await rig.control.status('search')).toMatchObject({ state: 'in-sync' })
+  const level = await until('it says when it was level', async () =>
+    (await rig.wave()).lastCutover?.steps.find(({ name, state }) => name === 'level search' && state === 'done'),
+  )
+  expect(level.ms).toEqual(expect.any(Number))
   await rig.expectOpen('new')
   expect(await rig.control.perform('cutover', 'search')).toMatchObject({ state: 'done' })
   await rig.control.reaches('reversing', 'search')

@@ -53,6 +53,20 @@ describe('a move through the API', () => {
     expect([...store.marks('old', 'stream'), ...store.marks('new', 'stream')]).toEqual([])
   })
 
+  test('a worker that is stopped as soon as a move has ended still tells its asker so', async () => {
+    await using started = await startRig()
+    const { rig, worker, store } = started
+    store.setRows('old', 3)
+    await rig.perform('start')
+    await rig.reaches('in-sync')
+    await rig.perform('cutover')
+    const { id } = await rig.client.ask('finalize', 'ledger', { actor: 'test@rig' })
+    await rig.reaches('finalized')
+    const stopped = worker.stop()
+    expect(await rig.ended(id)).toMatchObject({ state: 'done' })
+    await stopped
+  })
+
   test('a dry run prints the steps and takes none', async () => {
     await using started = await startRig()
     const { rig, store } = started

@@ -98,10 +98,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     stop: () => void worker.stop().catch((thrown) => log.error({ err: thrown }, 'The worker did not stop cleanly.')),
   }
   opened.adopt(await serveApi(directory.socketPath, backend, log), (server) => server.close())
-  worker.owns(opened.move())
+  worker.owns(opened.move(), () => desk.tellEnds(tellEndsWithinMs))
   log.info({ estate: estate.estate, control: database.kind }, 'The worker is ready.')
   return worker
 }
+
+/** Longer than a client takes between two looks. */
+const tellEndsWithinMs = 1_500
 
 class RunningWorker implements Worker {
   readonly #services: Services
@@ -109,6 +112,7 @@ class RunningWorker implements Worker {
   readonly #about: EstateStatus['worker']
   readonly #stopped = Promise.withResolvers<void>()
   #opened = new AsyncDisposableStack()
+  #tellEnds = async (): Promise<void> => {}
   #isStopping = false
 
   constructor(services: Services, hosting: Hosting, control: EstateStatus['worker']['control'], version: string) {
@@ -121,8 +125,9 @@ class RunningWorker implements Worker {
     return this.#stopped.promise
   }
 
-  owns(opened: AsyncDisposableStack): void {
+  owns(opened: AsyncDisposableStack, tellEnds: () => Promise<void>): void {
     this.#opened = opened
+    this.#tellEnds = tellEnds
   }
 
   status(): Promise<EstateStatus> {
@@ -133,6 +138,7 @@ class RunningWorker implements Worker {
     if (this.#isStopping) return this.stopped
     this.#isStopping = true
     try {
+      await this.#tellEnds()
       await this.#opened.disposeAsync()
     } finally {
       this.#stopped.resolve()
