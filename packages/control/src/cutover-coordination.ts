@@ -1,4 +1,4 @@
-import { ReplatformError } from '@replatform/core/errors'
+import { ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { Routing } from '@replatform/core/routing'
 import {
   type CutoverOptions,
@@ -61,6 +61,7 @@ export async function endCutover(
       clock,
       isOurs: async () => (await services.cutovers.find(id))?.outcome == null,
     })
+    guard?.end()
     const end = {
       outcome: outcome.decision.outcome,
       pauseMs: outcome.pauseMs === null ? null : Math.round(outcome.pauseMs),
@@ -68,8 +69,10 @@ export async function endCutover(
     await flush(services, journal)
     if (cutover.outcome === null) await services.cutovers.end(cutover, end)
     return { outcome, status: await cutoverStatus(services, { ...cutover, ...end }) }
+  } catch (thrown) {
+    leaveTo(guard, thrown)
+    throw thrown
   } finally {
-    guard?.end()
     await flush(services, journal)
   }
 }
@@ -92,14 +95,20 @@ async function startGuard(
 ): Promise<CutoverGuard | null> {
   const { guard, estate, log } = services
   if (!guard) return null
-  const { main, ...where } = guard
+  const { spawn, ...where } = guard
   const { id, direction, budgetMs } = cutover
   const moves = hosted.map(({ name, store }) => ({ name, store, tools: estate.tools ?? {} }))
   const order = { id, direction, budgetMs, moves, wave: cutover.wave ? wave.declared : null, ...where }
-  return CutoverGuard.start(main, order, log).catch((thrown) => {
+  return CutoverGuard.start(spawn(), order).catch((thrown) => {
     log.error({ wave: wave.name, err: thrown }, 'The cutover has no guard.')
     return null
   })
+}
+
+/** Where we cannot end it the guard tries, rather than a person who has to be woken up; unless another has ended it. */
+export function leaveTo(guard: CutoverGuard | null, failure: unknown): void {
+  if (toReplatformError(failure).code === 'epoch.superseded') guard?.end()
+  else guard?.takeOver()
 }
 
 /** The guard is armed before anything is held. */

@@ -3,7 +3,7 @@
  * beside it: when the coordinator is gone, or the budget is over and nothing was decided, the guard ends the cutover by
  * the same record that the coordinator would have used. Whichever decides first, both do the same.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Log } from '@replatform/core/connector'
 import type { EstateWave } from '@replatform/core/estate'
@@ -23,25 +23,49 @@ export interface GuardOrder {
   readonly stateDirectory: string
 }
 
-/** `armed`: writes are about to be held, the budget runs. `ended`: the coordinator has taken the cutover to its end. */
-export type ToGuard = { readonly order: GuardOrder } | { readonly tell: 'armed' | 'ended' }
+/**
+ * `armed`: writes are about to be held, the budget runs. `ended`: the coordinator has taken the cutover to its end.
+ * `failed`: it lives but cannot.
+ */
+export type ToGuard = { readonly order: GuardOrder } | { readonly tell: 'armed' | 'ended' | 'failed' }
 export type FromGuard = 'ready' | 'armed'
 
+/** The coordinator's end of the channel to its guard. */
+export interface GuardChannel {
+  /** A message to a guard that has gone is lost. */
+  send(message: ToGuard): void
+  onMessage(handler: (message: FromGuard) => void): void
+  /** Resolves when the guard is gone. */
+  readonly gone: Promise<void>
+  /** From now on the guard keeps nobody from ending. */
+  letGo(): void
+}
+
+/** A process of its own that outlives us. */
+export function forkGuard(main: URL, log: Log): GuardChannel {
+  const child = fork(main, [], { detached: true, stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [] })
+  child.once('error', (error) => log.error({ err: error }, 'The guard of the cutover could not be started.'))
+  return {
+    send: (message) => void (child.connected && child.send(message, () => {})),
+    onMessage: (handler) => void child.on('message', handler),
+    gone: once(child, 'exit').then(() => {}),
+    letGo: () => child.unref(),
+  }
+}
+
 export class CutoverGuard {
-  readonly #child: ChildProcess
+  readonly #channel: GuardChannel
 
   /** Returns when the guard could take over. */
-  static async start(main: URL, order: GuardOrder, log: Log): Promise<CutoverGuard> {
-    const child = fork(main, [], { detached: true, stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [] })
-    child.once('error', (error) => log.error({ err: error }, 'The guard of the cutover could not be started.'))
-    const guard = new CutoverGuard(child)
+  static async start(channel: GuardChannel, order: GuardOrder): Promise<CutoverGuard> {
+    const guard = new CutoverGuard(channel)
     await guard.#ask({ order }, 'ready')
-    child.unref()
+    channel.letGo()
     return guard
   }
 
-  private constructor(child: ChildProcess) {
-    this.#child = child
+  private constructor(channel: GuardChannel) {
+    this.#channel = channel
   }
 
   /** Call before the first hold: from its return on the guard acts when we are gone. */
@@ -50,17 +74,22 @@ export class CutoverGuard {
   }
 
   end(): void {
-    if (this.#child.connected) this.#child.send({ tell: 'ended' } satisfies ToGuard, () => {})
+    this.#channel.send({ tell: 'ended' })
+  }
+
+  /** Leaves the cutover to the guard: whoever asks must not wait for a person while writes are held. */
+  takeOver(): void {
+    this.#channel.send({ tell: 'failed' })
   }
 
   async #ask(message: ToGuard, answer: FromGuard): Promise<void> {
-    const gone = once(this.#child, 'exit').then(() => Promise.reject(new Error('The guard of the cutover died.')))
+    const gone = this.#channel.gone.then(() => Promise.reject(new Error('The guard of the cutover died.')))
     const answered = new Promise<void>((resolve) => {
-      this.#child.on('message', (got) => {
+      this.#channel.onMessage((got) => {
         if (got === answer) resolve()
       })
     })
-    this.#child.send(message, () => {})
+    this.#channel.send(message)
     await Promise.race([answered, gone])
   }
 }

@@ -3,10 +3,9 @@
  * take along that one had begun, and with it the only one who would open a fenced side again. The intent of each
  * cutover is therefore flushed beside the decisions, and one that the database does not know any more is put back.
  */
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CutoverRecord, CutoverRecords } from './cutover-records.ts'
-import { flushDirectory, writeFlushed } from './flushed-file.ts'
+import { type FlushedFiles, flushedFiles } from './flushed-file.ts'
 
 export type CutoverIntent = Omit<CutoverRecord, 'outcome' | 'pauseMs'>
 
@@ -23,38 +22,41 @@ export const noIntents: CutoverIntents = { announce: async () => {}, forget: asy
 /** The last intent of each move, in a file of the move's name. */
 export class FileCutoverIntents implements CutoverIntents {
   readonly #directory: string
+  readonly #files: FlushedFiles
 
-  private constructor(directory: string) {
+  private constructor(directory: string, files: FlushedFiles) {
     this.#directory = directory
+    this.#files = files
   }
 
-  static async open(directory: string): Promise<FileCutoverIntents> {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    await flushDirectory(join(directory, '..'))
-    return new FileCutoverIntents(directory)
+  static async open(directory: string, files: FlushedFiles = flushedFiles): Promise<FileCutoverIntents> {
+    await files.makeDirectory(directory)
+    return new FileCutoverIntents(directory, files)
   }
 
   async announce(intent: CutoverIntent): Promise<void> {
     const temporary = join(this.#directory, `.${intent.id}.tmp`)
     for (const { name } of intent.moves) {
-      await rm(temporary, { force: true })
-      await writeFlushed(temporary, JSON.stringify(intent))
-      await rename(temporary, this.#file(name))
+      await this.#files.remove(temporary)
+      await this.#files.write(temporary, JSON.stringify(intent))
+      await this.#files.rename(temporary, this.#file(name))
     }
-    await flushDirectory(this.#directory)
+    await this.#files.flushDirectory(this.#directory)
   }
 
   async forget(move: string): Promise<void> {
-    await rm(this.#file(move), { force: true })
-    await flushDirectory(this.#directory)
+    await this.#files.remove(this.#file(move))
+    await this.#files.flushDirectory(this.#directory)
   }
 
   /** Puts back what the database has lost; recovery then ends it as the decision says, or aborts it. */
   async restore(cutovers: CutoverRecords): Promise<CutoverIntent[]> {
     const restored: CutoverIntent[] = []
-    for (const file of await readdir(this.#directory)) {
+    for (const file of await this.#files.list(this.#directory)) {
       if (!file.endsWith('.json')) continue
-      const intent = JSON.parse(await readFile(join(this.#directory, file), 'utf8')) as CutoverIntent
+      const text = await this.#files.read(join(this.#directory, file))
+      if (text === undefined) continue
+      const intent = JSON.parse(text) as CutoverIntent
       if (await cutovers.find(intent.id)) continue
       await cutovers.restore(intent)
       restored.push(intent)

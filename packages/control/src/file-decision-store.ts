@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Decision } from '@replatform/core/connector'
 import { invariant } from '@replatform/core/errors'
 import type { DecisionStore } from '@replatform/engine/decision-store'
-import { flushDirectory, writeFlushed } from './flushed-file.ts'
+import { type FlushedFiles, flushedFiles } from './flushed-file.ts'
 
 /**
  * Decisions as files. `link` is the compare-and-set: it never replaces, and what it makes visible was written and
@@ -16,27 +15,28 @@ import { flushDirectory, writeFlushed } from './flushed-file.ts'
  */
 export class FileDecisionStore implements DecisionStore {
   readonly #directory: string
+  readonly #files: FlushedFiles
 
-  private constructor(directory: string) {
+  private constructor(directory: string, files: FlushedFiles) {
     this.#directory = directory
+    this.#files = files
   }
 
-  static async open(directory: string): Promise<FileDecisionStore> {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    await flushDirectory(join(directory, '..'))
-    return new FileDecisionStore(directory)
+  static async open(directory: string, files: FlushedFiles = flushedFiles): Promise<FileDecisionStore> {
+    await files.makeDirectory(directory)
+    return new FileDecisionStore(directory, files)
   }
 
   async decide(decision: Decision): Promise<Decision> {
     const file = this.#file(decision.id)
     const temporary = join(this.#directory, `.${randomUUID()}.tmp`)
-    await writeFlushed(temporary, JSON.stringify(decision))
+    await this.#files.write(temporary, JSON.stringify(decision))
     try {
-      await link(temporary, file)
+      await this.#files.link(temporary, file)
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown
     } finally {
-      await unlink(temporary)
+      await this.#files.remove(temporary)
     }
     const standing = await this.read(decision.id)
     invariant(standing, `The decision of ${decision.id} vanished after it was recorded.`)
@@ -44,14 +44,10 @@ export class FileDecisionStore implements DecisionStore {
   }
 
   async read(id: string): Promise<Decision | undefined> {
-    try {
-      const text = await readFile(this.#file(id), 'utf8')
-      await flushDirectory(this.#directory)
-      return JSON.parse(text) as Decision
-    } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      throw thrown
-    }
+    const text = await this.#files.read(this.#file(id))
+    if (text === undefined) return undefined
+    await this.#files.flushDirectory(this.#directory)
+    return JSON.parse(text) as Decision
   }
 
   #file(id: string): string {

@@ -1,6 +1,5 @@
 /** The guard's own process; see `cutover-guard.ts`. It needs no control database, only the record of decisions. */
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log, Mover } from '@replatform/core/connector'
 import type { EstateWave } from '@replatform/core/estate'
 import type { Direction } from '@replatform/core/move'
@@ -13,6 +12,7 @@ import { directFlow } from '@replatform/engine/direct-flow'
 import type { MoveSpec } from '@replatform/engine/mover-protocol'
 import type { FromGuard, GuardOrder, ToGuard } from './cutover-guard.ts'
 import { FileDecisionStore } from './file-decision-store.ts'
+import { type FlushedFiles, flushedFiles } from './flushed-file.ts'
 import { StateLock } from './state-lock.ts'
 
 export interface GuardHostOptions {
@@ -23,24 +23,43 @@ export interface GuardHostOptions {
   /** For a control database that several workers share. */
   readonly openSharedDecisions: (log: Log) => Promise<DecisionStore>
   readonly clock?: Clock
+  /** What a simulation takes into its hands; the process's own where nothing is given. */
+  readonly surroundings?: GuardSurroundings
+}
+
+export interface GuardSurroundings {
+  readonly channel: GuardEnd
+  readonly files: FlushedFiles
+  acquireLock(name: string): Promise<AsyncDisposable | undefined>
+}
+
+/** The guard's end of the channel to its coordinator. */
+export interface GuardEnd {
+  send(message: FromGuard): void
+  /** Returns a function that takes the handler off again. */
+  onMessage(handler: (message: ToGuard) => void): () => void
+  /** Resolves when the coordinator is gone. */
+  readonly gone: Promise<void>
 }
 
 /** A coordinator that lives gets this long beyond its budget to notice by itself. */
-const slackMs = 1_000
+export const guardSlackMs = 1_000
 
 /** Resolves when the cutover has ended, by whomever. */
 export async function serveGuard(options: GuardHostOptions): Promise<void> {
-  const order = await nextMessage('order')
-  const host = new GuardHost(order.order, options)
-  await using _alone = await waitUntilAlone(order.order)
+  const { clock = systemClock, surroundings = ofThisProcess() } = options
+  const { channel } = surroundings
+  const { order } = await nextMessage(channel, 'order')
+  const host = new GuardHost(order, { ...options, clock, surroundings })
+  await using _alone = await waitUntilAlone(order, surroundings, clock)
   await host.open()
   // One that ended before anything was held needs no guard, whatever becomes of the coordinator later.
-  const isArmed = await Promise.race([nextMessage('tell').then(({ tell }) => tell === 'armed'), disconnected()])
-  if (!isArmed) return
-  const over = (options.clock ?? systemClock).sleep(order.order.budgetMs + slackMs).then(() => 'overrun' as const)
-  const ended = nextMessage('tell').then(() => 'ended' as const)
-  const gone = disconnected().then(() => 'gone' as const)
-  answer('armed')
+  const isTold = nextMessage(channel, 'tell').then(({ tell }) => tell === 'armed')
+  if (!(await Promise.race([isTold, channel.gone.then(() => false)]))) return
+  const over = clock.sleep(order.budgetMs + guardSlackMs).then(() => 'overrun' as const)
+  const ended = nextMessage(channel, 'tell').then(({ tell }) => (tell === 'ended' ? tell : ('failed' as const)))
+  const gone = channel.gone.then(() => 'gone' as const)
+  channel.send('armed')
   let event = await Promise.race([ended, gone, over])
   if (event === 'overrun' && (await host.isDecided())) event = await Promise.race([ended, gone])
   if (event !== 'ended') await host.endCutover(event)
@@ -48,11 +67,11 @@ export async function serveGuard(options: GuardHostOptions): Promise<void> {
 
 class GuardHost {
   readonly #order: GuardOrder
-  readonly #options: GuardHostOptions
+  readonly #options: Required<GuardHostOptions>
   readonly #log: Log
   #decisions: DecisionStore | null = null
 
-  constructor(order: GuardOrder, options: GuardHostOptions) {
+  constructor(order: GuardOrder, options: Required<GuardHostOptions>) {
     this.#order = order
     this.#options = options
     this.#log = options.openLog(order.stateDirectory)
@@ -63,8 +82,8 @@ class GuardHost {
     this.#decisions =
       decisionsPath === null
         ? await this.#options.openSharedDecisions(this.#log)
-        : await FileDecisionStore.open(decisionsPath)
-    answer('ready')
+        : await FileDecisionStore.open(decisionsPath, this.#options.surroundings.files)
+    this.#options.surroundings.channel.send('ready')
   }
 
   /** From then on the coordinator only goes forward, and a living one needs no help. */
@@ -72,8 +91,8 @@ class GuardHost {
     return (await this.#decisions?.read(this.#order.id)) !== undefined
   }
 
-  async endCutover(why: 'gone' | 'overrun'): Promise<void> {
-    const { clock = systemClock } = this.#options
+  async endCutover(why: 'gone' | 'failed' | 'overrun'): Promise<void> {
+    const { clock } = this.#options
     const log = this.#log
     const { id, direction, budgetMs, moves, wave } = this.#order
     log.warn({ cutover: id, why }, 'The guard ends the cutover.')
@@ -112,36 +131,51 @@ class GuardHost {
  * cutover is decided; (4) the guard, still aborting the first one, opens the old side again. So a guard is ready, and
  * its cutover begins, only when those of earlier cutovers have gone.
  */
-async function waitUntilAlone({ stateDirectory, moves }: GuardOrder): Promise<AsyncDisposable> {
+async function waitUntilAlone(
+  { stateDirectory, moves }: GuardOrder,
+  { acquireLock }: GuardSurroundings,
+  clock: Clock,
+): Promise<AsyncDisposable> {
   await using locks = new AsyncDisposableStack()
   // In one order: two guards of the same moves must not wait for each other.
   for (const name of moves.map((move) => move.name).toSorted()) {
-    for (let lock: StateLock | undefined; !lock; await sleep(20)) {
-      lock = await StateLock.acquire(join(stateDirectory, `guard of ${name}`))
+    for (let lock: AsyncDisposable | undefined; !lock; await clock.sleep(20)) {
+      lock = await acquireLock(join(stateDirectory, `guard of ${name}`))
       if (lock) locks.use(lock)
     }
   }
   return locks.move()
 }
 
-function answer(message: FromGuard): void {
-  if (process.connected) process.send?.(message, undefined, undefined, () => {})
-}
-
-function nextMessage<Key extends 'order' | 'tell'>(key: Key): Promise<Extract<ToGuard, Record<Key, unknown>>> {
+function nextMessage<Key extends 'order' | 'tell'>(
+  channel: GuardEnd,
+  key: Key,
+): Promise<Extract<ToGuard, Record<Key, unknown>>> {
   return new Promise((resolve) => {
-    const handler = (message: ToGuard) => {
+    const takeOff = channel.onMessage((message) => {
       if (!(key in message)) return
-      process.off('message', handler)
+      takeOff()
       resolve(message as Extract<ToGuard, Record<Key, unknown>>)
-    }
-    process.on('message', handler)
+    })
   })
 }
 
-function disconnected(): Promise<false> {
-  return new Promise((resolve) => {
-    if (!process.connected) resolve(false)
-    else process.once('disconnect', () => resolve(false))
-  })
+function ofThisProcess(): GuardSurroundings {
+  return {
+    channel: {
+      send: (message) => {
+        if (process.connected) process.send?.(message, undefined, undefined, () => {})
+      },
+      onMessage: (handler) => {
+        process.on('message', handler)
+        return () => void process.off('message', handler)
+      },
+      gone: new Promise((resolve) => {
+        if (process.connected) process.once('disconnect', resolve)
+        else resolve()
+      }),
+    },
+    files: flushedFiles,
+    acquireLock: StateLock.acquire,
+  }
 }

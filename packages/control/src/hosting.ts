@@ -4,7 +4,7 @@ import { type Wave, wavesOf } from '@replatform/core/wave'
 import type { CutoverRecords } from './cutover-records.ts'
 import type { HostedMove } from './hosted-move.ts'
 import { HostedWave, hasEnded } from './hosted-wave.ts'
-import type { HostingOffer, Jobs } from './jobs.ts'
+import type { HostingOffer, JobQueue } from './jobs.ts'
 import type { Services } from './services.ts'
 
 /** pg-boss ends any job after a day; a host that returns before can choose a moment outside a cutover. */
@@ -13,13 +13,13 @@ const handOverAfterMs = 12 * 60 * 60 * 1_000
 /** The waves, and so the moves, that this worker hosts. */
 export class Hosting {
   readonly #services: Services
-  readonly #jobs: Jobs
+  readonly #jobs: JobQueue
   readonly #log: Log
   readonly #stopping = new AbortController()
   readonly #hosted = new Map<string, HostedWave>()
   readonly #gone = new Map<string, Promise<void>>()
 
-  constructor(services: Services, jobs: Jobs) {
+  constructor(services: Services, jobs: JobQueue) {
     this.#services = services
     this.#jobs = jobs
     this.#log = services.log
@@ -61,8 +61,11 @@ export class Hosting {
   }
 
   async #host(offer: HostingOffer, claim: AbortSignal): Promise<void> {
-    const until = AbortSignal.any([claim, this.#stopping.signal, AbortSignal.timeout(handOverAfterMs)])
-    if (until.aborted) return
+    const handOver = new AbortController()
+    const timer = this.#services.clock.timer(handOverAfterMs)
+    void timer.elapsed.then(() => handOver.abort())
+    const until = AbortSignal.any([claim, this.#stopping.signal, handOver.signal])
+    if (until.aborted) return timer.cancel()
     let wave: HostedWave | null = null
     try {
       wave = await HostedWave.load(this.#services, this.#requireKnown(offer))
@@ -76,6 +79,7 @@ export class Hosting {
       this.#log.error({ wave: offer.wave, err: thrown }, 'The wave cannot be hosted; it is tried again.')
       throw thrown
     } finally {
+      timer.cancel()
       await Promise.all([wave?.stop(), this.#jobs.stopOperations(offer.wave)])
       await wave?.close()
       this.#hosted.delete(offer.wave)
@@ -91,7 +95,7 @@ export class Hosting {
 }
 
 /** Offers every wave. Throws `state.waves-differ` where somebody hosts a move by other waves than these. */
-export async function offerWaves(services: Services, jobs: Jobs): Promise<void> {
+export async function offerWaves(services: Services, jobs: JobQueue): Promise<void> {
   const waves = wavesOf(services.estate)
   for (const offer of await jobs.offers()) {
     const isOther = waves.some((wave) => wave.moves.some((move) => offer.moves.includes(move)) && !isSame(wave, offer))

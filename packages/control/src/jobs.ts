@@ -28,7 +28,24 @@ export interface Host {
   isWanted(offer: HostingOffer): Promise<boolean>
 }
 
-export class Jobs {
+/** What hosting and operations need of the queue. Delivery is at least once, and a claim may be lost at any time. */
+export interface JobQueue {
+  offers(): Promise<(HostingOffer & { readonly id: string; readonly isHosted: boolean })[]>
+  withdraw(offer: string): Promise<void>
+  offer(offer: HostingOffer): Promise<void>
+  hostWaves(most: number, host: Host): Promise<void>
+  stopHosting(): Promise<void>
+  createOperationQueue(wave: string): Promise<void>
+  sendOperation(wave: string, operation: string): Promise<void>
+  workOperations(
+    offer: HostingOffer,
+    unfinished: readonly string[],
+    perform: (operation: string) => Promise<void>,
+  ): Promise<void>
+  stopOperations(wave: string): Promise<void>
+}
+
+export class Jobs implements JobQueue {
   readonly #boss: PgBoss
   readonly #estate: string
   #hosts = false

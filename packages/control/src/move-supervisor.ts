@@ -5,11 +5,11 @@ import type { Clock } from '@replatform/engine/clock'
 import type { MoverEvent, MoverVerb, MoverVerbs, MoveSpec } from '@replatform/engine/mover-protocol'
 import type { MoveStatus } from './api-types.ts'
 import { MoveProgress } from './move-progress.ts'
-import type { MoverProcess } from './mover-process.ts'
+import type { MoverLink } from './mover-process.ts'
 
 export interface MoveSupervisorOptions {
   readonly spec: MoveSpec
-  readonly startMover: () => MoverProcess
+  readonly startMover: () => MoverLink
   /** Where the run begins; asked anew before each. */
   readonly where: () => { readonly direction: Direction; readonly state: MoveState }
   /** Called for one state after the other; the next waits until the one before is recorded. */
@@ -33,8 +33,8 @@ const stopWithinMs = 30_000
 export class MoveSupervisor implements AsyncDisposable {
   readonly progress = new MoveProgress()
   readonly #options: MoveSupervisorOptions
-  #opened: Promise<MoverProcess> | null = null
-  #process: MoverProcess | null = null
+  #opened: Promise<MoverLink> | null = null
+  #process: MoverLink | null = null
   #run: { readonly abort: AbortController; readonly ended: Promise<void> } | null = null
   #recording: Promise<void> = Promise.resolve()
   #restarts = 0
@@ -172,12 +172,12 @@ export class MoveSupervisor implements AsyncDisposable {
     this.progress.setStep(null)
   }
 
-  #open(): Promise<MoverProcess> {
+  #open(): Promise<MoverLink> {
     this.#opened ??= this.#openProcess()
     return this.#opened
   }
 
-  async #openProcess(): Promise<MoverProcess> {
+  async #openProcess(): Promise<MoverLink> {
     const mover = this.#options.startMover()
     this.#process = mover
     mover.client.onEvent((event) => this.#take(event))
@@ -186,7 +186,7 @@ export class MoveSupervisor implements AsyncDisposable {
     return mover
   }
 
-  #forget(mover: MoverProcess): void {
+  #forget(mover: MoverLink): void {
     if (this.#process !== mover) return
     this.#process = null
     this.#opened = null

@@ -17,8 +17,16 @@ export interface MoverProcessOptions {
 /** Leaves room for buffers and code below the 300 MB that a mover may take in all. */
 const heapMiB = 160
 
+/** A process that carries the data of one move, as whoever started it sees it; disposing of it ends it. */
+export interface MoverLink extends AsyncDisposable {
+  readonly client: MoverClient
+  readonly pid: number
+  /** What it has committed stays; a new process goes on from there. */
+  kill(): void
+}
+
 /** A child process that carries the data of one move. It ends by itself when we do, however that happens. */
-export class MoverProcess implements AsyncDisposable {
+export class MoverProcess implements MoverLink {
   readonly client: MoverClient
   readonly #child: ChildProcess
   readonly #exited: Promise<void>
@@ -64,7 +72,6 @@ export class MoverProcess implements AsyncDisposable {
     clearTimeout(harder)
   }
 
-  /** What it has committed stays; a new process goes on from there. */
   kill(): void {
     this.#child.kill('SIGKILL')
   }

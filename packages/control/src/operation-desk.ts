@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
 import { type Wave, waveOf, wavesOf } from '@replatform/core/wave'
 import type { AuditEntry, Operation, OperationRequest, OperationVerb, PastOperation, WaveVerb } from './api-types.ts'
-import type { Jobs } from './jobs.ts'
+import type { JobQueue } from './jobs.ts'
 import { stepsTaken } from './journal.ts'
 import type { OperationRecord } from './operation-records.ts'
 import { isExclusive, requireAllowed } from './operation-rules.ts'
@@ -23,12 +22,12 @@ interface Asked extends OperationSubject {
 /** Takes what people ask of moves and waves, whichever worker hosts them, and says how far it has come. */
 export class OperationDesk {
   readonly #services: Services
-  readonly #jobs: Jobs
+  readonly #jobs: JobQueue
   readonly #lagMsOf: LagOf
   /** Asked here, and nobody was told the end yet. */
   readonly #untold = new Set<string>()
 
-  constructor(services: Services, jobs: Jobs, lagMsOf: LagOf) {
+  constructor(services: Services, jobs: JobQueue, lagMsOf: LagOf) {
     this.#services = services
     this.#jobs = jobs
     this.#lagMsOf = lagMsOf
@@ -151,7 +150,7 @@ export class OperationDesk {
     const plan = planSteps(verb)
     const startedAt = isoNow(clock)
     return operations.add({
-      id: randomUUID(),
+      id: this.#services.newId(),
       verb,
       move,
       wave,

@@ -5,13 +5,13 @@ import type { Clock } from '@replatform/engine/clock'
 import type { DecisionStore } from '@replatform/engine/decision-store'
 import type { Approvals } from './approvals.ts'
 import type { AuditLog } from './audit-log.ts'
-import type { GuardOrder } from './cutover-guard.ts'
+import type { GuardChannel, GuardOrder } from './cutover-guard.ts'
 import type { CutoverIntents } from './cutover-intents.ts'
 import type { CutoverRecords } from './cutover-records.ts'
 import type { Incidents } from './incidents.ts'
 import type { Journal } from './journal.ts'
 import type { MoveRecords } from './move-records.ts'
-import type { MoverProcess } from './mover-process.ts'
+import type { MoverLink } from './mover-process.ts'
 import type { OperationRecords } from './operation-records.ts'
 import type { Rehearsals } from './rehearsals.ts'
 
@@ -47,10 +47,12 @@ export interface Services {
   readonly decisions: DecisionStore
   readonly intents: CutoverIntents
   /** The process that guards a cutover, and where it finds decisions; null where none is wanted. */
-  readonly guard: (Pick<GuardOrder, 'decisionsPath' | 'stateDirectory'> & { readonly main: URL }) | null
+  readonly guard: (Pick<GuardOrder, 'decisionsPath' | 'stateDirectory'> & { readonly spawn: () => GuardChannel }) | null
   readonly connectors: Connectors
-  readonly startMover: (move: string) => MoverProcess
+  readonly startMover: (move: string) => MoverLink
   readonly clock: Clock
+  /** Unique for ever. */
+  readonly newId: () => string
   readonly log: Log
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Log } from '@replatform/core/connector'
 import type { Estate } from '@replatform/core/estate'
 import { wavesOf } from '@replatform/core/wave'
@@ -8,6 +9,7 @@ import type { EstateStatus } from './api-types.ts'
 import { Approvals } from './approvals.ts'
 import { AuditLog } from './audit-log.ts'
 import { type ControlDatabase, openEmbeddedDatabase, openSharedDatabase } from './control-database.ts'
+import { forkGuard } from './cutover-guard.ts'
 import { FileCutoverIntents, noIntents } from './cutover-intents.ts'
 import { CutoverRecords } from './cutover-records.ts'
 import { estateStatus } from './estate-status.ts'
@@ -152,13 +154,13 @@ function openDatabase({ controlUrl, log }: WorkerOptions, directory: StateDirect
 }
 
 function guardOf(
-  { guardMain }: WorkerOptions,
+  { guardMain, log }: WorkerOptions,
   database: ControlDatabase,
   directory: StateDirectory,
 ): Services['guard'] {
   if (!guardMain) return null
   const decisionsPath = database.kind === 'pglite' ? directory.decisionsPath : null
-  return { main: guardMain, decisionsPath, stateDirectory: directory.path }
+  return { spawn: () => forkGuard(guardMain, log), decisionsPath, stateDirectory: directory.path }
 }
 
 async function openDecisions(database: ControlDatabase, directory: StateDirectory): Promise<DecisionStore> {
@@ -187,6 +189,7 @@ function createServices(
     connectors: options,
     startMover: (move) => MoverProcess.start({ main: moverMain, move, log }),
     clock,
+    newId: randomUUID,
     log,
   }
 }

@@ -114,9 +114,12 @@ class CutoverRun {
     this.#requireBudget('decide')
   }
 
+  /** Where the record does not answer nobody knows what stands there: the abort asks again, and does what it says. */
   async commit(): Promise<CutoverOutcome> {
     const { decisions, id } = this.#options
-    const decision = await this.#do('decide', () => decisions.decide({ id, outcome: 'committed', at: this.#now() }))
+    const decide = () => decisions.decide({ id, outcome: 'committed', at: this.#now() })
+    const decision = await this.#do('decide', decide).catch(toReplatformError)
+    if (decision instanceof ReplatformError) return this.abort(decision)
     if (decision.outcome === 'aborted') {
       return this.abort(new ReplatformError('cutover.aborted', { message: 'Another process had aborted the cutover.' }))
     }

@@ -5,6 +5,7 @@
 import type { Mover } from '@replatform/core/connector'
 import { invariant, ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { Direction } from '@replatform/core/move'
+import { type Clock, systemClock } from './clock.ts'
 import { runMove } from './move-run.ts'
 import type { Channel, MoverRequest, MoverVerb, MoverVerbs, MoveSpec } from './mover-protocol.ts'
 import { Throttle } from './throttle.ts'
@@ -13,30 +14,55 @@ export interface MoverHostOptions {
   readonly channel: Channel
   /** Opens the route of a move one way; secrets are resolved here, inside the child. */
   readonly openMover: (spec: MoveSpec, direction: Direction) => Mover
+  readonly clock?: Clock
 }
 
 type Handlers = { [V in MoverVerb]: (params: MoverVerbs[V]['params']) => Promise<MoverVerbs[V]['result']> }
 
-/** Serves until the channel closes; then stops what runs, closes both movers and resolves. */
+/**
+ * Serves until the channel closes; then stops what runs, closes both movers and resolves. The caller then ends the
+ * process.
+ *
+ * A verb that is at work by then ends with the process, at once. Otherwise: (1) the worker dies while a mover begins
+ * to fence the source; (2) the guard aborts the cutover and unfences it; (3) the mover, which is still stopping its
+ * run, fences it.
+ */
 export async function serveMover(options: MoverHostOptions): Promise<void> {
   const host = new MoverHost(options)
   const { channel } = options
-  const memory = setInterval(() => channel.send({ event: 'memory', rssBytes: process.memoryUsage.rss() }), 1_000)
+  const closing = new AbortController()
+  void tellMemory(options, closing.signal)
   channel.onMessage((message) => void host.answer(message as MoverRequest))
   await new Promise<void>((resolve) => channel.onClose(resolve))
-  clearInterval(memory)
+  closing.abort()
+  if (host.isAtWork) return
   await host.close()
+}
+
+/** Told even when nothing happens: whoever started this process takes a long silence for a hang. */
+async function tellMemory({ channel, clock = systemClock }: MoverHostOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(1_000, signal).catch(() => {})
+    if (!signal.aborted) channel.send({ event: 'memory', rssBytes: process.memoryUsage.rss() })
+  }
 }
 
 class MoverHost {
   readonly #options: MoverHostOptions
   readonly #movers = new Map<Direction, Mover>()
-  readonly #throttle = new Throttle()
+  readonly #throttle: Throttle
   #spec: MoveSpec | null = null
+  #atWork = 0
   #run: { readonly abort: AbortController; readonly ended: Promise<void> } | null = null
 
   constructor(options: MoverHostOptions) {
+    this.#throttle = new Throttle(options.clock)
     this.#options = options
+  }
+
+  /** Whether a verb is at work whose caller could undo it. */
+  get isAtWork(): boolean {
+    return this.#atWork > 0
   }
 
   async answer(request: MoverRequest): Promise<void> {
@@ -44,7 +70,12 @@ class MoverHost {
     try {
       const handler = this.#handlers[request.verb] as ((params: unknown) => Promise<unknown>) | undefined
       if (!handler) throw new ReplatformError('usage', { message: `A mover has no verb "${request.verb}".` })
-      channel.send({ id: request.id, result: await handler(request.params) })
+      const isVerb = request.verb !== 'run' && request.verb !== 'stop'
+      if (isVerb) this.#atWork += 1
+      const result = await handler(request.params).finally(() => {
+        if (isVerb) this.#atWork -= 1
+      })
+      channel.send({ id: request.id, result })
     } catch (thrown) {
       channel.send({ id: request.id, error: toReplatformError(thrown).toJSON() })
     }
@@ -96,6 +127,7 @@ class MoverHost {
       throttle: this.#throttle,
       signal: abort.signal,
       emit: (event) => channel.send(event),
+      clock: this.#options.clock ?? systemClock,
     }).finally(() => {
       this.#run = null
     })

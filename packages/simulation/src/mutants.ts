@@ -1,0 +1,173 @@
+/** A deliberate mistake in the code that is simulated: one text of one file replaced by another. */
+export interface Mutant {
+  readonly name: string
+  /** What is wrong then, in a few words. */
+  readonly mistake: string
+  /** End of the file's path. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+const coordinator = 'engine/src/cutover.ts'
+const decisions = 'control/src/file-decision-store.ts'
+const guard = 'control/src/guard-host.ts'
+
+/** Whatever of these the simulation cannot find, it would not find in our own code either. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'unfence-before-decide',
+    mistake: 'the target is opened before the decision',
+    file: coordinator,
+    find: "this.#requireBudget('decide')",
+    replace: "await this.#eachDo('unfence', (p) => p.flow.unfence('target')); this.#requireBudget('decide')",
+  },
+  {
+    name: 'decide-without-compare',
+    mistake: 'nothing is compared inside the pause',
+    file: coordinator,
+    find: "await this.#eachDo('compare-changed', (p) => requireEqual(p, 'fenced'))",
+    replace: '',
+  },
+  {
+    name: 'skip-fence',
+    mistake: 'the source is not fenced',
+    file: coordinator,
+    find: "await this.#eachDo('fence', (p) => p.flow.fence('source', this.#remainingMs()))",
+    replace: '',
+  },
+  {
+    name: 'skip-hold',
+    mistake: 'writes are not held',
+    file: coordinator,
+    find: "await this.#do('hold', () => this.#hold(budgetMs / 2))",
+    replace: '',
+  },
+  {
+    name: 'skip-raise-epoch',
+    mistake: 'earlier followers may go on',
+    file: coordinator,
+    find: "await this.#eachDo('raise-epoch', (p) => p.flow.raiseEpoch())",
+    replace: '',
+  },
+  {
+    name: 'skip-settle',
+    mistake: 'sequences stay behind',
+    file: coordinator,
+    find: "await this.#eachDo('settle', (p) => p.flow.settle())",
+    replace: '',
+  },
+  {
+    name: 'skip-mark-return',
+    mistake: 'the way back begins before the pause',
+    file: coordinator,
+    find: "await this.#eachDo('mark-return', (p) => p.back.markStart())",
+    replace: '',
+  },
+  {
+    name: 'mark-return-after-release',
+    mistake: 'the way back begins after the first write',
+    file: coordinator,
+    find: "await this.#eachDo('end-flow',",
+    replace: "await this.#eachDo('mark-return', (p) => p.back.markStart()); await this.#eachDo('end-flow',",
+  },
+  {
+    name: 'skip-record-decision',
+    mistake: 'the target opens without the decision in it',
+    file: coordinator,
+    find: "await this.#eachDo('record-decision', (p) => p.flow.recordDecision(decision))",
+    replace: '',
+  },
+  {
+    name: 'release-before-point',
+    mistake: 'held writes go to the fenced side',
+    file: coordinator,
+    find: "await this.#do('point',",
+    replace: "await this.#do('release', () => this.#fromTheInside((r) => r.release())); await this.#do('point',",
+  },
+  {
+    name: 'abort-without-record',
+    mistake: 'the source is unfenced before anything is recorded',
+    file: coordinator,
+    find: "const decision = await this.#do('abort',",
+    replace:
+      "await this.#eachDo('unfence-source', (p) => p.flow.unfence('source')); const decision = await this.#do('abort',",
+  },
+  {
+    name: 'abort-although-committed',
+    mistake: 'an abort that came too late opens the source',
+    file: coordinator,
+    find: "if (decision.outcome === 'committed') return this.goForward(decision)",
+    replace: '',
+  },
+  {
+    name: 'commit-although-aborted',
+    mistake: 'a decision that came too late opens the target',
+    file: coordinator,
+    find: "if (decision.outcome === 'aborted') {",
+    replace: 'if (false) {',
+  },
+  {
+    name: 'abort-keeps-fence',
+    mistake: 'an abort lets writes through to a fenced source',
+    file: coordinator,
+    find: "await this.#eachDo('unfence-source', (p) => p.flow.unfence('source'))",
+    replace: '',
+  },
+  {
+    name: 'recover-commits-undecided',
+    mistake: 'a takeover commits what nobody had decided',
+    file: coordinator,
+    find: "if (standing?.outcome === 'committed') return run.goForward(standing)",
+    replace: "if (standing?.outcome !== 'aborted') return run.commit()",
+  },
+  {
+    name: 'recover-always-aborts',
+    mistake: 'a takeover unfences the source without asking the record',
+    file: coordinator,
+    find: "if (standing?.outcome === 'committed') return run.goForward(standing)",
+    replace: "await Promise.all(options.participants.map((p) => p.flow.unfence('source')))",
+  },
+  {
+    name: 'no-budget',
+    mistake: 'the pause has no end',
+    file: coordinator,
+    find: 'this.#heldAt === null ? budgetMs : this.#heldAt + budgetMs - clock.now()',
+    replace: '1e9',
+  },
+  {
+    name: 'guard-sleeps',
+    mistake: 'the guard looks on',
+    file: guard,
+    find: "if (event !== 'ended') await host.endCutover(event)",
+    replace: '',
+  },
+  {
+    name: 'decision-overwrites',
+    mistake: 'the last decision stands, not the first',
+    file: decisions,
+    find: 'await this.#files.link(temporary, file)',
+    replace: 'await this.#files.remove(file); await this.#files.link(temporary, file)',
+  },
+  {
+    name: 'decision-not-flushed',
+    mistake: 'a decision may be lost with the power',
+    file: decisions,
+    find: 'await this.#files.flushDirectory(this.#directory)',
+    replace: '',
+  },
+  {
+    name: 'intent-not-flushed',
+    mistake: 'that a cutover began may be lost with the power',
+    file: 'control/src/cutover-intents.ts',
+    find: '      await this.#files.rename(temporary, this.#file(name))\n    }\n    await this.#files.flushDirectory(this.#directory)',
+    replace: '      await this.#files.rename(temporary, this.#file(name))\n    }',
+  },
+  {
+    name: 'orphan-goes-on',
+    mistake: 'a mover whose worker died finishes the verb it was at',
+    file: 'engine/src/mover-host.ts',
+    find: 'if (host.isAtWork) return',
+    replace: '',
+  },
+]

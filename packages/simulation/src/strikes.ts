@@ -1,0 +1,166 @@
+import { type StepName, stepsOf } from '@replatform/engine/cutover-steps'
+import type { SimProcess } from './sim-process.ts'
+import type { SimStore } from './sim-store.ts'
+import type { World } from './world.ts'
+
+export type Target =
+  | 'coordinator dies'
+  | 'coordinator stops'
+  | 'guard dies'
+  | 'guard stops'
+  | 'both die'
+  | 'mover dies'
+  | 'mover stops'
+  | 'server down'
+  | 'pooler restarts'
+  | 'power cut'
+  | 'row lost'
+  | 'coordinator sleeps past the budget'
+  | 'guard dies, mover stops'
+
+/** One planned fault: at a moment of a step, since the short windows are the ones that matter. */
+interface Strike {
+  readonly at: string
+  readonly delayMs: number
+  readonly target: Target
+  readonly ms: number
+}
+
+/** What can be struck. */
+export interface Victims {
+  coordinator(): SimProcess | undefined
+  guards(): Iterable<SimProcess>
+  movers(): Iterable<SimProcess>
+  /** When the guard of the present cutover loses its patience, where one waits. */
+  guardActsAt(): number | undefined
+  readonly stores: readonly SimStore[]
+  cutPower(): void
+}
+
+const targets: readonly Target[] = [
+  'coordinator dies',
+  'coordinator dies',
+  'coordinator stops',
+  'guard dies',
+  'guard stops',
+  'both die',
+  'mover dies',
+  'mover stops',
+  'server down',
+  'pooler restarts',
+  'power cut',
+  'row lost',
+  'coordinator sleeps past the budget',
+  'guard dies, mover stops',
+]
+const steps: readonly StepName[] = stepsOf('forward').map(({ name }) => name)
+
+/** The faults that this simulation plans, up to four. */
+export class Strikes {
+  readonly #world: World
+  readonly #victims: Victims
+  readonly #planned: Strike[]
+
+  constructor(world: World, victims: Victims) {
+    const { random } = world
+    this.#world = world
+    this.#victims = victims
+    this.#planned = Array.from({ length: random.pick([0, 1, 1, 1, 2, 2, 3, 4]) }, () => ({
+      at: `${random.pick(['before', 'after'])} ${random.pick(steps)}`,
+      delayMs: random.chance(0.5) ? 0 : random.between(0, random.pick([3, 30, 1_500])),
+      target: random.pick(targets),
+      ms: random.between(10, random.pick([200, 2_000, 6_000])),
+    }))
+  }
+
+  /** Called at every moment of every step. */
+  reached(at: string): void {
+    for (const strike of [...this.#planned]) {
+      if (strike.at !== at) continue
+      this.#planned.splice(this.#planned.indexOf(strike), 1)
+      this.#world.scheduler.after(strike.delayMs, () => this.#strike(strike))
+    }
+  }
+
+  #strike({ target, ms }: Strike): void {
+    if (this.#world.faults.isOver) return
+    const { random, now } = this.#world
+    const coordinator = this.#victims.coordinator()
+    const guard = [...this.#victims.guards()].at(-1)
+    const mover = random.pick([...this.#victims.movers(), undefined])
+    const acts: Record<Target, () => void> = {
+      'coordinator dies': () => this.#kill(coordinator),
+      'coordinator stops': () => this.#suspend(coordinator, ms),
+      // It wakes up in the very moment in which the guard acts.
+      'coordinator sleeps past the budget': () =>
+        this.#suspend(coordinator, (this.#victims.guardActsAt() ?? now) - now + random.between(-2, 8)),
+      'guard dies': () => this.#kill(guard),
+      'guard stops': () => this.#suspend(guard, ms),
+      'guard dies, mover stops': () => {
+        this.#kill(guard)
+        this.#suspend(mover, 3 * ms)
+      },
+      'both die': () => {
+        this.#kill(coordinator)
+        this.#kill(guard)
+      },
+      'mover dies': () => this.#kill(mover),
+      'mover stops': () => this.#suspend(mover, ms),
+      'server down': () => this.#takeDown(ms),
+      'pooler restarts': () => this.#restartPooler(),
+      'power cut': () => {
+        this.#world.strike('power cut', 'machine', 'everything ends')
+        this.#victims.cutPower()
+      },
+      'row lost': () => this.#loseRow(),
+    }
+    acts[target]()
+  }
+
+  #kill(process: SimProcess | undefined): void {
+    if (!process) return
+    this.#world.strike('process killed', process.name, 'killed')
+    process.isStruck = true
+    process.kill()
+  }
+
+  #suspend(process: SimProcess | undefined, ms: number): void {
+    if (!process || ms <= 0) return
+    this.#world.strike('process suspended', process.name, `${Math.round(ms)} ms`)
+    process.isStruck = true
+    process.suspend(ms)
+  }
+
+  #takeDown(ms: number): void {
+    const { random, scheduler } = this.#world
+    const store = random.pick(this.#victims.stores)
+    const server = random.pick([store.old.server, store.new.server, store.pooler.server])
+    this.#world.strike('server down', server.name, `${Math.round(ms)} ms`)
+    server.isUp = false
+    scheduler.after(ms, () => {
+      server.isUp = true
+    })
+  }
+
+  /** A fault of a connector, or of a disk, on the side that is not in use: the comparison has to find it. */
+  #loseRow(): void {
+    const { random } = this.#world
+    const store = random.pick(this.#victims.stores)
+    const [open, ...others] = store.open()
+    if (!open || others.length > 0) return
+    const side = store.side(open === 'old' ? 'new' : 'old')
+    const row = [...side.rows].at(-1)
+    if (row === undefined) return
+    side.rows.delete(row)
+    this.#world.strike('row lost', side.server.name, row)
+  }
+
+  /** What was held goes on, and meets the fence; the place stands in the configuration. */
+  #restartPooler(): void {
+    const { pooler, name } = this.#world.random.pick(this.#victims.stores)
+    this.#world.strike('pooler restarted', name, pooler.isHeld ? 'its hold is lost' : 'nothing was held')
+    pooler.hasLostHold ||= pooler.isHeld
+    pooler.isHeld = false
+    for (const dispatch of pooler.waiting.splice(0)) dispatch()
+  }
+}
