@@ -10,7 +10,6 @@ export const faultNames = [
   'torn write',
   'flush failed',
   'name lost',
-  'file lost',
   'process killed',
   'process suspended',
   'server down',

@@ -65,13 +65,6 @@ export const mutants: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'mark-return-after-release',
-    mistake: 'the way back begins after the first write',
-    file: coordinator,
-    find: "await this.#eachDo('end-flow',",
-    replace: "await this.#eachDo('mark-return', (p) => p.back.markStart()); await this.#eachDo('end-flow',",
-  },
-  {
     name: 'skip-record-decision',
     mistake: 'the target opens without the decision in it',
     file: coordinator,
@@ -162,12 +155,5 @@ export const mutants: readonly Mutant[] = [
     file: 'control/src/cutover-intents.ts',
     find: '      await this.#files.rename(temporary, this.#file(name))\n    }\n    await this.#files.flushDirectory(this.#directory)',
     replace: '      await this.#files.rename(temporary, this.#file(name))\n    }',
-  },
-  {
-    name: 'orphan-goes-on',
-    mistake: 'a mover whose worker died finishes the verb it was at',
-    file: 'engine/src/mover-host.ts',
-    find: 'if (host.isAtWork) return',
-    replace: '',
   },
 ]

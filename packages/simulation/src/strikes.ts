@@ -49,7 +49,9 @@ const targets: readonly Target[] = [
   'server down',
   'pooler restarts',
   'power cut',
+  'power cut',
   'row lost',
+  'coordinator sleeps past the budget',
   'coordinator sleeps past the budget',
   'guard dies, mover stops',
 ]
