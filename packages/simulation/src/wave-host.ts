@@ -62,7 +62,7 @@ export class WaveHost {
     const direction: Direction = this.state === 'reversing' ? 'reverse' : 'forward'
     const { stores, budgetMs } = this.#options
     const moves = stores.map(({ name }) => ({ name, stateBefore: this.state }))
-    const intent = { id, direction, budgetMs, moves, wave: null }
+    const intent = { id, direction, budgetMs, predictedMs: null, moves, wave: null }
     await this.#intents.announce(intent)
     await this.#coordinate(intent, cutOver)
   }
