@@ -35,14 +35,13 @@ export interface ActivemqBrokerOptions {
   readonly replyAddress: (queue: string) => string | undefined
 }
 
-/** What stands on the broker about the move. */
+/** What stands on the broker about the move, each in a record of its own. */
 interface Control {
   readonly epoch: number
-  readonly isFenced: boolean
+  readonly fence: boolean
   readonly decisions: readonly Decision[]
 }
 
-const nothingYet: Control = { epoch: 0, isFenced: false, decisions: [] }
 /** The broker drops a connection that is silent for 30 s. */
 const nameWithinMs = 40_000
 
@@ -100,29 +99,30 @@ export class ActivemqBroker implements Broker {
   }
 
   async recordDecision(decision: Decision): Promise<void> {
-    const { decisions } = await this.#control()
+    const decisions = (await this.#read('decisions')) ?? []
     if (decisions.some(({ id }) => id === decision.id)) return
-    await this.#change({ decisions: [...decisions, decision] })
+    await this.#write('decisions', [...decisions, decision])
   }
 
   async fence({ withinMs }: { readonly withinMs: number }): Promise<void> {
-    await this.#change({ isFenced: true })
+    await this.#write('fence', true)
     // As a target it has no producers yet, and consumers that go first are meant to be there.
     if (this.#options.side === 'target') return
     try {
-      await fenceActivemq(this.jolokia, { withinMs })
+      // The rest is for undoing it: a step that reaches its budget is ended and could not say who is there.
+      await fenceActivemq(this.jolokia, { withinMs: withinMs * 0.6 })
     } catch (thrown) {
-      await this.#change({ isFenced: false })
+      await this.#write('fence', false)
       throw thrown
     }
   }
 
   async unfence(): Promise<void> {
-    if ((await this.#control()).isFenced) await this.#change({ isFenced: false })
+    if (await this.isFenced()) await this.#write('fence', false)
   }
 
   async isFenced(): Promise<boolean> {
-    return (await this.#control()).isFenced
+    return (await this.#read('fence')) === true
   }
 
   async requireFenced(): Promise<void> {
@@ -133,7 +133,7 @@ export class ActivemqBroker implements Broker {
   }
 
   async readEpoch(): Promise<number> {
-    return (await this.#control()).epoch
+    return (await this.#read('epoch')) ?? 0
   }
 
   async takeEpoch(epoch: number): Promise<void> {
@@ -144,16 +144,17 @@ export class ActivemqBroker implements Broker {
       await this.#dropName()
       throw superseded()
     }
-    await this.#change({ epoch })
+    await this.#write('epoch', epoch)
     this.#epoch = epoch
   }
 
   async cleanUp(): Promise<void> {
-    const { isFenced } = await this.#control()
+    const isFenced = await this.isFenced()
     await this.#dropName()
     const { move } = this.#options
     for (const { name } of await this.facts()) {
-      if (isOwnQueue(move, name) && !(isFenced && name === controlQueue(move))) await this.jolokia.removeQueue(name)
+      if (isOwnQueue(move, name) && !(isFenced && name === controlQueue(move, 'fence')))
+        await this.jolokia.removeQueue(name)
     }
   }
 
@@ -227,19 +228,16 @@ export class ActivemqBroker implements Broker {
     if (epoch !== this.#epoch) throw superseded()
   }
 
-  async #control(): Promise<Control> {
-    const recorded = await this.look(({ connection }) =>
-      readRecord<Control>(connection, controlQueue(this.#options.move)),
-    )
-    return { ...nothingYet, ...recorded?.value }
+  async #read<Name extends keyof Control>(name: Name): Promise<Control[Name] | undefined> {
+    const queue = controlQueue(this.#options.move, name)
+    return (await this.look(({ connection }) => readRecord<Control[Name]>(connection, queue)))?.value
   }
 
-  async #change(change: Partial<Control>): Promise<void> {
-    const queue = controlQueue(this.#options.move)
+  async #write<Name extends keyof Control>(name: Name, value: Control[Name]): Promise<void> {
+    const queue = controlQueue(this.#options.move, name)
     await this.look(async ({ connection }) => {
-      const recorded = await readRecord<Control>(connection, queue)
-      const value = { ...nothingYet, ...recorded?.value, ...change }
-      await writeRecord(connection, queue, { version: (recorded?.version ?? 0) + 1, value })
+      const version = ((await readRecord(connection, queue))?.version ?? 0) + 1
+      await writeRecord(connection, queue, { version, value })
     })
   }
 }

@@ -9,8 +9,8 @@ export function isOwnConnection(client: string): boolean {
   return client.startsWith('replatform-')
 }
 
-export function controlQueue(move: string): string {
-  return `replatform.${move}.control`
+export function controlQueue(move: string, record: string): string {
+  return `replatform.${move}.${record}`
 }
 
 export function ledgerQueue(move: string): string {

@@ -1,9 +1,10 @@
 /**
  * A durable value in a queue of its own: the message with the highest version is the value. A new one is stored before
- * the old ones are taken out, so a crash in between leaves two, of which the newer counts.
+ * the old ones are taken out, so a crash in between leaves two, of which the newer counts. Each has one kind of writer:
+ * two at once would lose what one of them wrote.
  */
 import { once } from 'node:events'
-import rhea, { type Connection, type EventContext } from 'rhea'
+import rhea, { type Connection } from 'rhea'
 import { browse } from './browse.ts'
 
 const { message: codec } = rhea
@@ -23,18 +24,20 @@ export async function readRecord<T>(connection: Connection, queue: string): Prom
 export async function writeRecord<T>(connection: Connection, queue: string, recorded: Recorded<T>): Promise<void> {
   const sender = connection.open_sender(`queue://${queue}`)
   await once(sender, 'sendable')
-  sender.send({ durable: true, body: codec.data_section(Buffer.from(JSON.stringify(recorded))) })
+  const application_properties = { [versionProperty]: rhea.types.wrap_long(recorded.version) }
+  const body = codec.data_section(Buffer.from(JSON.stringify(recorded)))
+  sender.send({ durable: true, application_properties, body })
   await once(sender, 'accepted')
   sender.close()
   await removeOlder(connection, queue, recorded.version)
 }
 
+const versionProperty = 'replatform_version'
+
+/** Never touches the newest: a reader must find it at every instant. */
 async function removeOlder(connection: Connection, queue: string, version: number): Promise<void> {
-  const receiver = connection.open_receiver({ source: `queue://${queue}`, autoaccept: false, credit_window: 0 })
-  receiver.on('message', ({ message, delivery }: EventContext) => {
-    if (parse(message?.body).version < version) delivery?.accept()
-    else delivery?.release()
-  })
+  const filter = rhea.filter.selector(`${versionProperty} < ${version}`)
+  const receiver = connection.open_receiver({ source: { address: `queue://${queue}`, filter }, credit_window: 0 })
   receiver.on('receiver_open', () => {
     receiver.add_credit(100)
     receiver.drain_credit()

@@ -4,6 +4,7 @@
  */
 import type { CompareReport, CompareResult } from '@replatform/core/difference'
 import { isEqual } from '@replatform/core/difference'
+import type { Side } from '@replatform/core/move'
 import { position } from '@replatform/core/position'
 import type { Broker, LedgerEntry, TopologyChange } from './brokers.ts'
 import { holdsUpPause } from './crossing.ts'
@@ -12,6 +13,8 @@ import type { QueuePlan, TopologyPlan } from './queue-plan.ts'
 interface Flow {
   readonly source: Broker
   readonly target: Broker
+  /** A queue of the plan, as that side of the flow calls it. */
+  readonly addressOf: (queue: QueuePlan, side: Side) => string
 }
 
 /** How the receiving side stood when draining began: what it holds more now must be what was carried since. */
@@ -19,10 +22,12 @@ export class DrainWatch {
   readonly #depths: ReadonlyMap<string, number>
   readonly #carried: ReadonlyMap<string, LedgerEntry>
 
-  static async begin({ queues }: TopologyPlan, { target }: Flow): Promise<DrainWatch> {
-    const names = queues.filter(isCountable).map(({ target: name }) => name)
+  static async begin({ queues }: TopologyPlan, { target, addressOf }: Flow): Promise<DrainWatch> {
+    const countable = queues.filter(isCountable)
     const entries = await target.readLedger()
-    return new DrainWatch(await target.depths(names), new Map(entries.map((entry) => [entry.queue, entry])))
+    const depths = await target.depths(countable.map((queue) => addressOf(queue, 'target')))
+    const before = countable.map((queue) => [queue.name, depths.get(addressOf(queue, 'target')) ?? 0] as const)
+    return new DrainWatch(new Map(before), new Map(entries.map((entry) => [entry.queue, entry])))
   }
 
   private constructor(depths: ReadonlyMap<string, number>, carried: ReadonlyMap<string, LedgerEntry>) {
@@ -32,7 +37,7 @@ export class DrainWatch {
 
   /** Messages that the ledger has as carried since, and that the target does not hold. */
   missing(plan: QueuePlan, now: { readonly depth: number; readonly entry: LedgerEntry | undefined }): number {
-    const before = this.#depths.get(plan.target)
+    const before = this.#depths.get(plan.name)
     if (before === undefined) return 0
     const since = (figure: (entry: LedgerEntry) => number) => {
       const earlier = this.#carried.get(plan.name)
@@ -63,12 +68,13 @@ export async function compareBrokers(options: CompareBrokersOptions): Promise<Co
   const ledger = new Map((await flow.target.readLedger()).map((entry) => [entry.queue, entry]))
   const queues = plan.queues.filter(({ carry }) => carry === 'now' || carry === 'cutover')
   const results = [topologyResult(plan, changes)]
-  const depths = await flow.target.depths(queues.map(({ target }) => target))
+  const depths = await flow.target.depths(queues.map((queue) => flow.addressOf(queue, 'target')))
   for (const queue of queues) {
     const entry = ledger.get(queue.name)
-    const lost =
-      at === 'fenced' ? (options.drain?.missing(queue, { depth: depths.get(queue.target) ?? 0, entry }) ?? 0) : 0
-    const left = at === 'fenced' && holdsUpPause(queue) ? await depthOf(flow.source, queue.name) : 0
+    const depth = depths.get(flow.addressOf(queue, 'target')) ?? 0
+    const lost = at === 'fenced' ? (options.drain?.missing(queue, { depth, entry }) ?? 0) : 0
+    const isHeldUp = at === 'fenced' && holdsUpPause(queue)
+    const left = isHeldUp ? await depthOf(flow.source, flow.addressOf(queue, 'source')) : 0
     const processed = (entry?.carried ?? 0) + left
     results.push({
       name: queue.name,

@@ -22,7 +22,7 @@ import { compareBrokers, DrainWatch } from './bridge-compare.ts'
 import { BridgeRun } from './bridge-run.ts'
 import type { Broker, TopologyTranslation } from './brokers.ts'
 import { type Circumstances, holdsUpPause, wayOf } from './crossing.ts'
-import type { TopologyPlan } from './queue-plan.ts'
+import type { QueuePlan, TopologyPlan } from './queue-plan.ts'
 import type { RabbitmqBroker } from './rabbitmq-broker.ts'
 import { parsePlanText } from './rabbitmq-plan.ts'
 
@@ -171,9 +171,12 @@ export class BridgeMover implements Mover {
     await this.#options.next[Symbol.asyncDispose]()
   }
 
-  get #flow(): { readonly source: Broker; readonly target: Broker } {
+  get #flow() {
     const { old, next, open } = this.#options
-    return open.direction === 'forward' ? { source: old, target: next } : { source: next, target: old }
+    const isForward = open.direction === 'forward'
+    const addressOf = (queue: QueuePlan, side: Side) => ((side === 'source') === isForward ? queue.name : queue.target)
+    const [source, target]: [Broker, Broker] = isForward ? [old, next] : [next, old]
+    return { source, target, addressOf }
   }
 
   async #lookAfter(run: BridgeRun, { signal, report, throttle }: FollowOptions): Promise<void> {

@@ -46,6 +46,8 @@ export class QueueBridge {
   #messages: SourceMessage[] = []
   readonly #confirmed = new Set<number>()
   readonly #redelivered = new Set<number>()
+  /** Stored by an earlier mover, which the ledger may have counted. */
+  readonly #wereThere = new Set<number>()
   readonly #retries = new Set<NodeJS.Timeout>()
   /** Delivery tags: read; confirmed without a gap; entered into the ledger; acknowledged. */
   #read = 0
@@ -149,7 +151,7 @@ export class QueueBridge {
       queue: plan,
       address: to.address,
       events: {
-        confirmed: (message) => this.#onConfirmed(message),
+        confirmed: (message, how) => this.#onConfirmed(message, how),
         refused: (message, error) => this.#onRefused(message, error),
         failed: (error) => this.#fail(error),
       },
@@ -182,8 +184,9 @@ export class QueueBridge {
     }
   }
 
-  #onConfirmed(message: SourceMessage): void {
+  #onConfirmed(message: SourceMessage, how: 'stored' | 'was-there'): void {
     if (this.#isOver) return
+    if (how === 'was-there') this.#wereThere.add(message.deliveryTag)
     this.#confirmed.add(message.deliveryTag)
     while (this.#confirmed.delete(this.#low + 1)) this.#low++
     if (this.#low - this.#entered >= entryEvery) this.#enter()
@@ -216,9 +219,14 @@ export class QueueBridge {
       this.#chain.update(digestOf(message))
       if (hasExpiration(message.properties)) this.#mayLapse++
     }
-    for (let tag = this.#entered + 1; tag <= upTo; tag++) if (this.#redelivered.delete(tag)) this.#perhapsRepeated++
+    let known = 0
+    for (let tag = this.#entered + 1; tag <= upTo; tag++) {
+      const wasRedelivered = this.#redelivered.delete(tag)
+      if (this.#wereThere.delete(tag)) known++
+      else if (wasRedelivered) this.#perhapsRepeated++
+    }
     this.#entered = upTo
-    this.#carried += count
+    this.#carried += count - known
     const entry: LedgerEntry = {
       queue: this.plan.name,
       epoch: this.#options.epoch,

@@ -140,6 +140,12 @@ export class RestartingBridge implements AsyncDisposable {
     return this.#mover
   }
 
+  /** Messages that the mover of now has carried. */
+  get carried(): number {
+    const last = this.#mover?.events.findLast((event) => event.event === 'follow')
+    return last?.event === 'follow' ? last.progress.rows : 0
+  }
+
   async start(state: 'planned' | 'in-sync'): Promise<void> {
     const mover = await this.#move.startMover()
     this.#mover = mover
