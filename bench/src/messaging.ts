@@ -1,0 +1,170 @@
+/**
+ * RabbitMQ to RabbitMQ against RabbitMQ's own dynamic Shovel: draining a backlog of durable messages of one queue and of
+ * eight, the rate of the target's own confirmed fill, and the delay at 1,000 messages a second.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { type RabbitmqServer, startRabbitmq } from '@replatform/testkit/rabbitmq-server'
+import { type Benchmark, type BenchmarkOptions, contest, type Row } from './measure.ts'
+import { addressOf, bodyBytes, delays, fill, percentile, startShovel, untilThere } from './rabbitmq-clients.ts'
+
+const types = { classic: {}, quorum: { 'x-queue-type': 'quorum' } } as const
+type QueueType = keyof typeof types
+
+interface Pair {
+  readonly source: RabbitmqServer
+  readonly target: RabbitmqServer
+  readonly log: BenchmarkOptions['log']
+}
+
+export const messaging: Benchmark = {
+  title: "RabbitMQ drained against RabbitMQ's dynamic Shovel; --scale is thousands of messages ÷ 4 (50: 200,000)",
+  async run({ runs, scale, log }: BenchmarkOptions) {
+    await using source = await startRabbitmq()
+    await using target = await startRabbitmq()
+    const pair = { source, target, log }
+    const count = scale * 4_000
+    const prefetch = await bestPrefetch(pair, count / 4)
+    const rows: Row[] = []
+    for (const type of ['classic', 'quorum'] as const) {
+      rows.push(await drain(pair, { type, queues: 1, count, prefetch }, runs))
+      rows.push(await againstFill(pair, { type, count }, runs))
+    }
+    rows.push(await drain(pair, { type: 'classic', queues: 8, count, prefetch }, runs))
+    rows.push(await delay(pair, prefetch, runs))
+    const setting = `RabbitMQ 3.10.8 to 3.10.8 on the same machine, durable messages of ${bodyBytes} bytes, each confirmed; Shovel on-confirm with prefetch ${prefetch}, the best of 500, 1,000, 2,000 and 5,000.`
+    return { rows, setting }
+  },
+}
+
+interface Work {
+  readonly type: QueueType
+  readonly queues: number
+  readonly count: number
+  readonly prefetch: number
+}
+
+function drain(pair: Pair, work: Work, runs: number): Promise<Row> {
+  const names = namesOf(work)
+  const ours = () => timed(pair, names, work, () => startOurs(pair))
+  const peer = () =>
+    timed(pair, names, work, async () => {
+      await using stack = new AsyncDisposableStack()
+      for (const queue of names)
+        stack.use(await startShovel(pair.source, pair.target, { queue, prefetch: work.prefetch }))
+      const all = stack.move()
+      return { [Symbol.asyncDispose]: () => all.disposeAsync() }
+    })
+  const title = work.queues === 1 ? `one ${work.type} queue` : `${work.queues} ${work.type} queues at once`
+  return contest(
+    { work: `drain of ${work.count}, ${title}`, unit: 'messages/s', peerName: 'Shovel', ours, peer },
+    runs,
+    pair.log,
+  )
+}
+
+function againstFill(pair: Pair, { type, count }: { type: QueueType; count: number }, runs: number): Promise<Row> {
+  const work = { type, queues: 1, count, prefetch: 0 }
+  const names = namesOf(work)
+  const ours = () => timed(pair, names, work, () => startOurs(pair))
+  const peer = async () => {
+    await makeQueues(pair.target, names, type)
+    return fill(pair.target, names[0] as string, count)
+  }
+  return contest(
+    {
+      work: `drain of ${count}, one ${type} queue`,
+      unit: 'messages/s',
+      peerName: "target's confirmed fill",
+      ours,
+      peer,
+    },
+    runs,
+    pair.log,
+  )
+}
+
+function delay(pair: Pair, prefetch: number, runs: number): Promise<Row> {
+  const queue = 'delay'
+  const measured = async (start: () => Promise<AsyncDisposable>) => {
+    for (const server of [pair.source, pair.target]) await makeQueues(server, [queue], 'classic')
+    await using _bridge = await start()
+    const found = await delays({ from: pair.source, to: pair.target, queue, perSecond: 1_000, seconds: 10 })
+    return percentile(found.slice(1_000), 0.99)
+  }
+  const ours = () => measured(() => startOurs(pair))
+  const peer = () => measured(() => startShovel(pair.source, pair.target, { queue, prefetch }))
+  return contest(
+    { work: 'producer to consumer at 1,000 messages/s, 99 % within', unit: 'ms', peerName: 'Shovel', ours, peer },
+    runs,
+    pair.log,
+  )
+}
+
+async function timed(
+  pair: Pair,
+  names: readonly string[],
+  { type, count }: Work,
+  start: () => Promise<AsyncDisposable>,
+): Promise<number> {
+  for (const server of [pair.source, pair.target]) await makeQueues(server, names, type)
+  for (const name of names) await fill(pair.source, name, count / names.length)
+  const bridge = await start()
+  await using _bridge = bridge
+  const startedAt = performance.now()
+  await untilThere(pair.target, names, count)
+  return (count * 1_000) / (performance.now() - startedAt)
+}
+
+/** Its time begins when it has its plan and begins to read. */
+async function startOurs({ source, target, log }: Pair): Promise<AsyncDisposable> {
+  const program = fileURLToPath(new URL('./rabbitmq-once.ts', import.meta.url))
+  const env = { ...process.env, BENCH_SOURCE_URL: addressOf(source), BENCH_TARGET_URL: addressOf(target) }
+  const child = spawn(process.execPath, ['--max-old-space-size=160', program], {
+    env,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let output = ''
+  const ready = Promise.withResolvers<void>()
+  child.stdout.on('data', (piece) => {
+    output += piece
+    if (output.includes('ready')) ready.resolve()
+  })
+  const ended = once(child, 'exit')
+  await Promise.race([ready.promise, ended])
+  return {
+    async [Symbol.asyncDispose]() {
+      child.stdin.end()
+      const [code] = await ended
+      if (code !== 0) throw new Error(`The bridge ended with ${code}`)
+      log(`the mover took ${JSON.parse(output.split('\n').at(-2) ?? '{}').rssMiB} MiB at most`)
+    },
+  }
+}
+
+async function bestPrefetch(pair: Pair, count: number): Promise<number> {
+  const found: { prefetch: number; rate: number }[] = []
+  const work = { type: 'classic', queues: 1, count, prefetch: 0 } as const
+  for (const prefetch of [500, 1_000, 2_000, 5_000]) {
+    const names = namesOf(work)
+    const start = () => startShovel(pair.source, pair.target, { queue: names[0] as string, prefetch })
+    const rate = await timed(pair, names, work, start)
+    pair.log(`Shovel with prefetch ${prefetch}: ${Math.round(rate)} messages/s`)
+    found.push({ prefetch, rate })
+  }
+  return found.toSorted((a, b) => b.rate - a.rate)[0]?.prefetch ?? 1_000
+}
+
+function namesOf({ type, queues }: Pick<Work, 'type' | 'queues'>): string[] {
+  return Array.from({ length: queues }, (_, index) => `drain.${type}.${index}`)
+}
+
+/** No other queue is there, so that the bridge has nothing else to do. */
+async function makeQueues(server: RabbitmqServer, names: readonly string[], type: QueueType): Promise<void> {
+  const all = (await server.management.call('GET', 'queues/%2F')) as { name: string }[]
+  for (const { name } of all) await server.management.call('DELETE', `queues/%2F/${encodeURIComponent(name)}`)
+  for (const name of names) {
+    await server.management.call('PUT', `queues/%2F/${name}`, { durable: true, arguments: types[type] })
+  }
+}
