@@ -5,6 +5,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import type { ControlParameters } from './control-parameters.ts'
 import type { Permissions } from './definitions.ts'
@@ -16,6 +17,7 @@ export interface FencePlace {
   readonly vhost: string
   /** The mover's own users stay. */
   readonly isOurs: (user: string) => boolean
+  readonly log?: Log
 }
 
 /** Who had which permissions when the fence was raised. Written before the first is taken. */
@@ -30,6 +32,7 @@ export async function fenceVhost(place: FencePlace, { withinMs }: { readonly wit
   const taken = await permissionsOfOthers(place)
   await remember(place, taken)
   for (const user of Object.keys(taken)) await removePermissions(place, user)
+  await letConsumersFinish(place, performance.now() + withinMs / 4)
   await closeConnections(place, deadline)
 }
 
@@ -82,6 +85,38 @@ async function permissionsOfOthers({ api, vhost, isOurs }: FencePlace): Promise<
   const all = await api.get<({ user: string } & Permissions)[]>(`vhosts/${segment(vhost)}/permissions`)
   const others = all.filter(({ user }) => !isOurs(user))
   return Object.fromEntries(others.map(({ user, configure, write, read }) => [user, { configure, write, read }]))
+}
+
+/**
+ * Producers first; then those that consume may acknowledge what they hold, as far as the management's figures show it
+ * (they lag by seconds). What is left then comes again on the other side, and the consumer may have worked on it.
+ */
+async function letConsumersFinish(place: FencePlace, deadline: number): Promise<void> {
+  if ((await unacknowledged(place)) === 0) return
+  const consumers = await place.api.get<{ channel_details?: { connection_name?: string } }[]>(
+    `consumers/${segment(place.vhost)}`,
+  )
+  const consuming = new Set(consumers.map(({ channel_details: channel }) => channel?.connection_name))
+  const producers = (await connectionsOfOthers(place)).filter((name) => !consuming.has(name))
+  for (const name of producers) await place.api.remove(`connections/${segment(name)}`)
+  let left = 1
+  while (left > 0 && performance.now() < deadline) {
+    await sleep(50)
+    left = await unacknowledged(place)
+  }
+  if (left > 0) {
+    place.log?.warn(
+      { vhost: place.vhost, unacknowledged: left },
+      'Consumers still held messages when they were closed; these are delivered again on the other side.',
+    )
+  }
+}
+
+async function unacknowledged({ api, vhost }: FencePlace): Promise<number> {
+  const queues = await api.get<{ messages_unacknowledged?: number }[]>(
+    `queues/${segment(vhost)}?columns=messages_unacknowledged`,
+  )
+  return queues.reduce((sum, queue) => sum + (queue.messages_unacknowledged ?? 0), 0)
 }
 
 async function closeConnections(place: FencePlace, deadline: number): Promise<void> {

@@ -1,6 +1,6 @@
 /** RabbitMQ as either side of a bridge: reading, writing, fence, epoch and ledger of one virtual host. */
 import { hash } from 'node:crypto'
-import type { Decision } from '@replatform/core/connector'
+import type { Decision, Log } from '@replatform/core/connector'
 import { invariant } from '@replatform/core/errors'
 import type { Side } from '@replatform/core/move'
 import { type BrokerAddress, parseBrokerAddress } from './address.ts'
@@ -21,6 +21,7 @@ export interface RabbitmqBrokerOptions {
   readonly move: string
   readonly side: Side
   readonly url: string
+  readonly log?: Log
 }
 
 export class RabbitmqBroker implements Broker {
@@ -29,11 +30,13 @@ export class RabbitmqBroker implements Broker {
   readonly parameters: ControlParameters
   readonly #move: string
   readonly #side: Side
+  readonly #log: Log | undefined
   /** With the epoch's own user, once it is taken. */
   #epochAddress: BrokerAddress | null = null
   #watching: Promise<AmqpConnection> | null = null
 
-  constructor({ move, side, url }: RabbitmqBrokerOptions) {
+  constructor({ move, side, url, log }: RabbitmqBrokerOptions) {
+    this.#log = log
     this.address = parseBrokerAddress(url)
     this.api = new ManagementApi({ address: this.address, side })
     this.parameters = new ControlParameters(this.api, move)
@@ -128,7 +131,8 @@ export class RabbitmqBroker implements Broker {
   get fencePlace(): FencePlace {
     const { api, parameters } = this
     const { user, vhost } = this.address
-    return { api, parameters, vhost, isOurs: (name) => name === user || isEpochUser(name, this.#move) }
+    const isOurs = (name: string) => name === user || isEpochUser(name, this.#move)
+    return { api, parameters, vhost, isOurs, ...(this.#log ? { log: this.#log } : {}) }
   }
 
   async cleanUp(): Promise<void> {

@@ -17,11 +17,11 @@ export const rabbitmqRoute: Route = {
     pause: 'joins',
   },
   open: (open) => {
-    const { move, direction, source, target } = open
+    const { move, direction, source, target, log } = open
     const isForward = direction === 'forward'
     const [from, to] = isForward ? [source, target] : [target, source]
-    const old = new RabbitmqBroker({ move, side: isForward ? 'source' : 'target', url: from.url })
-    const next = new RabbitmqBroker({ move, side: isForward ? 'target' : 'source', url: to.url })
+    const old = new RabbitmqBroker({ move, side: isForward ? 'source' : 'target', url: from.url, log })
+    const next = new RabbitmqBroker({ move, side: isForward ? 'target' : 'source', url: to.url, log })
     const translation = new RabbitmqTopologyTranslation(next, to.service)
     return new BridgeMover({
       open,
