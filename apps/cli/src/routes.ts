@@ -54,8 +54,8 @@ export function openMover(
   const old = endpointOf(store, 'source', resolveSecret)
   const next = endpointOf(store, 'target', resolveSecret)
   const [source, target] = direction === 'forward' ? [old, next] : [next, old]
-  const { workers = 4, topology } = store
-  return routeFor(store).open({ move: name, direction, source, target, tools, workers, topology, log })
+  const { workers = 4, topology, schemaChanges } = store
+  return routeFor(store).open({ move: name, direction, source, target, tools, workers, topology, schemaChanges, log })
 }
 
 /** What would become of a broker's topology, as a document and as the file that people edit. Throws `usage` elsewhere. */

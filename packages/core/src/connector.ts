@@ -6,7 +6,7 @@
  * and no verb has a second form.
  */
 import type { CompareReport } from './difference.ts'
-import type { StoreKind } from './estate.ts'
+import type { SchemaChanges, StoreKind } from './estate.ts'
 import type { Finding } from './finding.ts'
 import type { Direction, Side } from './move.ts'
 import type { Position } from './position.ts'
@@ -58,6 +58,8 @@ export interface OpenOptions {
   readonly workers: number
   /** The file with the plan of a broker's topology, as an absolute path, where the estate names one. */
   readonly topology?: string | undefined
+  /** What becomes of changes of the schema that are made while the move runs; `stop` where nothing is said. */
+  readonly schemaChanges?: SchemaChanges | undefined
   readonly log: Log
 }
 

@@ -166,9 +166,9 @@ export const catalogue = {
   },
   'postgresql.schema-changed': {
     retry: 'operator',
-    meaning: 'A table changed its shape on the source while changes were followed.',
-    untouched: progressKept,
-    next: 'Undo the change on the source, or cancel and start again.',
+    meaning: 'The schema of the source changed while changes were followed, and the change was not carried over.',
+    untouched: 'The target stays as of the last commit before the change; the source is unchanged.',
+    next: 'Set `schemaChanges: carry` for the store and `replatform resume`; what cannot be carried takes a new start with an empty target.',
   },
   'postgresql.timeline-changed': {
     retry: 'operator',

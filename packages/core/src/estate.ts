@@ -76,6 +76,13 @@ export type HaproxySwitch = Static<typeof HaproxySwitch>
 
 const Switch = Type.Object({ pgbouncer: Type.Optional(PgBouncerSwitch), haproxy: Type.Optional(HaproxySwitch) }, closed)
 
+const SchemaChanges = Type.Enum(['carry', 'stop', 'ignore'], {
+  default: 'stop',
+  description:
+    'Changes of the schema while a relational store moves: carried over in their place, or the move stops, or goes on without and reports them.',
+})
+export type SchemaChanges = Static<typeof SchemaChanges>
+
 const Store = Type.Object(
   {
     source: StoreSide,
@@ -96,6 +103,7 @@ const Store = Type.Object(
         description: "The file with the plan of a broker's topology, from the estate file on.",
       }),
     ),
+    schemaChanges: Type.Optional(SchemaChanges),
     workers: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 32, default: 4, description: 'Chunks and indexes in work at once.' }),
     ),

@@ -2,7 +2,9 @@
  * Writes batches on the target. A batch is one transaction that also moves the checkpoint and holds the epoch, so the
  * rows and the position that speaks for them are there together or not at all.
  */
+import type { Log } from '@replatform/core/connector'
 import { invariant, ReplatformError } from '@replatform/core/errors'
+import type { SchemaChanges } from '@replatform/core/estate'
 import type { QueryResult } from 'pg'
 import {
   deleteOne,
@@ -15,6 +17,7 @@ import {
   trackKeys,
   updateOne,
   updateRows,
+  writtenColumns,
 } from './apply-statements.ts'
 import {
   type BatchPart,
@@ -25,10 +28,12 @@ import {
   type SingleChange,
   type TableChanges,
 } from './change-batch.ts'
+import { decide } from './definition-policy.ts'
 import { type FlowKey, requireEpoch } from './flow-store.ts'
 import type { FollowedTable } from './followed-table.ts'
 import { formatLsn, type Lsn } from './lsn.ts'
 import { cell, cellEnd, type Tuple } from './pgoutput.ts'
+import type { DefinitionChange } from './schema-description.ts'
 import type { Session } from './session.ts'
 import { TextArray } from './text-array.ts'
 
@@ -37,12 +42,15 @@ export interface ApplierOptions {
   readonly session: Session
   readonly key: FlowKey
   readonly epoch: bigint
+  readonly schemaChanges: SchemaChanges
+  readonly log: Log
 }
 
 /** What the session of an applier needs: no foreign keys or triggers of the user, and index look-ups by key. */
 export async function prepareApplySession(session: Session): Promise<void> {
   const settings = {
     session_replication_role: 'replica',
+    'replatform.carrying': 'on',
     // The source forgets what was acknowledged, so a commit must be on disk, whatever the server's own setting.
     synchronous_commit: 'on',
     enable_hashjoin: 'off',
@@ -102,7 +110,10 @@ export class Applier {
     }
     this.#isOpen = true
     if (batch.commit) this.#checkpoint(pipeline, formatLsn(batch.commit.end))
-    for (const part of batch.parts) this.#part(pipeline, part, mayReorder)
+    for (const part of batch.parts) {
+      if (part.kind === 'definition') this.#define(pipeline, part.change, batch.lastLsn)
+      else this.#part(pipeline, part, mayReorder)
+    }
     if (this.isTracking) this.#track(pipeline, batch)
     await pipeline.settle()
     if (!batch.commit) return
@@ -122,7 +133,18 @@ export class Applier {
     )
   }
 
-  #part(pipeline: Pipeline, part: BatchPart, mayReorder: boolean): void {
+  /** In the transaction of the rows around it, as on the source. */
+  #define(pipeline: Pipeline, change: DefinitionChange, at: Lsn): void {
+    const { key, schemaChanges, log } = this.#options
+    const { outcome, statements } = decide(change, schemaChanges)
+    const said = { move: key.move, tag: change.tag, object: change.object, outcome }
+    if (outcome === 'carried') log.info(said, 'a change of the schema is carried over')
+    else log.warn(said, 'a change of the schema is not carried over')
+    if (outcome === 'carried') for (const statement of statements) pipeline.send(statement)
+    pipeline.send(noteOutcome, [key.move, key.direction, formatLsn(at), change.tag, change.object, outcome, statements])
+  }
+
+  #part(pipeline: Pipeline, part: Exclude<BatchPart, { kind: 'definition' }>, mayReorder: boolean): void {
     if (part.kind === 'truncate') {
       const names = part.tables.map((table) => `ONLY ${table.qualified}`).join(', ')
       pipeline.send(
@@ -148,6 +170,12 @@ export class Applier {
       pipeline.send(trackKeys(table), [key.move, key.direction, table.label, position, ...arrays])
     }
   }
+}
+
+const noteOutcome: Statement = {
+  name: 'replatform_note_outcome',
+  text: `INSERT INTO replatform.definition_change (move, direction, position, tag, object, outcome, statements)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 }
 
 const trackWhole: Statement = {
@@ -194,7 +222,7 @@ function sendNet(pipeline: Pipeline, { table, net }: TableChanges): void {
     if (columns.some((i) => isSettable(table, i))) send(pipeline, table, updateRows(table, columns), columns, rows)
     sendRenumbered(pipeline, table, columns, rows)
   }
-  if (inserts.length > 0) send(pipeline, table, insertRows(table), allColumns(table), inserts)
+  if (inserts.length > 0) send(pipeline, table, insertRows(table), writtenColumns(table), inserts)
 }
 
 interface Groups {
@@ -227,10 +255,10 @@ function sendOrdered(pipeline: Pipeline, { table, ordered }: TableChanges): void
 
 function sendSingle(pipeline: Pipeline, table: FollowedTable, change: SingleChange): void {
   if (change.kind === 'insert') {
-    send(pipeline, table, insertRows(table), allColumns(table), [change.row])
+    send(pipeline, table, insertRows(table), writtenColumns(table), [change.row])
     return
   }
-  const columns = table.key.length > 0 ? table.key : allColumns(table)
+  const columns = table.key.length > 0 ? table.key : writtenColumns(table)
   const match = { columns, texts: cellTexts(table, change.old, columns) }
   if (change.kind === 'delete') {
     pipeline.send(deleteOne(table, match), match.texts, (result) => requireRows(table, result, 1))
@@ -271,7 +299,7 @@ function sendRenumbered(
 
 /** Of a table without a key, whose old row comes whole. */
 function isRenumbered(table: FollowedTable, { old, row }: { old: Tuple; row: Tuple }): boolean {
-  const identities = renumbered(table, allColumns(table))
+  const identities = renumbered(table, writtenColumns(table))
   const before = cellTexts(table, old, identities)
   return cellTexts(table, row, identities).some((text, n) => text !== before[n])
 }
@@ -320,11 +348,7 @@ function cellTexts(table: FollowedTable, tuple: Tuple, columns: readonly number[
 /** Columns whose value the tuple carries. */
 function saidColumns(table: FollowedTable, tuple: Tuple): number[] {
   const starts = cellStarts(tuple, table.columns.length)
-  return allColumns(table).filter((i) => tuple.data[starts[i] as number] !== cell.unchanged)
-}
-
-function allColumns(table: FollowedTable): number[] {
-  return table.columns.map((_, i) => i)
+  return writtenColumns(table).filter((i) => tuple.data[starts[i] as number] !== cell.unchanged)
 }
 
 interface Touched {
@@ -339,7 +363,7 @@ function touched(batch: ChangeBatch): Touched {
   for (const part of batch.parts) {
     if (part.kind === 'truncate') for (const table of part.tables) result.wholes.add(table)
     else if (part.kind === 'single') touchSingle(result, part.table, part.change)
-    else for (const { table, net } of part.tables.values()) touchNet(result, table, net)
+    else if (part.kind === 'changes') for (const { table, net } of part.tables.values()) touchNet(result, table, net)
   }
   return result
 }

@@ -28,14 +28,19 @@ function cached(table: FollowedTable, kind: string, build: () => string): Statem
   return statement
 }
 
-/** Parameters: one text[] a column, in order. */
+/** Those that the target has. */
+export function writtenColumns(table: FollowedTable): number[] {
+  return table.columns.flatMap((column, i) => (column.isAbsent ? [] : [i]))
+}
+
+/** Parameters: one text[] for each of `writtenColumns`, in order. */
 export function insertRows(table: FollowedTable): Statement {
   return cached(table, 'insert', () => {
-    if (table.columns.length === 0) return `INSERT INTO ${table.qualified} DEFAULT VALUES`
-    const names = table.columns.map((column) => ident(column.name)).join(', ')
-    const values = table.columns.map((column, i) => `u.c${i}::${column.type}`).join(', ')
-    const all = table.columns.map((_, i) => i)
-    return `INSERT INTO ${table.qualified} (${names}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${unnest(all)}`
+    const written = writtenColumns(table)
+    if (written.length === 0) return `INSERT INTO ${table.qualified} DEFAULT VALUES`
+    const names = written.map((i) => name(table, i)).join(', ')
+    const values = written.map((i) => `u.c${i}::${type(table, i)}`).join(', ')
+    return `INSERT INTO ${table.qualified} (${names}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${unnest(written)}`
   })
 }
 
@@ -63,8 +68,9 @@ export function updateRows(table: FollowedTable, columns: readonly number[]): St
 export function renumberRows(table: FollowedTable, columns: readonly number[]): Statement {
   return cached(table, `renumber ${columns.join()}`, () => {
     const identities = renumbered(table, columns)
-    const names = table.columns.map((column) => ident(column.name)).join(', ')
-    const values = table.columns.map((column, i) => (identities.includes(i) ? `new_${i}` : ident(column.name)))
+    const written = writtenColumns(table)
+    const names = written.map((i) => name(table, i)).join(', ')
+    const values = written.map((i) => (identities.includes(i) ? `new_${i}` : name(table, i)))
     const differs = identities.map((i) => `t.${name(table, i)} <> u.c${i}::${type(table, i)}`)
     return `WITH old AS (DELETE FROM ONLY ${table.qualified} t USING ${unnest(columns)}
         WHERE ${sameKey(table)} AND (${differs.join(' OR ')})

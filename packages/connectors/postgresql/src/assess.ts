@@ -4,6 +4,7 @@ import type { Side } from '@replatform/core/move'
 import { type CatalogCheck, catalogChecks } from './catalog-checks.ts'
 import { toolMajor } from './client-tools.ts'
 import {
+  definitionFindings,
   encodingFindings,
   extensionFindings,
   occupiedTargetFindings,
@@ -66,6 +67,7 @@ async function assessSides(options: AssessOptions, source: Session, target: Sess
     ...replicationRoleFindings(facts.source, facts.target),
     ...(await runChecks('source', source)),
     ...(await runChecks('target', target)),
+    ...definitionFindings(await readDefinitionChanges(target, move)),
   ]
 }
 
@@ -77,6 +79,18 @@ async function runChecks(side: Side, session: Session): Promise<Finding[]> {
     if (rows.length > 0) findings.push(toFinding(check, side, rows as CheckRow[]))
   }
   return findings
+}
+
+/** What the move has noted so far of changes that it did not carry over. */
+async function readDefinitionChanges(target: Session, move: string): Promise<string[]> {
+  const { rows } = await target.query(`SELECT to_regclass('replatform.definition_change') IS NOT NULL AS exists`)
+  if ((rows[0] as { exists: string }).exists !== 't') return []
+  const changes = await target.query(
+    `SELECT tag || ' ' || object AS item FROM replatform.definition_change WHERE move = $1 AND outcome <> 'carried'
+     GROUP BY 1 ORDER BY min(position)`,
+    [move],
+  )
+  return (changes.rows as { item: string }[]).map(({ item }) => item)
 }
 
 interface CheckRow {

@@ -1,4 +1,5 @@
 import { ChangeBatch } from './change-batch.ts'
+import { decodeDefinition, isDefinitionTable } from './definition-stream.ts'
 import type { FollowedTable } from './followed-table.ts'
 import type { Lsn } from './lsn.ts'
 import { type Commit, decodePgoutput, type PgoutputHandler, type Relation, type Tuple } from './pgoutput.ts'
@@ -24,11 +25,15 @@ export interface BatchQueueOptions {
 /** Turns messages into batches, and keeps back what lies behind a hold. */
 export class BatchQueue implements PgoutputHandler {
   readonly #options: BatchQueueOptions
+  readonly #relations = new Map<number, Relation>()
   readonly #tables = new Map<number, FollowedTable | undefined>()
   readonly #sealed: ChangeBatch[] = []
   #gathering = new ChangeBatch()
   #transactionLsn: Lsn | null = null
   #isWriterIdle = false
+  #definitionTable: Relation | null = null
+  /** Messages that wait until a change of definitions is on the target; null while there is none on its way. */
+  #waiting: { readonly data: Buffer; readonly at: number; readonly end: number }[] | null = null
   #hold: Hold | null = null
   /** How many sealed batches lie before a hold that was passed; the others stay. */
   #beforeHold = 0
@@ -38,12 +43,17 @@ export class BatchQueue implements PgoutputHandler {
   }
 
   get isFull(): boolean {
-    return this.#sealed.length >= 2 || (this.#sealed.length > 0 && this.#isGatheringFull())
+    return this.#waiting !== null || this.#sealed.length >= 2 || (this.#sealed.length > 0 && this.#isGatheringFull())
   }
 
   /** Nothing is here, not even the beginning of a transaction. */
   get isEmpty(): boolean {
-    return this.#sealed.length === 0 && this.#transactionLsn === null && this.#gathering.commit === null
+    return (
+      this.#waiting === null &&
+      this.#sealed.length === 0 &&
+      this.#transactionLsn === null &&
+      this.#gathering.commit === null
+    )
   }
 
   /** When the oldest transaction that waits here was committed; null where none waits. */
@@ -53,8 +63,23 @@ export class BatchQueue implements PgoutputHandler {
 
   take(data: Buffer, at: number, end: number, isWriterIdle: boolean): void {
     this.#isWriterIdle = isWriterIdle
+    if (this.#waiting) {
+      this.#waiting.push({ data, at, end })
+      return
+    }
     decodePgoutput(data, at, end, this)
-    if (this.#transactionLsn !== null && this.#isGatheringFull()) this.#sealUnfinished()
+    if (this.#gathering.definesTables) {
+      this.#sealUnfinished()
+      this.#waiting = []
+    } else if (this.#transactionLsn !== null && this.#isGatheringFull()) this.#sealUnfinished()
+  }
+
+  /** Goes on once a batch that defines tables is written. What is known of the tables is forgotten. */
+  resume(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = null
+    for (const [oid, relation] of this.#relations) this.#tables.set(oid, this.#resolveLate(relation))
+    for (const { data, at, end } of waiting) this.take(data, at, end, this.#isWriterIdle)
   }
 
   /** The next batch to write, or undefined while there is none or a hold keeps it back. */
@@ -110,10 +135,16 @@ export class BatchQueue implements PgoutputHandler {
   }
 
   relation(relation: Relation): void {
+    if (isDefinitionTable(relation)) this.#definitionTable = relation
+    this.#relations.set(relation.oid, relation)
     this.#tables.set(relation.oid, this.#options.resolveTable(relation))
   }
 
   insert(oid: number, row: Tuple): void {
+    if (oid === this.#definitionTable?.oid) {
+      this.#gathering.define(decodeDefinition(this.#definitionTable, row))
+      return
+    }
     const table = this.#table(oid)
     if (table) this.#gathering.insert(table, row)
   }
@@ -131,6 +162,15 @@ export class BatchQueue implements PgoutputHandler {
   truncate(oids: readonly number[], options: { cascade: boolean; restartIdentity: boolean }): void {
     const tables = oids.flatMap((oid) => this.#table(oid) ?? [])
     this.#gathering.truncate(tables, options)
+  }
+
+  /** A table that changed is described anew before its next row, so one that no longer fits is not asked for. */
+  #resolveLate(relation: Relation): FollowedTable | undefined {
+    try {
+      return this.#options.resolveTable(relation)
+    } catch {
+      return undefined
+    }
   }
 
   #isHeldBack(): boolean {

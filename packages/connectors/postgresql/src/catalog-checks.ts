@@ -58,7 +58,8 @@ export const catalogChecks: readonly CatalogCheck[] = [
     on: ['source'],
     sql: `SELECT ${label} AS item FROM ${relations}
       WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident = 'f' AND ${notOurs} AND ${notOfExtension}`,
-    title: (count) => `${tables(count)} REPLICA IDENTITY FULL: each update or delete looks for its row by all columns.`,
+    title: (count) =>
+      `${tables(count)} REPLICA IDENTITY FULL: each update or delete looks for its row by all columns, and those without a key are compared whole inside the pause.`,
     remedy: 'Fine for tables that are small or only grow; give the others a primary key.',
   },
   {
@@ -316,7 +317,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     id: 'postgresql.event-trigger',
     severity: 'note',
     on: ['source'],
-    sql: `SELECT evtname AS item FROM pg_event_trigger WHERE evtname <> 'replatform_fence' ORDER BY 1`,
+    sql: `SELECT evtname AS item FROM pg_event_trigger WHERE NOT starts_with(evtname, 'replatform_') ORDER BY 1`,
     title: () => 'Event triggers are not carried over: only superusers can create them.',
     remedy: 'Create them on the target where its service permits.',
   },
@@ -334,7 +335,8 @@ export const catalogChecks: readonly CatalogCheck[] = [
     on: ['source'],
     sql: `SELECT ${label} AS item FROM ${relations} WHERE c.relkind = 'p' AND ${notOurs} ORDER BY 1`,
     title: () => 'Partitioned tables cross partition by partition.',
-    remedy: 'Do not add or detach partitions while the move runs.',
+    remedy:
+      'Those that are added or detached while the move runs are changes of the schema: see schemaChanges of the store.',
   },
   {
     id: 'postgresql.generated-column',

@@ -10,6 +10,8 @@ export interface Column {
   readonly isGenerated: boolean
   /** GENERATED ALWAYS AS IDENTITY: may be inserted, but never set by an UPDATE. */
   readonly isIdentityAlways: boolean
+  /** On the source alone; its values are left out. */
+  readonly isAbsent?: true
   /** Holds something whose binary form carries object ids of its own cluster, or has none: copied as text. */
   readonly needsText: boolean
 }

@@ -9,6 +9,7 @@
 import { invariant, ReplatformError } from '@replatform/core/errors'
 import type { FollowedTable } from './followed-table.ts'
 import { type Commit, cell, cellEnd, type Tuple } from './pgoutput.ts'
+import type { DefinitionChange } from './schema-description.ts'
 
 /** What happens to one row, all in all. */
 export interface NetChange {
@@ -34,6 +35,7 @@ export interface TableChanges {
 
 export type BatchPart =
   | { readonly kind: 'changes'; readonly tables: Map<FollowedTable, TableChanges> }
+  | { readonly kind: 'definition'; readonly change: DefinitionChange }
   | { readonly kind: 'single'; readonly table: FollowedTable; readonly change: SingleChange }
   | {
       readonly kind: 'truncate'
@@ -52,6 +54,8 @@ export class ChangeBatch {
   lastLsn = 0n
   /** Holds a mark that somebody waits for, so the checkpoint must move even if nothing else is written. */
   hasBarrier = false
+  /** Its last part changes what tables are like. */
+  definesTables = false
   transactions = 0
   rows = 0
   bytes = 0
@@ -115,6 +119,14 @@ export class ChangeBatch {
     this.#open = null
     this.rows += 1
     this.parts.push({ kind: 'truncate', tables, ...options })
+  }
+
+  /** The batch ends with it: what follows is decoded by what the target's tables are like then. */
+  define(change: DefinitionChange): void {
+    this.#open = null
+    this.rows += 1
+    this.parts.push({ kind: 'definition', change })
+    this.definesTables = true
   }
 
   /** The old row goes and the new one comes, unless a large value of it was left unsaid: then the row itself moves. */

@@ -10,7 +10,11 @@ import { ident, literal } from './sql.ts'
 /** Publishes every table that holds rows, and the barrier. Idempotent; commits. */
 export async function ensurePublication(source: Session, key: FlowKey, tables: readonly Table[]): Promise<void> {
   const name = streamName(key)
-  const list = ['replatform.barrier', ...published(tables).map((table) => table.qualified)].join(', ')
+  const list = [
+    'replatform.barrier',
+    'replatform.definition',
+    ...published(tables).map((table) => table.qualified),
+  ].join(', ')
   const { rows } = await source.query('SELECT FROM pg_publication WHERE pubname = $1', [name])
   if (rows.length > 0) await source.query(`ALTER PUBLICATION ${ident(name)} SET TABLE ${list}`)
   else await source.query(`CREATE PUBLICATION ${ident(name)} FOR TABLE ${list}`)

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { dropPublication, dropSlot } from './change-stream.ts'
 import { isFenced, sweepFence, unfenceSide } from './fence.ts'
 import type { FlowKey } from './flow-store.ts'
+import { removeCapture } from './schema-capture.ts'
 import type { Session } from './session.ts'
 import { releaseSnapshot } from './snapshot-keeper.ts'
 
@@ -10,6 +11,8 @@ export async function endStream(source: Session, key: FlowKey): Promise<void> {
   await releaseSnapshot(source, key.move)
   await dropSlot(source, key)
   await dropPublication(source, key)
+  const { rowCount } = await source.query(`SELECT FROM pg_publication WHERE starts_with(pubname, 'replatform_')`)
+  if (rowCount === 0) await removeCapture(source)
 }
 
 /**
@@ -23,7 +26,17 @@ export async function dropControlSchema(session: Session, move: string): Promise
     await dropSchema(session)
     return
   }
-  const tables = ['flow', 'chunk', 'table_start', 'changed', 'decision', 'barrier']
+  const tables = [
+    'flow',
+    'chunk',
+    'table_start',
+    'changed',
+    'decision',
+    'barrier',
+    'shape',
+    'definition',
+    'definition_change',
+  ]
   await session.query(`DROP TABLE IF EXISTS ${tables.map((name) => `replatform.${name}`).join(', ')}`)
 }
 

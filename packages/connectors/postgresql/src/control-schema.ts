@@ -40,6 +40,18 @@ CREATE TABLE IF NOT EXISTS replatform.changed (
 -- On the target of a flow: outcomes of cutovers, copied here before the target opens.
 CREATE TABLE IF NOT EXISTS replatform.decision (id text PRIMARY KEY, outcome text NOT NULL, at timestamptz NOT NULL);
 
+-- On the source of a flow: tables as the event triggers saw them last, and what became of them since. The latter is
+-- published, so that it arrives in the change stream at its place among the rows.
+CREATE TABLE IF NOT EXISTS replatform.shape (relation oid PRIMARY KEY, description jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS replatform.definition (
+  id bigserial PRIMARY KEY, tag text NOT NULL, object text, kind text NOT NULL, was jsonb, now_is jsonb,
+  at timestamptz NOT NULL DEFAULT clock_timestamp());
+
+-- On the target of a flow: what was done with each of them.
+CREATE TABLE IF NOT EXISTS replatform.definition_change (
+  move text NOT NULL, direction text NOT NULL, position pg_lsn NOT NULL, tag text NOT NULL, object text NOT NULL,
+  outcome text NOT NULL, statements text[] NOT NULL, at timestamptz NOT NULL DEFAULT now());
+
 -- On the source of a flow: published, so that a mark in the history arrives in the change stream.
 CREATE TABLE IF NOT EXISTS replatform.barrier (move text PRIMARY KEY, mark bigint NOT NULL, at timestamptz NOT NULL);
 `

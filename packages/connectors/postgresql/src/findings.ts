@@ -89,6 +89,19 @@ export function tableFindings(tables: readonly Table[]): Finding[] {
   return findings
 }
 
+export function definitionFindings(changes: readonly string[]): Finding[] {
+  if (changes.length === 0) return []
+  return [
+    {
+      id: 'postgresql.schema-change-not-carried',
+      severity: 'risk',
+      title: `${changes.length} changes of the schema were made on the source since the move began, and are not on the target.`,
+      evidence: evidence(changes),
+      remedy: 'Run the same statements on the target after the cutover, or start again with an empty target before it.',
+    },
+  ]
+}
+
 export function encodingFindings(source: SideFacts, target: SideFacts): Finding[] {
   const findings: Finding[] = []
   if (source.encoding !== target.encoding) {

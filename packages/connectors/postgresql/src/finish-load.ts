@@ -10,6 +10,10 @@ export interface FinishLoadOptions {
   readonly open: OpenOptions
   readonly key: FlowKey
   readonly target: Session
+  /** The snapshot of the load, while it lasts: later indexes and constraints are in the change stream. */
+  readonly snapshot?: string | undefined
+  /** Called once nothing is read at the snapshot any more. */
+  readonly release?: () => Promise<void>
   /** Follows until everything before the position is on the target. */
   readonly followUpTo: (position: Lsn) => Promise<void>
   readonly report: (step: string) => void
@@ -19,8 +23,9 @@ export interface FinishLoadOptions {
  * Tables that were loaded at a later snapshot than the others agree with them only once the stream has reached it; so
  * foreign keys wait for that.
  */
-export async function finishLoad({ open, key, target, followUpTo, report }: FinishLoadOptions): Promise<void> {
-  await withPostData({ ...open, session: target }, async (postData) => {
+export async function finishLoad(options: FinishLoadOptions): Promise<void> {
+  const { open, key, target, snapshot, release = async () => {}, followUpTo, report } = options
+  await withPostData({ ...open, snapshot, session: target, onRead: release }, async (postData) => {
     report('building indexes and constraints')
     await postData.restoreIndexes()
     const latest = await latestTableStart(target, key)

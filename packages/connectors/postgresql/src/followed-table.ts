@@ -19,20 +19,31 @@ export interface FollowedTable {
   readonly skipBefore: Lsn
 }
 
+export interface FollowTableOptions {
+  /** Undefined where the target has none of that name. */
+  readonly target: Table | undefined
+  readonly skipBefore: Lsn
+  /** Columns and tables that only one side has are left out instead. */
+  readonly isLenient: boolean
+}
+
 /** Joins the stream's description of a table with the target's; throws where they no longer fit. */
-export function followTable(relation: Relation, target: Table | undefined, skipBefore: Lsn): FollowedTable {
+export function followTable(relation: Relation, options: FollowTableOptions): FollowedTable | undefined {
+  const { target, skipBefore, isLenient } = options
   const label = `${relation.schema}.${relation.name}`
+  if (!target && isLenient) return undefined
   if (!target) throw changed(label, 'it does not exist on the target')
   const byName = new Map(target.columns.map((column) => [column.name, column]))
   const columns = relation.columns.map(({ name, typeOid }) => {
     const column = byName.get(name)
+    if (!column && isLenient) return { ...absent, name, typeOid }
     if (!column) throw changed(label, `column ${name} does not exist on the target`)
     if (isBuiltIn(typeOid) && typeOid !== column.typeOid) throw changed(label, `column ${name} has another type`)
     return column
   })
   const streamed = new Set(relation.columns.map((column) => column.name))
-  const absent = target.columns.find((column) => !column.isGenerated && !streamed.has(column.name))
-  if (absent) throw changed(label, `column ${absent.name} is gone on the source`)
+  const gone = target.columns.find((column) => !column.isGenerated && !streamed.has(column.name))
+  if (gone && !isLenient) throw changed(label, `column ${gone.name} is gone on the source`)
   return {
     label,
     qualified: target.qualified,
@@ -43,6 +54,8 @@ export function followTable(relation: Relation, target: Table | undefined, skipB
     skipBefore,
   }
 }
+
+const absent = { type: 'text', isGenerated: false, isIdentityAlways: false, needsText: false, isAbsent: true } as const
 
 /**
  * None where the key identifies no row of the stream: its generated columns are not in it, and by a deferrable one two

@@ -20,6 +20,8 @@ export interface FollowerOptions {
   readonly applier: Applier
   /** Undefined for the barrier table, whose changes only mark a place. */
   readonly resolveTable: (relation: Relation) => FollowedTable | undefined
+  /** Called inside the target's transaction, after definitions changed in it. */
+  readonly refreshTables: () => Promise<void>
   /** The source's clock minus ours, in milliseconds. */
   readonly clockOffsetMs: number
   /** Where the source's log ends now. */
@@ -186,7 +188,9 @@ export class Follower {
       await this.#options.applier.apply(batch)
       this.#checkpointedAt = performance.now()
     }
+    if (batch.definesTables) await this.#options.refreshTables()
     this.#inHand = null
+    if (batch.definesTables) this.#goOn()
     this.#totals.transactions += batch.transactions
     this.#totals.rows += batch.rows
     this.#totals.bytes += batch.bytes
@@ -195,6 +199,13 @@ export class Follower {
     if (this.#applied > this.#received) this.#received = this.#applied
     if (isWritten && this.#stream) this.#stream.acknowledged = this.#applied
     this.#report(this.#progress(batch.commit.at))
+  }
+
+  /** What waited for the definitions is decoded in their light; an error of it is the stream's. */
+  #goOn(): void {
+    this.#queue.resume()
+    this.#applyBackPressure()
+    this.#wake.resolve()
   }
 
   /**

@@ -11,8 +11,8 @@ import { planChunks } from './chunk-plan.ts'
 import { pipeCopy } from './copy-pipe.ts'
 import { type FlowKey, readFlow, requireEpoch } from './flow-store.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
-import { applicationName, describe, openSession, type Session, withSession } from './session.ts'
-import { type KeptSnapshot, keeperRole, keepSnapshot } from './snapshot-keeper.ts'
+import { describe, openSession, type Session, withSession } from './session.ts'
+import { isSnapshotAlive, type KeptSnapshot, keepSnapshot } from './snapshot-keeper.ts'
 import { literal } from './sql.ts'
 
 export interface FullLoadOptions {
@@ -168,18 +168,9 @@ export class FullLoad implements AsyncDisposable {
 
   async #isAlive(snapshot: string): Promise<boolean> {
     const { key, source } = this.#options
-    return withSession({ endpoint: source, side: 'source', move: key.move, role: 'load' }, async (session) => {
-      // Names of snapshots are used again after a restart, by whoever exports one.
-      const keeper = await session.query('SELECT FROM pg_stat_activity WHERE application_name = $1', [
-        applicationName(key.move, keeperRole),
-      ])
-      if (keeper.rowCount === 0) return false
-      await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY')
-      return session.query(`SET TRANSACTION SNAPSHOT ${literal(snapshot)}`).then(
-        () => true,
-        () => false,
-      )
-    })
+    return withSession({ endpoint: source, side: 'source', move: key.move, role: 'load' }, (session) =>
+      isSnapshotAlive(session, key.move, snapshot),
+    )
   }
 
   async #openPair(): Promise<Pair> {

@@ -31,7 +31,7 @@ import { readTableFiles } from './schema-shape.ts'
 import { copySequences } from './sequences.ts'
 import { describe, type Session } from './session.ts'
 import { SideSession } from './side-session.ts'
-import { releaseSnapshot } from './snapshot-keeper.ts'
+import { isSnapshotAlive, releaseSnapshot } from './snapshot-keeper.ts'
 import { readSourceSystem } from './source-system.ts'
 
 /** Schema and slot may wait for other people's transactions; this is how long a fence outside a pause may take. */
@@ -94,14 +94,19 @@ export class PostgresqlMover implements Mover {
   async finishLoad(report: (step: string) => void): Promise<void> {
     await this.#load?.[Symbol.asyncDispose]()
     this.#load = null
-    await this.#sides.source.use((source) => releaseSnapshot(source, this.#key.move))
+    const { move } = this.#key
+    const release = () => this.#sides.source.use((source) => releaseSnapshot(source, move))
     const flow = await this.#sides.target.use((target) => readFlow(target, this.#key))
-    if (flow?.loadFinished) return
+    if (flow?.loadFinished) return release()
+    const kept = flow?.snapshot ?? ''
+    const isAlive = await this.#sides.source.use((source) => isSnapshotAlive(source, move, kept))
     await this.#sides.target.use((target) =>
       finishLoad({
         open: this.#open,
         key: this.#key,
         target,
+        snapshot: isAlive ? kept : undefined,
+        release,
         report,
         followUpTo: (position) => this.#followUpTo(position),
       }),

@@ -1,10 +1,10 @@
 import type { OpenOptions } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { Applier, prepareApplySession } from './applier.ts'
-import { readTables } from './catalog.ts'
+import { readTables, type Table } from './catalog.ts'
 import { readSlot, readWalEnd, requireSlot } from './change-stream.ts'
 import { type FlowKey, raiseEpoch, readFlow } from './flow-store.ts'
-import { followTable } from './followed-table.ts'
+import { type FollowedTable, followTable } from './followed-table.ts'
 import { Follower } from './follower.ts'
 import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
 import { streamName } from './names.ts'
@@ -46,12 +46,16 @@ export async function openFollower({ open, key, patienceMs = usualPatienceMs }: 
       requireSameSystem(flow.sourceSystem, await readSourceSystem(session))
       requireNothingForgotten(await takeSlot(session, key), from)
     })
-    const applier = new Applier({ session: target, key, epoch })
+    const { schemaChanges = 'stop', log } = open
+    const applier = new Applier({ session: target, key, epoch, schemaChanges, log })
     applier.isTracking = flow.comparedAt !== null
+    const tables = new TargetTables({ target, key, isLenient: schemaChanges === 'ignore' })
+    await tables.refresh()
     const follower = new Follower({
       stream: { endpoint: open.source, move, name: streamName(key), from },
       applier,
-      resolveTable: await tableResolver(target, key),
+      resolveTable: (relation) => tables.resolve(relation),
+      refreshTables: () => tables.refresh(),
       clockOffsetMs: await source.use(readClockOffset),
       readWalEnd: () => source.use(readWalEnd),
       source: {
@@ -93,16 +97,38 @@ function isBusy(pid: number): (session: Session) => Promise<boolean> {
   }
 }
 
-async function tableResolver(
-  target: Session,
-  key: FlowKey,
-): Promise<(relation: Relation) => ReturnType<typeof followTable> | undefined> {
-  const tables = new Map((await readTables(target)).map((table) => [table.label, table]))
-  const starts = await readTableStarts(target, key)
-  return (relation) => {
+interface TargetTablesOptions {
+  readonly target: Session
+  readonly key: FlowKey
+  /** What does not fit is left out instead of ending the stream. */
+  readonly isLenient: boolean
+}
+
+/** The target's tables as the applier's session sees them, inside a transaction that changes them too. */
+class TargetTables {
+  readonly #options: TargetTablesOptions
+  #tables = new Map<string, Table>()
+  #starts = new Map<string, Lsn>()
+
+  constructor(options: TargetTablesOptions) {
+    this.#options = options
+  }
+
+  async refresh(): Promise<void> {
+    const { target, key } = this.#options
+    this.#tables = new Map((await readTables(target)).map((table) => [table.label, table]))
+    this.#starts = await readTableStarts(target, key)
+  }
+
+  resolve(relation: Relation): FollowedTable | undefined {
     if (relation.schema === 'replatform') return undefined
     const label = `${relation.schema}.${relation.name}`
-    return followTable(relation, tables.get(label), starts.get(label) ?? 0n)
+    const { isLenient } = this.#options
+    return followTable(relation, {
+      target: this.#tables.get(label),
+      skipBefore: this.#starts.get(label) ?? 0n,
+      isLenient,
+    })
   }
 }
 

@@ -7,6 +7,7 @@ import { ensureControlSchema } from './control-schema.ts'
 import { createFlow, type FlowKey, raiseEpoch, readFlow, requireEpoch } from './flow-store.ts'
 import { planInto, recordSnapshot } from './full-load.ts'
 import { streamName } from './names.ts'
+import { installCapture } from './schema-capture.ts'
 import { transferPreData } from './schema-transfer.ts'
 import type { Session } from './session.ts'
 import { keepSnapshot, releaseSnapshot } from './snapshot-keeper.ts'
@@ -31,10 +32,9 @@ export async function prepareLoad(options: PrepareOptions): Promise<bigint> {
   const flow = await readFlow(target, key)
   if (flow?.snapshot) return epoch
 
-  if ((await readTables(target)).length === 0) await transferPreData(open)
-  await options.fenceTarget()
   await releaseSnapshot(source, key.move)
   await dropSlot(source, key)
+  await noteDefinitions(options)
   const tables = published(await readTables(source))
   await ensurePublication(source, key, tables)
   const kept = await keepSnapshot({
@@ -43,6 +43,9 @@ export async function prepareLoad(options: PrepareOptions): Promise<bigint> {
     slot: { name: streamName(key), temporary: false },
     tables: tables.map((table) => table.qualified),
   })
+  // The schema as of the snapshot: what changes it later is in the stream.
+  if ((await readTables(target)).length === 0) await transferPreData({ ...open, snapshot: kept.snapshot })
+  await options.fenceTarget()
   await target.query('BEGIN')
   // Sizes are read again: a table may have grown until the snapshot was taken.
   await planInto(target, { key, workers: open.workers }, published(await readTables(source)))
@@ -57,12 +60,27 @@ export async function prepareLoad(options: PrepareOptions): Promise<bigint> {
 }
 
 /** A flow that loads nothing: its stream only, ahead of the moment from which it will be read. */
-export async function prepareReturn({ key, source, target }: PrepareOptions): Promise<void> {
+export async function prepareReturn(options: PrepareOptions): Promise<void> {
+  const { key, source, target } = options
   await ensureControlSchema(source)
   await ensureControlSchema(target)
   await createFlow(target, key, await readSourceSystem(source))
+  await noteDefinitions(options)
   await ensurePublication(source, key, published(await readTables(source)))
   await ensureSlot(source, key)
+}
+
+async function noteDefinitions({ open, source }: PrepareOptions): Promise<void> {
+  if (await installCapture(source)) return
+  const { schemaChanges = 'stop', move, log } = open
+  if (schemaChanges !== 'carry') {
+    log.warn({ move }, 'schema changes are found only when rows arrive: the role may not create event triggers')
+    return
+  }
+  throw new ReplatformError('auth.missing-rights', {
+    message: 'Schema changes can only be carried by a role that may create event triggers on the source.',
+    next: 'Use a superuser (on RDS a member of rds_superuser) on that side, or set schemaChanges to stop.',
+  })
 }
 
 async function createFlowOnEmptyTarget({ key, source, target }: PrepareOptions): Promise<void> {

@@ -15,6 +15,8 @@ export interface SchemaTransferOptions {
   readonly tools: Readonly<Record<string, string>>
   readonly move: string
   readonly workers: number
+  /** What the schema is read at; now where there is none. */
+  readonly snapshot?: string | undefined
 }
 
 /** What the estate carries otherwise, what only a superuser could restore (assessment names each), and our own fence. */
@@ -41,10 +43,11 @@ export interface PostData {
  * a crash in its middle.
  */
 export async function withPostData(
-  options: SchemaTransferOptions & { readonly session: Session },
+  options: SchemaTransferOptions & { readonly session: Session; readonly onRead: () => Promise<void> },
   work: (postData: PostData) => Promise<void>,
 ): Promise<void> {
   await using dump = await dumpSchema(options, 'post-data')
+  await options.onRead()
   await dropLeftovers(dump, options.session)
   const jobs = ['--exit-on-error', `--jobs=${options.workers}`]
   await work({
@@ -75,7 +78,7 @@ interface SchemaDump extends AsyncDisposable {
 async function dumpSchema(options: SchemaTransferOptions, section: 'pre-data' | 'post-data'): Promise<SchemaDump> {
   const folder = await mkdtemp(join(tmpdir(), 'replatform-schema-'))
   const file = join(folder, 'schema.dump')
-  const { source, target, tools, move } = options
+  const { source, target, tools, move, snapshot } = options
   const restoreArgs = [`--section=${section}`, '--no-publications', '--no-subscriptions']
   const read = (args: readonly string[]) =>
     runTool({ tool: 'pg_restore', tools, args: [...restoreArgs, ...args, file], url: target.url, move })
@@ -105,6 +108,7 @@ async function dumpSchema(options: SchemaTransferOptions, section: 'pre-data' | 
       '--exclude-schema=replatform',
       `--section=${section}`,
       `--file=${file}`,
+      ...(snapshot ? [`--snapshot=${snapshot}`] : []),
     ]
     await runTool({ tool: 'pg_dump', tools, args, url: source.url, move })
   } catch (thrown) {

@@ -9,6 +9,7 @@ import { fork } from 'node:child_process'
 import type { Endpoint } from '@replatform/core/connector'
 import { deserializeError, ReplatformError, type SerializedError } from '@replatform/core/errors'
 import { applicationName, type Session } from './session.ts'
+import { literal } from './sql.ts'
 
 export interface KeeperOptions {
   readonly endpoint: Endpoint
@@ -50,6 +51,21 @@ export async function keepSnapshot(options: KeeperOptions): Promise<KeptSnapshot
   child.disconnect()
   child.unref()
   return answer.kept
+}
+
+/** Whether a snapshot can still be used, and is ours: names are used again after a restart, by whoever exports one. */
+export async function isSnapshotAlive(source: Session, move: string, snapshot: string): Promise<boolean> {
+  const keeper = await source.query('SELECT FROM pg_stat_activity WHERE application_name = $1', [
+    applicationName(move, keeperRole),
+  ])
+  if (keeper.rowCount === 0) return false
+  await source.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY')
+  const isAlive = await source.query(`SET TRANSACTION SNAPSHOT ${literal(snapshot)}`).then(
+    () => true,
+    () => false,
+  )
+  await source.query('ROLLBACK')
+  return isAlive
 }
 
 /** Ends the keeper of a move, wherever it runs, by ending its session. Idempotent. */
