@@ -11,12 +11,14 @@ import { type OperationFigures, OperationStatistics } from './operation-statisti
 import { PatientClient } from './patient-client.ts'
 import type { ProfilesLine } from './profiles/profiles-journal.ts'
 import { ProfilesLoad } from './profiles/profiles-load.ts'
+import type { SearchLine } from './search/search-journal.ts'
+import { SearchLoad } from './search/search-load.ts'
 import { SeededRandom } from './seeded-random.ts'
 import type { SessionsLine } from './sessions/sessions-journal.ts'
 import { SessionsLoad } from './sessions/sessions-load.ts'
 import { WalletClient } from './wallet-client.ts'
 
-export type LoadedService = 'wallet' | 'sessions' | 'merchants' | 'profiles'
+export type LoadedService = 'wallet' | 'sessions' | 'merchants' | 'profiles' | 'search'
 
 export interface EstateLoadOptions {
   /** Services that are there; at least one. */
@@ -32,10 +34,18 @@ export interface EstateLoadOptions {
   readonly bursts?: Bursts | undefined
   /** For how long the sessions' service keeps answers. */
   readonly answerLifeMs: number
+  /** How soon a payment must be found after it was acknowledged. */
+  readonly findWithinMs: number
 }
 
-/** Of a hundred arrivals. Where a service is missing, the others share what would be its. */
-const shares: Readonly<Record<LoadedService, number>> = { wallet: 70, sessions: 10, merchants: 10, profiles: 10 }
+/** Of a hundred arrivals; who searches has paid before. Where a service is missing, the others share what would be its. */
+const shares: Readonly<Record<LoadedService, number>> = {
+  wallet: 70,
+  sessions: 10,
+  merchants: 10,
+  profiles: 10,
+  search: 0,
+}
 /** The first customers of a seeded ledger; the first of them sell, and are hot. */
 const firstCustomer = 1001
 const sellers = 8
@@ -59,11 +69,13 @@ export class EstateLoad implements Disposable {
   constructor(options: EstateLoadOptions) {
     this.#options = options
     mkdirSync(options.directory, { recursive: true })
-    const make = { wallet: this.#payers, sessions: this.#guests, merchants: this.#shoppers, profiles: this.#members }
-    for (const service of Object.keys(shares) as LoadedService[]) {
-      const url = options.urls[service]
-      if (url !== undefined) this.#kinds.push(make[service].call(this, url))
-    }
+    const { wallet, sessions, merchants, profiles, search } = options.urls
+    const seekers = search && wallet ? this.#seekers(search) : undefined
+    if (wallet) this.#kinds.push(this.#payers(wallet, seekers?.load))
+    if (sessions) this.#kinds.push(this.#guests(sessions))
+    if (merchants) this.#kinds.push(this.#shoppers(merchants))
+    if (profiles) this.#kinds.push(this.#members(profiles))
+    if (seekers) this.#kinds.push(seekers.kind)
     if (this.#kinds.length === 0) throw new Error('name the address of at least one service')
   }
 
@@ -95,11 +107,19 @@ export class EstateLoad implements Disposable {
     this.#resources.dispose()
   }
 
-  #payers(url: string): Kind {
+  #payers(url: string, seekers: SearchLoad | undefined): Kind {
     const { timeoutMs, attempts, seed, accounts, bursts } = this.#options
     const client = this.#resources.use(new WalletClient({ url, timeoutMs, attempts }))
     const journal = this.#journal('wallet')
-    const generator = new LoadGenerator({ rate: this.#rate('wallet'), seed, accounts, client, journal, bursts })
+    const generator = new LoadGenerator({
+      rate: this.#rate('wallet'),
+      seed,
+      accounts,
+      client,
+      journal,
+      bursts,
+      onAcknowledged: (key) => seekers?.acknowledged(key),
+    })
     return {
       service: 'wallet',
       run: (signal) => generator.run(signal),
@@ -111,6 +131,21 @@ export class EstateLoad implements Disposable {
       differing: () => generator.statistics.differing,
       notSent: () => generator.notSent,
     }
+  }
+
+  #seekers(url: string): { load: SearchLoad; kind: Kind } {
+    const common = this.#common<SearchLine>('search', url)
+    const load = new SearchLoad({ ...common, withinMs: this.#options.findWithinMs })
+    const kind: Kind = {
+      service: 'search',
+      run: async () => undefined,
+      // Called when everybody has paid who wanted to.
+      settle: () => load.ended(),
+      figures: () => common.statistics.figures(),
+      differing: () => 0,
+      notSent: () => 0,
+    }
+    return { load, kind }
   }
 
   #guests(url: string): Kind {

@@ -7,9 +7,9 @@ import { startPlatform } from './stage/platform.ts'
 
 test('a load on everything ends with a clean verdict everywhere', async () => {
   await using platform = await startPlatform({ accounts: 100, history: 500 })
-  const summary = await platform.load({ rate: 60, seconds: 4, seed: 1 })
+  const summary = await platform.load({ rate: 60, seconds: 4, seed: 1, findWithinMs: 60_000 })
   expect(summary.differing).toBe(0)
-  expect(Object.keys(summary.services)).toEqual(['wallet', 'sessions', 'merchants', 'profiles'])
+  expect(Object.keys(summary.services)).toEqual(['wallet', 'sessions', 'merchants', 'profiles', 'search'])
   for (const operations of Object.values(summary.services)) {
     for (const figures of Object.values(operations)) expect(figures).toMatchObject({ unknown: 0 })
   }

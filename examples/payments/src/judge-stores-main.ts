@@ -5,7 +5,7 @@
  *     JUDGE_DATABASE_URL=… JUDGE_CONSUMERS_URL=… [JUDGE_BROKER_URL=…] node judge-stores-main.ts
  *     JUDGE_DATABASE_URL=… JUDGE_MARIADB_URL=… node judge-stores-main.ts --merchants-journal merchants.journal
  *     JUDGE_MONGODB_URL=… node judge-stores-main.ts --profiles-journal profiles.journal
- *     JUDGE_SEARCH_URL=… JUDGE_CONSUMERS_URL=… node judge-stores-main.ts
+ *     JUDGE_SEARCH_URL=… JUDGE_CONSUMERS_URL=… node judge-stores-main.ts [--search-journal search.journal]
  *     JUDGE_RECEIPTS_SHARE=/mnt/receipts JUDGE_CONSUMERS_URL=… node judge-stores-main.ts
  *
  * Exit code 0: all clean; 1: something was found; 2: it could not be judged.
@@ -26,6 +26,7 @@ await runMain(async () => {
       'sessions-journal': { type: 'string', multiple: true, default: [] },
       'merchants-journal': { type: 'string', multiple: true, default: [] },
       'profiles-journal': { type: 'string', multiple: true, default: [] },
+      'search-journal': { type: 'string', multiple: true, default: [] },
       'tolerance-ms': { type: 'string', default: '1000' },
     },
   })
@@ -49,7 +50,8 @@ await runMain(async () => {
     verdicts.push(await judgeProfiles({ journals: values['profiles-journal'], url: mongodbUrl, toleranceMs }))
   }
   if (searchUrl) {
-    verdicts.push(await judgeSearch({ url: searchUrl, consumersUrl: requiredVariable('JUDGE_CONSUMERS_URL') }))
+    const sought = { url: searchUrl, consumersUrl: requiredVariable('JUDGE_CONSUMERS_URL') }
+    verdicts.push(await judgeSearch({ ...sought, journals: values['search-journal'] }))
   }
   if (share) {
     verdicts.push(await judgeReceipts({ share, consumersUrl: requiredVariable('JUDGE_CONSUMERS_URL') }))

@@ -16,6 +16,8 @@ export interface LoadOptions {
   readonly client: WalletClient
   readonly journal: JournalWriter
   readonly bursts?: Bursts | undefined
+  /** Called with the key of each payment that the wallet has acknowledged, when it has. */
+  readonly onAcknowledged?: ((key: string) => void) | undefined
 }
 
 const settledAtOnce = 64
@@ -93,7 +95,9 @@ export class LoadGenerator {
     this.#write(key, reply, nowMs, nowMs - dueMs)
     this.statistics.ended(outcome, nowMs, nowMs - dueMs)
     if (outcome === 'unknown') this.#unknown.set(key, payment)
-    if (outcome === 'success') this.#rememberHold(payment, reply)
+    if (outcome !== 'success') return
+    this.#rememberHold(payment, reply)
+    this.#options.onAcknowledged?.(key)
   }
 
   async #settleOne(key: string, payment: PlannedPayment): Promise<void> {

@@ -8,7 +8,7 @@
  *     LOAD_GATEWAY_URL=… node load-main.ts --rate 200 --seconds 60 --journals journals
  *
  * Without `--url` customers of every service come that has an address: LOAD_WALLET_URL, LOAD_SESSIONS_URL,
- * LOAD_MERCHANTS_URL and LOAD_PROFILES_URL, or LOAD_GATEWAY_URL for all of them. `--journals` names the folder of their
+ * LOAD_MERCHANTS_URL, LOAD_PROFILES_URL and LOAD_SEARCH_URL, or LOAD_GATEWAY_URL for all of them. `--journals` names the folder of their
  * journals. They come in bursts, unless `--steady` is said.
  *
  * Exit code 1 when a repeated request got another answer.
@@ -39,6 +39,7 @@ await runMain(async () => {
       'settle-seconds': { type: 'string', default: '30' },
       'journals': { type: 'string', default: 'journals' },
       'answer-seconds': { type: 'string', default: '86400' },
+      'find-within-ms': { type: 'string', default: '5000' },
       'steady': { type: 'boolean', default: false },
     },
   })
@@ -58,6 +59,7 @@ await runMain(async () => {
       urls: serviceAddresses(),
       directory: values.journals,
       answerLifeMs: wholeNumber(values['answer-seconds'], '--answer-seconds', 1) * 1000,
+      findWithinMs: wholeNumber(values['find-within-ms'], '--find-within-ms', 1),
       bursts: values.steady ? undefined : bursts,
     })
     return await runEstate(load, seconds, settleMs)
@@ -83,6 +85,7 @@ function serviceAddresses(): Partial<Record<LoadedService, string>> {
     sessions: env.LOAD_SESSIONS_URL ?? env.LOAD_GATEWAY_URL,
     merchants: env.LOAD_MERCHANTS_URL ?? env.LOAD_GATEWAY_URL,
     profiles: env.LOAD_PROFILES_URL ?? env.LOAD_GATEWAY_URL,
+    search: env.LOAD_SEARCH_URL ?? env.LOAD_GATEWAY_URL,
   }
   return Object.fromEntries(Object.entries(addresses).filter(([, address]) => address))
 }

@@ -1,14 +1,17 @@
 import { hash } from 'node:crypto'
 import { Client } from '@elastic/elasticsearch'
 import { Findings } from '../findings.ts'
+import { readJournal } from '../journal.ts'
 import { LedgerSnapshot } from '../ledger-snapshot.ts'
 import { mergeJoin } from '../merge-join.ts'
 import { type StoreVerdict, storeVerdict } from '../store-verdict.ts'
 import { type TakenPayment, takenPayments, transactionDocument, transactionsPattern } from './search-documents.ts'
+import type { SearchLine } from './search-journal.ts'
 
-/** What can be wrong with search, gravest first. Each is counted by transfer. */
+/** What can be wrong with search, gravest first. Each is counted by transfer; what is late, by payment. */
 export const searchCorruptions = {
   lost: 'payments that cannot be found, though their time to be indexed is over',
+  late: 'payments that a customer could not find in the time in which they had to be found',
   doubled: 'payments that are found more than once',
   unasked: 'documents of payments that there are not',
   altered: 'documents with another content than their payment',
@@ -20,6 +23,8 @@ export type SearchCorruption = keyof typeof searchCorruptions
 export interface SearchJudgeOptions {
   readonly url: string
   readonly consumersUrl: string
+  /** Of customers who looked for what they had paid; without them nothing is known to be late. */
+  readonly journals?: readonly string[]
   /** How soon a payment must be found after its event was taken. */
   readonly freshnessMs?: number
 }
@@ -40,6 +45,7 @@ export async function judgeSearch(options: SearchJudgeOptions): Promise<StoreVer
   await using consumers = await LedgerSnapshot.open(options.consumersUrl)
   const taken = consumers.rows<TakenPayment>(`${takenPayments} ORDER BY d.event`)
   const judged = { payments: 0, documents: 0 }
+  let sought = 0
   const joined = mergeJoin<bigint, TakenPayment, Hit>(
     { rows: taken, keyOf: ({ event }) => BigInt(event) },
     { rows: allHits(options.url), keyOf: ({ sort }) => BigInt(sort[0] ?? 0) },
@@ -61,7 +67,19 @@ export async function judgeSearch(options: SearchJudgeOptions): Promise<StoreVer
       if (BigInt(hit._version) !== key) findings.found('versionDiffers', name)
     }
   }
-  return storeVerdict('search', findings, judged)
+  for (const journal of options.journals ?? []) sought += await checkSought(journal, findings)
+  return storeVerdict('search', findings, { ...judged, sought })
+}
+
+/** Returns how many were looked for. */
+async function checkSought(journal: string, findings: Findings<SearchCorruption>): Promise<number> {
+  let sought = 0
+  for await (const line of readJournal<SearchLine>(journal)) {
+    if (line.t !== 'sought') continue
+    sought++
+    if (line.foundMs === null) findings.found('late', line.key)
+  }
+  return sought
 }
 
 /** All documents as a search finds them, ascending by event, a page at a time. */

@@ -15,6 +15,17 @@ export function createSearchServer(store: SearchStore): FastifyInstance {
       return { transactions: found.map(({ _id, _source }) => ({ transfer: _id, ...(_source as object) })) }
     },
   )
+  const reference = { type: 'string', pattern: '^[!-~]{1,200}$' }
+  const byReference = { type: 'object', properties: { reference } }
+  app.get<{ Params: { reference: string } }>(
+    '/v1/transactions/:reference',
+    { schema: { params: byReference } },
+    async (request, reply) => {
+      const found = await store.transactionBy(request.params.reference)
+      if (!found) return await reply.code(404).send({ error: 'unknown-transaction' })
+      return { transfer: found._id, ...(found._source as object) }
+    },
+  )
   const name = { type: 'string', minLength: 1, maxLength: 100 }
   const merchants = { type: 'object', required: ['name'], properties: { name } }
   app.get<{ Querystring: { name: string } }>(

@@ -57,6 +57,10 @@ export class SearchStore {
     return await this.#search(transactionsPattern, body)
   }
 
+  async transactionBy(reference: string): Promise<FoundDocument | undefined> {
+    return (await this.#search(transactionsPattern, { query: { term: { reference } }, size: 1 }))[0]
+  }
+
   async merchantsNamed(text: string): Promise<FoundDocument[]> {
     return await this.#search(merchantsIndex, { query: { match: { name: { query: text, operator: 'and' } } } })
   }

@@ -2,18 +2,28 @@
  * Goal: what was paid is found, soon and once; what a move of the search server could damage is found.
  * Method: an inbox as the consumers leave it, carried to a real Elasticsearch 7.10; each test damages one document.
  */
+import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { startElasticsearch } from '@replatform/testkit/elasticsearch-server'
 import { type MariadbServer, startMariadb } from '@replatform/testkit/mariadb-server'
 import type { SearchServer } from '@replatform/testkit/search-server'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createConsumers } from '../events/consumers-setup.ts'
+import { JournalWriter } from '../journal.ts'
+import { LoadClock } from '../load-clock.ts'
 import { createMerchantTables, MerchantDatabase } from '../merchants/merchant-database.ts'
 import { MerchantRegistry } from '../merchants/merchant-registry.ts'
+import { OperationStatistics } from '../operation-statistics.ts'
+import { PatientClient } from '../patient-client.ts'
+import { SeededRandom } from '../seeded-random.ts'
 import { startTestDatabase, type TestDatabase } from '../test-database.ts'
 import { createLedger, query } from '../test-wallet.ts'
 import { judgeSearch, type SearchCorruption } from './judge-search.ts'
 import { SearchIndexer } from './search-indexer.ts'
+import type { SearchLine } from './search-journal.ts'
+import { SearchLoad } from './search-load.ts'
 import { createSearchServer } from './search-server.ts'
 import { SearchStore } from './search-store.ts'
 
@@ -55,7 +65,7 @@ async function take(count: number, wait = true): Promise<void> {
   const before = await query<{ id: string }>(ledgerUrl, 'SELECT max(id) AS id FROM ledger.outbox')
   await query(
     ledgerUrl,
-    `SELECT ledger.pay('find-' || n || '-' || clock_timestamp(), '\\x', 'transfer', 1001 + n % 5, 1001 + (n + 1) % 5, 10)
+    `SELECT ledger.pay('find-' || n || '-' || extract(epoch FROM clock_timestamp()), '\\x', 'transfer', 1001 + n % 5, 1001 + (n + 1) % 5, 10)
        FROM generate_series(1, ${count}) n`,
   )
   const events = await query<{ e: object }>(
@@ -100,12 +110,45 @@ test('nothing is found to be wrong, and payments are found by their account', as
   await app.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   const { transactions } = (await (await fetch(`${url}/v1/transactions?account=1003`)).json()) as {
-    transactions: { debit: number; credit: number }[]
+    transactions: { reference: string; debit: number; credit: number }[]
   }
   expect(transactions).toHaveLength(50)
   expect(transactions.every(({ debit, credit }) => debit === 1003 || credit === 1003)).toBe(true)
+  const [{ reference } = { reference: '' }] = transactions
+  expect(await (await fetch(`${url}/v1/transactions/${reference}`)).json()).toEqual(transactions[0])
+  expect((await fetch(`${url}/v1/transactions/nobody`)).status).toBe(404)
   expect((await fetch(`${url}/health/ready`)).status).toBe(200)
   await app.close()
+})
+
+test('customers who look for what they have just paid find it, or give up and say so', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'search-'))
+  const journal = new JournalWriter<SearchLine>(join(folder, 'search.journal'))
+  const app = createSearchServer(store)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+  using client = new PatientClient({ url, timeoutMs: 30_000, attempts: 1 })
+  const statistics = new OperationStatistics()
+  const load = new SearchLoad({
+    ...{ client, journal, statistics, clock: new LoadClock(), random: new SeededRandom(1) },
+    withinMs: 300,
+  })
+  const [{ subject } = { subject: '' }] = await query<{ subject: string }>(
+    consumersUrl,
+    'SELECT subject FROM consumers.inbox LIMIT 1',
+  )
+  // Two of a hundred look.
+  for (let n = 0; n < 200; n++) load.acknowledged(subject)
+  await load.ended()
+  const found = statistics.figures().find?.success ?? 0
+  expect(found).toBeGreaterThan(0)
+  for (let n = 0; n < 200; n++) load.acknowledged('nobody')
+  await load.ended()
+  expect(statistics.figures().find).toMatchObject({ success: found, refused: expect.any(Number) })
+  expect(statistics.figures().find?.refused).toBeGreaterThan(0)
+  await app.close()
+  journal.close()
+  await rm(folder, { recursive: true })
 })
 
 test('a merchant is found by a part of the name, however it is typed', async () => {
@@ -162,6 +205,17 @@ describe('the judge finds', () => {
     const path = `${one._index}/_doc/${one._id}?version=${one._version + 1000}&version_type=external`
     await search.request('PUT', path, one._source)
     expect(await found()).toEqual({ lost: 1, versionDiffers: 1 })
+  })
+
+  test('a payment that somebody looked for in vain', async () => {
+    const journal = join(await mkdtemp(join(tmpdir(), 'search-')), 'search.journal')
+    const writer = new JournalWriter<SearchLine>(journal)
+    writer.write({ t: 'sought', key: 'find-1', foundMs: 900, ms: 1000 })
+    writer.write({ t: 'sought', key: 'find-2', foundMs: null, ms: 6000 })
+    writer.close()
+    const verdict = await judgeSearch({ url: search.url(), consumersUrl, freshnessMs: 0, journals: [journal] })
+    expect(verdict).toMatchObject({ found: { late: 1 }, samples: { late: ['find-2'] }, judged: { sought: 2 } })
+    await rm(dirname(journal), { recursive: true })
   })
 
   test('a document of no payment', async () => {

@@ -22,6 +22,8 @@ export interface PlatformLoad {
   readonly seconds: number
   readonly seed: number
   readonly steady?: boolean
+  /** How soon a payment must be found by search after it was acknowledged; 5,000 unless said. */
+  readonly findWithinMs?: number
 }
 
 /** What a line of the load says: counts and latencies by service and operation, since its start. */
@@ -103,10 +105,10 @@ export class Platform implements AsyncDisposable {
 
   /** Customers come through the gateway; returns the summary. Once for a platform: the judges know one journal. */
   async load(
-    { rate, seconds, seed, steady = false }: PlatformLoad,
+    { rate, seconds, seed, steady = false, findWithinMs = 5000 }: PlatformLoad,
     told: (line: LoadLine) => void = () => {},
   ): Promise<LoadLine> {
-    const figures = { rate, seconds, seed, accounts: this.#options.accounts }
+    const figures = { rate, seconds, seed, 'accounts': this.#options.accounts, 'find-within-ms': findWithinMs }
     const args = Object.entries(figures).flatMap(([name, value]) => [`--${name}`, String(value)])
     const more = ['--journals', this.#journals, '--settle', ...(steady ? ['--steady'] : [])]
     const load = start('load-main.ts', [...args, ...more], { LOAD_GATEWAY_URL: this.gateway })
@@ -149,7 +151,7 @@ export class Platform implements AsyncDisposable {
   }
 
   get #storeArguments(): string[] {
-    const kinds = ['sessions', 'merchants', 'profiles']
+    const kinds = ['sessions', 'merchants', 'profiles', 'search']
     return kinds.flatMap((kind) => [`--${kind}-journal`, join(this.#journals, `${kind}.journal`)])
   }
 
