@@ -18,6 +18,8 @@ export interface Watched {
 
 /** A dashboard for each service and store and one for the estate; an alarm for each figure that wakes somebody. */
 export class Dashboards extends Construct {
+  readonly #alarmArns = new Map<string, string>()
+
   constructor(scope: Construct, prefix: string, watched: readonly Watched[], incidentsArn: string) {
     super(scope, 'Dashboards')
     serving(this, 'operations.dashboards')
@@ -33,6 +35,11 @@ export class Dashboards extends Construct {
     this.#dashboard('Estate', prefix, first)
   }
 
+  /** Undefined where that figure wakes nobody. */
+  alarmArn(name: string, metric: string): string | undefined {
+    return this.#alarmArns.get(`${name} ${metric}`)
+  }
+
   #dashboard(id: string, dashboardName: string, widgets: readonly object[]): void {
     new cloudwatch.CfnDashboard(this, pascal(id), {
       dashboardName,
@@ -45,7 +52,7 @@ export class Dashboards extends Construct {
     for (const metric of metrics) {
       if (!metric.alarm) continue
       const isAbove = 'above' in metric.alarm
-      new cloudwatch.CfnAlarm(scope, pascal(metric.name), {
+      const alarm = new cloudwatch.CfnAlarm(scope, pascal(metric.name), {
         alarmDescription: `${name}: ${metric.title}`,
         namespace,
         metricName: metric.name,
@@ -60,6 +67,7 @@ export class Dashboards extends Construct {
         alarmActions: [incidentsArn],
         okActions: [incidentsArn],
       })
+      this.#alarmArns.set(`${name} ${metric.name}`, alarm.attrArn)
     }
   }
 }

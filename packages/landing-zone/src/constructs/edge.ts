@@ -29,8 +29,9 @@ export class Names extends Construct {
   }
 
   /** An alias, so that a balancer may change its addresses. */
-  point(host: string, { name, balancer }: Service): void {
-    new route53.CfnRecordSet(this, `Record${pascal(name)}`, {
+  point(scope: Construct, host: string, { name, balancer }: Service): void {
+    const root = serving(new Construct(scope, `Name${pascal(name)}`), `service.${name}`)
+    new route53.CfnRecordSet(root, 'Record', {
       hostedZoneId: this.#zone.ref,
       name: `${host}.`,
       type: 'A',

@@ -37,6 +37,12 @@ export class Network extends Construct {
     return this.#of(tier).map(({ resource }) => resource.ref)
   }
 
+  /** Of all tiers: what is lost with the n-th zone. */
+  subnetIdsOfZone(index: number): string[] {
+    const zones = [...new Set(this.#subnets.map(({ zone }) => zone))]
+    return this.#subnets.filter(({ zone }) => zone === zones[index]).map(({ resource }) => resource.ref)
+  }
+
   routeTableIds(...tiers: readonly Tier[]): string[] {
     return tiers.flatMap((tier) => this.#of(tier).map(({ routeTable }) => routeTable.ref))
   }

@@ -2,8 +2,9 @@
  * One environment in one phase as a CDK app. Stacks follow the life of things: what is built once, the network, what
  * keeps data, what runs, what moves data and then goes, what watches. Needs neither account nor network to synthesise.
  */
-import { App, Aspects, CfnOutput, DefaultStackSynthesizer, type IStackSynthesizer, Stack, Tags } from 'aws-cdk-lib'
+import { App, Aspects, Aws, DefaultStackSynthesizer, type IStackSynthesizer, Stack, Tags } from 'aws-cdk-lib'
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api'
+import { PaymentCanary } from '../constructs/canary.ts'
 import { Dashboards, type Watched, watchedService } from '../constructs/dashboards.ts'
 import { Detection, Trail } from '../constructs/detection.ts'
 import { Names, WebFilter } from '../constructs/edge.ts'
@@ -15,12 +16,12 @@ import { Logs } from '../constructs/logs.ts'
 import { MigrationPlane } from '../constructs/migration-plane.ts'
 import { Network } from '../constructs/network.ts'
 import { PeopleAccess } from '../constructs/people-access.ts'
-import { Backups, Patching } from '../constructs/resilience.ts'
+import { Backups, Experiments, Patching } from '../constructs/resilience.ts'
 import { SecurityGroups } from '../constructs/security-groups.ts'
 import { Service } from '../constructs/service.ts'
 import { RecordServing } from '../constructs/serving.ts'
 import { SiteLink } from '../constructs/site-link.ts'
-import type { Blueprint } from '../plan/blueprint.ts'
+import type { Blueprint, PlannedService } from '../plan/blueprint.ts'
 import { buildStore } from './stores.ts'
 
 export const stackNames = ['foundation', 'network', 'stores', 'services', 'migration', 'operations'] as const
@@ -55,7 +56,7 @@ class Environment {
     this.#stores(foundation, network)
     this.#services(foundation, network)
     if (this.#blueprint.onPremises) this.#migration(foundation, network)
-    this.#operations(foundation)
+    this.#operations(foundation, network)
   }
 
   #stack(name: StackName): Stack {
@@ -144,7 +145,10 @@ class Environment {
       return service
     })
     new WebFilter(stack, this.#blueprint, services, logs.arn('waf'))
-    for (const { name, balancer } of services) new CfnOutput(stack, `Address-${name}`, { value: balancer.dnsName })
+    for (const service of services) {
+      const { host } = this.#blueprint.services.find(({ name }) => name === service.name) ?? {}
+      names.point(stack, host ?? `${service.name}.${this.#blueprint.settings.domain}`, service)
+    }
   }
 
   #migration({ keys, logs }: Foundation, { network, groups }: Connected): void {
@@ -158,11 +162,35 @@ class Environment {
     })
   }
 
-  #operations({ keys, incidents }: Foundation): void {
+  #operations({ keys, incidents }: Foundation, { network }: Connected): void {
     const stack = this.#stack('operations')
-    new Dashboards(stack, this.#prefix, this.#watched, incidents.topicArn)
+    const front = this.#blueprint.services.find(({ from, health }) => from.includes('internet') && health)
+    if (front) this.#watched.push(this.#canary(stack, front, keys).watched)
+    const dashboards = new Dashboards(stack, this.#prefix, this.#watched, incidents.topicArn)
     new Backups(stack, this.#blueprint, keys.arn('stores'))
     new Patching(stack)
+    const stopAlarmArn = front && dashboards.alarmArn(front.name, 'HTTPCode_Target_5XX_Count')
+    if (!this.#blueprint.isProduction || !stopAlarmArn) return
+    const arn = (service: string, resource: string) =>
+      `arn:${Aws.PARTITION}:${service}:${Aws.REGION}:${Aws.ACCOUNT_ID}:${resource}`
+    new Experiments(stack, {
+      subnetArns: network.subnetIdsOfZone(0).map((id) => arn('ec2', `subnet/${id}`)),
+      databaseArns: this.#watched
+        .flatMap(({ dimensions }) => dimensions)
+        .filter(({ name }) => name === 'DBInstanceIdentifier')
+        .map(({ value }) => arn('rds', `db:${value}`)),
+      stopAlarmArn,
+    })
+  }
+
+  #canary(stack: Stack, { name, host, health }: PlannedService, keys: Keys): PaymentCanary {
+    const { domain } = this.#blueprint.settings
+    return new PaymentCanary(stack, this.#prefix, {
+      service: name,
+      host: host ?? `${name}.${domain}`,
+      path: health ?? '/',
+      keyArn: keys.arn('logs'),
+    })
   }
 
   get #prefix(): string {
