@@ -4,6 +4,7 @@ import { buildApp } from '../stacks/environment.ts'
 import { TemplateGraph } from '../template/template-graph.ts'
 import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
 import { checkTemplates, rules, violated } from './check.ts'
+import { pciRequirements } from './pci-requirements.ts'
 
 /** Goal: what we generate keeps our own rules and opens nothing unasked. Method: the real templates, all of them. */
 describe.each([
@@ -37,4 +38,9 @@ describe.each([
 
 test('rules have names of their own', () => {
   expect(new Set(rules.map(({ id }) => id)).size).toBe(rules.length)
+})
+
+test('every requirement that a rule names is described', () => {
+  const described = pciRequirements.map(({ id }) => id)
+  expect(rules.flatMap(({ pci }) => pci).filter((id) => !described.includes(id))).toEqual([])
 })

@@ -93,7 +93,12 @@ export const dataRules: readonly Rule[] = [
     wants: 'DocumentDB is encrypted, audited and protected, and rotates its own password.',
     types: ['AWS::DocDB::DBCluster'],
     wrong: all(
-      expecting({ StorageEncrypted: true, DeletionProtection: true, ManageMasterUserPassword: true }),
+      expecting({
+        StorageEncrypted: true,
+        DeletionProtection: true,
+        ManageMasterUserPassword: true,
+        CopyTagsToSnapshot: true,
+      }),
       missing('KmsKeyId', 'MasterUserSecretKmsKeyId'),
       ({ EnableCloudwatchLogsExports }) =>
         String(EnableCloudwatchLogsExports).includes('audit') ? undefined : 'exports no audit log',
@@ -108,7 +113,7 @@ export const dataRules: readonly Rule[] = [
     wants: 'DocumentDB refuses clear text, audits everything, and keeps changes for as long as a move can go back.',
     types: ['AWS::DocDB::DBClusterParameterGroup'],
     wrong: all(expecting({ 'Parameters.tls': 'tls1.2+', 'Parameters.audit_logs': 'all' }), ({ Parameters }) => {
-      const seconds = Number((Parameters as Properties).change_stream_log_retention_duration)
+      const seconds = Number(at(Parameters, 'change_stream_log_retention_duration'))
       return seconds >= 86_400 && seconds <= 604_800
         ? undefined
         : 'keeps changes for less than a day, or more than it can'

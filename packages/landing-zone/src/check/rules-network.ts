@@ -95,6 +95,14 @@ export const networkRules: readonly Rule[] = [
     wrong: expecting({ MutationProtection: 'ENABLED' }),
   }),
   aboutEach({
+    id: 'names-inside',
+    pci: ['1.3.2'],
+    wants: 'Names of private ways to AWS are answered inside the network.',
+    types: ['AWS::EC2::VPC'],
+    atLeastOne: true,
+    wrong: expecting({ EnableDnsSupport: true, EnableDnsHostnames: true }),
+  }),
+  aboutEach({
     id: 'tunnel-suites',
     pci: ['4.2.1', '2.2.7'],
     wants: 'Both tunnels speak IKEv2 with AES-256-GCM and a strong group, route by BGP, start anew and keep a log.',
@@ -218,6 +226,8 @@ function tunnelWrong(tunnel: Properties): string | undefined {
     'Phase1DHGroupNumbers.0.Value': 20,
     'Phase2DHGroupNumbers.0.Value': 20,
     'DPDTimeoutAction': 'restart',
+    'EnableTunnelLifecycleControl': true,
     'LogOptions.CloudwatchLogOptions.LogEnabled': true,
+    'LogOptions.CloudwatchLogOptions.BgpLogEnabled': true,
   })(tunnel, undefined as never, undefined as never)
 }

@@ -54,7 +54,7 @@ export const operationRules: readonly Rule[] = [
     when: inProduction,
     wrong: ({ DeploymentMode, SubnetIds }) => {
       const isPair = DeploymentMode === 'ACTIVE_STANDBY_MULTI_AZ' || DeploymentMode === 'CLUSTER_MULTI_AZ'
-      return isPair && (SubnetIds as unknown[]).length >= 2 ? undefined : 'stands in one zone'
+      return isPair && Number(at(SubnetIds, 'length')) >= 2 ? undefined : 'stands in one zone'
     },
   }),
   {
@@ -90,7 +90,7 @@ export const operationRules: readonly Rule[] = [
     wrong: all(
       expecting({ HealthCheckType: 'ELB' }),
       missing('TargetGroupARNs.0', 'NotificationConfigurations.0'),
-      ({ VPCZoneIdentifier }) => ((VPCZoneIdentifier as unknown[]).length >= 2 ? undefined : 'stands in one zone'),
+      ({ VPCZoneIdentifier }) => (Number(at(VPCZoneIdentifier, 'length')) >= 2 ? undefined : 'stands in one zone'),
     ),
   }),
   aboutEach({
@@ -119,6 +119,21 @@ export const operationRules: readonly Rule[] = [
     wants: 'A rehosted machine cannot be terminated in passing.',
     types: ['AWS::EC2::Instance'],
     wrong: expecting({ DisableApiTermination: true }),
+  }),
+  aboutEach({
+    id: 'workers-closed',
+    pci: ['1.4.4', '7.2.5', '2.2.1'],
+    wants:
+      'Workers of the migration have no public address, nobody opens a shell in them, and their disk is read-only.',
+    types: ['AWS::ECS::Service', 'AWS::ECS::TaskDefinition'],
+    wrong: ({ EnableExecuteCommand, NetworkConfiguration, ContainerDefinitions }) => {
+      if (EnableExecuteCommand === true) return 'lets people open a shell'
+      if (at(NetworkConfiguration, 'AwsvpcConfiguration.AssignPublicIp') === 'ENABLED') return 'has a public address'
+      const containers = (ContainerDefinitions ?? []) as readonly Properties[]
+      return containers.every(({ ReadonlyRootFilesystem }) => ReadonlyRootFilesystem === true)
+        ? undefined
+        : 'may write on its disk'
+    },
   }),
   {
     id: 'rights-are-narrow',
@@ -189,7 +204,8 @@ export const operationRules: readonly Rule[] = [
         .flatMap(({ properties }) => graph.named(properties.S3BucketName))[0]
       const days = Number(at(bucket?.properties, 'ObjectLockConfiguration.Rule.DefaultRetention.Days'))
       const mode = at(bucket?.properties, 'ObjectLockConfiguration.Rule.DefaultRetention.Mode')
-      return days >= 365 && mode === 'COMPLIANCE'
+      const isLocked = bucket?.properties.ObjectLockEnabled === true
+      return isLocked && days >= 365 && mode === 'COMPLIANCE'
         ? []
         : [{ at: bucket?.id ?? 'trail', what: 'is not locked for a year' }]
     },

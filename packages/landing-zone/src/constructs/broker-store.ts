@@ -3,6 +3,7 @@ import * as mq from 'aws-cdk-lib/aws-amazonmq'
 import * as secrets from 'aws-cdk-lib/aws-secretsmanager'
 import { Construct } from 'constructs'
 import type { PlannedStore } from '../plan/blueprint.ts'
+import { accepting } from './accepting.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
 import { type StoreContext, storeId, type WatchedStore } from './store-context.ts'
@@ -11,6 +12,7 @@ import { type StoreContext, storeId, type WatchedStore } from './store-context.t
 export function brokerStore(scope: Construct, store: PlannedStore, context: StoreContext): WatchedStore {
   const { blueprint, subnetIds, securityGroupId, keyArn, secretsKeyArn } = context
   const root = serving(new Construct(scope, pascal(store.name)), `store.${store.name}`)
+  accepting(root, 'The service has no rotation by itself: told as the finding landing-zone.secret-not-rotated.', 'SMG4')
   const isActive = store.form === 'amazon-mq-activemq'
   const form = isActive ? activemq : rabbitmq
   const { isProduction } = blueprint

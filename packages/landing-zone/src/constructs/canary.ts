@@ -1,7 +1,9 @@
 import { Aws } from 'aws-cdk-lib'
 import * as iam from 'aws-cdk-lib/aws-iam'
+import type * as s3 from 'aws-cdk-lib/aws-s3'
 import * as synthetics from 'aws-cdk-lib/aws-synthetics'
 import { Construct } from 'constructs'
+import { accepting } from './accepting.ts'
 import type { Watched } from './dashboards.ts'
 import { keptDays } from './logs.ts'
 import { pascal } from './network.ts'
@@ -14,16 +16,18 @@ export interface CanaryOptions {
   readonly host: string
   readonly path: string
   readonly keyArn: string
+  readonly accessLogs: s3.CfnBucket
 }
 
 /** Asks as a customer would, every minute, from outside: what no inner figure can tell. */
 export class PaymentCanary extends Construct {
   readonly watched: Watched
 
-  constructor(scope: Construct, prefix: string, { service, host, path, keyArn }: CanaryOptions) {
+  constructor(scope: Construct, prefix: string, { service, host, path, keyArn, accessLogs }: CanaryOptions) {
     super(scope, `${pascal(service)}Canary`)
     serving(this, 'operations.incidents')
-    const { bucket } = new PrivateBucket(this, 'Results', { keyArn, expireDays: keptDays })
+    accepting(this, 'Results and logs of one canary, under names that the service chooses.', 'IAM5')
+    const { bucket } = new PrivateBucket(this, 'Results', { keyArn, logBucket: accessLogs, expireDays: keptDays })
     const role = new iam.CfnRole(this, 'Role', {
       assumeRolePolicyDocument: {
         Version: '2012-10-17',

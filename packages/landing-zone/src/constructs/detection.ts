@@ -36,7 +36,7 @@ export class Trail extends Construct {
       insightSelectors: [{ insightType: 'ApiCallRateInsight' }, { insightType: 'ApiErrorRateInsight' }],
     })
     // Its policy must stand before the trail writes.
-    trail.node.addDependency(files)
+    trail.node.addDependency(files.policy)
   }
 }
 

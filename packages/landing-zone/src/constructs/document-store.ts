@@ -2,6 +2,7 @@ import { RemovalPolicy } from 'aws-cdk-lib'
 import * as docdb from 'aws-cdk-lib/aws-docdb'
 import { Construct } from 'constructs'
 import type { PlannedStore } from '../plan/blueprint.ts'
+import { accepting } from './accepting.ts'
 import { pascal, zoneName } from './network.ts'
 import { serving } from './serving.ts'
 import { rollbackHours, type StoreContext, storeId, type WatchedStore } from './store-context.ts'
@@ -13,6 +14,12 @@ const mostChangeStreamSeconds = 604_800
 export function documentStore(scope: Construct, store: PlannedStore, context: StoreContext): WatchedStore {
   const { blueprint, subnetIds, securityGroupId, keyArn, secretsKeyArn } = context
   const root = serving(new Construct(scope, pascal(store.name)), `store.${store.name}`)
+  accepting(
+    root,
+    'The password is made, kept and rotated by the service itself, in a secret that the rule does not see.',
+    'DOC3',
+  )
+  accepting(root, 'The rule looks for names of events; the log that holds them is exported whole.', 'DOC5')
   const subnets = new docdb.CfnDBSubnetGroup(root, 'Subnets', {
     dbSubnetGroupDescription: `Data subnets of ${store.name}`,
     subnetIds: [...subnetIds],

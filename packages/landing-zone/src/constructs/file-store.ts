@@ -17,7 +17,7 @@ export function fileStore(scope: Construct, store: PlannedStore, context: StoreC
     case 'fsx':
       return windowsShare(root, store, context)
     default:
-      new PrivateBucket(root, 'Objects', { keyArn: context.keyArn })
+      new PrivateBucket(root, 'Objects', { keyArn: context.keyArn, logBucket: context.accessLogs })
       return null
   }
 }

@@ -1,6 +1,7 @@
 import { Aws } from 'aws-cdk-lib'
 import * as iam from 'aws-cdk-lib/aws-iam'
 import { Construct } from 'constructs'
+import { accepting } from './accepting.ts'
 
 export interface MachineOptions {
   readonly logGroupName: string
@@ -13,7 +14,11 @@ export interface MachineOptions {
  * Returns the name of its instance profile.
  */
 export function machineProfile(scope: Construct, { logGroupName, secretPrefix }: MachineOptions): string {
-  const root = new Construct(scope, 'Rights')
+  const root = accepting(
+    new Construct(scope, 'Rights'),
+    'Calls of Session Manager know no resource; log streams and secrets get names at run time and are held by their prefix.',
+    'IAM5',
+  )
   const account = `${Aws.PARTITION}:%s:${Aws.REGION}:${Aws.ACCOUNT_ID}`
   const arn = (service: string, resource: string) => `arn:${account.replace('%s', service)}:${resource}`
   const role = new iam.CfnRole(root, 'Role', {

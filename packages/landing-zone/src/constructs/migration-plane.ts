@@ -4,6 +4,7 @@ import * as iam from 'aws-cdk-lib/aws-iam'
 import * as rds from 'aws-cdk-lib/aws-rds'
 import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
+import { accepting } from './accepting.ts'
 import { serving } from './serving.ts'
 
 export interface MigrationContext {
@@ -23,6 +24,7 @@ export class MigrationPlane extends Construct {
   constructor(scope: Construct, blueprint: Blueprint, context: MigrationContext) {
     super(scope, 'MigrationPlane')
     serving(this, 'migration')
+    accepting(this, 'Secrets and log streams end in letters that AWS chooses; each move names its own two.', 'IAM5')
     this.#control(blueprint, context)
     const { stores } = blueprint
     const taskRole = this.#taskRole()

@@ -16,6 +16,7 @@ export interface PrivateBucketOptions {
 /** Closed to the public, encrypted, versioned, reached over TLS only, kept when its stack goes. */
 export class PrivateBucket extends Construct {
   readonly bucket: s3.CfnBucket
+  readonly policy: s3.CfnBucketPolicy
 
   constructor(scope: Construct, id: string, options: PrivateBucketOptions) {
     super(scope, id)
@@ -44,7 +45,7 @@ export class PrivateBucket extends Construct {
       ...(expireDays === undefined ? {} : { lifecycleConfiguration: expiry(expireDays) }),
     })
     this.bucket.applyRemovalPolicy(RemovalPolicy.RETAIN)
-    new s3.CfnBucketPolicy(this, 'Policy', {
+    this.policy = new s3.CfnBucketPolicy(this, 'Policy', {
       bucket: this.bucket.ref,
       policyDocument: {
         Version: '2012-10-17',

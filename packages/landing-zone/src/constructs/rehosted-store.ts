@@ -3,6 +3,7 @@ import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
 import type { PlannedStore } from '../plan/blueprint.ts'
+import { accepting } from './accepting.ts'
 import { machineProfile } from './machine.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
@@ -15,6 +16,12 @@ import { type StoreContext, storeId, type WatchedStore } from './store-context.t
 export function rehostedStore(scope: Construct, store: PlannedStore, context: StoreContext): WatchedStore {
   const { blueprint, subnetIds, securityGroupId, keyArn, incidentsArn } = context
   const root = serving(new Construct(scope, pascal(store.name)), `store.${store.name}`)
+  accepting(
+    root,
+    'Disks and monitoring are described by the launch template, which the rule does not read.',
+    'EC26',
+    'EC28',
+  )
   const template = new ec2.CfnLaunchTemplate(root, 'Template', {
     launchTemplateName: `${storeId(blueprint, store)}-machine`,
     launchTemplateData: {

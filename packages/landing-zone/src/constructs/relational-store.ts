@@ -11,7 +11,7 @@ interface Engine {
   readonly version: string
   readonly logs: readonly string[]
   /** Settings that security, and the move with its way back, cannot do without. */
-  readonly parameters: (store: PlannedStore) => Readonly<Record<string, string>>
+  readonly parameters: () => Readonly<Record<string, string>>
 }
 
 /**
@@ -28,9 +28,9 @@ export function relationalStore(scope: Construct, store: PlannedStore, context: 
     dbSubnetGroupDescription: `Data subnets of ${store.name}`,
     subnetIds: [...context.subnetIds],
   })
-  const common = commonOf(store, context, engine)
+  const common = commonOf(context, engine)
   const group = { description: `What ${store.name} and its move need`, family: familyOf(store, version) }
-  const parameters = engine.parameters(store)
+  const parameters = engine.parameters()
   if (isCluster) {
     const clusterParameters = new rds.CfnDBClusterParameterGroup(root, 'Parameters', { ...group, parameters })
     const cluster = new rds.CfnDBCluster(root, 'Cluster', {
@@ -63,6 +63,7 @@ export function relationalStore(scope: Construct, store: PlannedStore, context: 
     maxAllocatedStorage: store.diskGiB * 2,
     storageType: 'gp3',
     publiclyAccessible: false,
+    ...(store.engine === 'mariadb' ? {} : { enableIamDatabaseAuthentication: true }),
     caCertificateIdentifier: 'rds-ca-rsa2048-g1',
     vpcSecurityGroups: [context.securityGroupId],
   })
@@ -70,7 +71,7 @@ export function relationalStore(scope: Construct, store: PlannedStore, context: 
   return watched(store, 'DBInstanceIdentifier', instance.ref)
 }
 
-function commonOf(store: PlannedStore, { keyArn, secretsKeyArn, blueprint }: StoreContext, engine: Engine) {
+function commonOf({ keyArn, secretsKeyArn, blueprint }: StoreContext, engine: Engine) {
   return {
     engine: engine.name,
     masterUsername: 'estate_master',
@@ -85,7 +86,6 @@ function commonOf(store: PlannedStore, { keyArn, secretsKeyArn, blueprint }: Sto
     enableCloudwatchLogsExports: [...engine.logs],
     enablePerformanceInsights: true,
     performanceInsightsKmsKeyId: keyArn,
-    ...(store.engine === 'mariadb' ? {} : { enableIamDatabaseAuthentication: true }),
   }
 }
 

@@ -6,6 +6,7 @@ import * as inspector from 'aws-cdk-lib/aws-inspectorv2'
 import * as ssm from 'aws-cdk-lib/aws-ssm'
 import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
+import { accepting } from './accepting.ts'
 import { serving } from './serving.ts'
 
 /** Copies of what AWS Backup covers, in a vault that not even the account's owner can empty before its time. */
@@ -13,6 +14,7 @@ export class Backups extends Construct {
   constructor(scope: Construct, { estate, environment, isProduction }: Blueprint, keyArn: string) {
     super(scope, 'Backups')
     serving(this, 'operations.backup')
+    accepting(this, 'The policy that AWS keeps for Backup grows with the services it covers.', 'IAM4')
     const days = isProduction ? 35 : 7
     const vault = new backup.CfnBackupVault(this, 'Vault', {
       backupVaultName: `${estate}-${environment}`,
@@ -103,6 +105,7 @@ export class Experiments extends Construct {
   constructor(scope: Construct, targets: ExperimentTargets) {
     super(scope, 'Experiments')
     serving(this, 'operations.resilience')
+    accepting(this, 'The policies that AWS keeps for experiments; they act on what a template names only.', 'IAM4')
     const { subnetArns, databaseArns, stopAlarmArn } = targets
     const role = new iam.CfnRole(this, 'Role', {
       assumeRolePolicyDocument: trusting('fis.amazonaws.com'),

@@ -4,6 +4,7 @@ import * as opensearch from 'aws-cdk-lib/aws-opensearchservice'
 import * as secrets from 'aws-cdk-lib/aws-secretsmanager'
 import { Construct } from 'constructs'
 import type { PlannedStore } from '../plan/blueprint.ts'
+import { accepting } from './accepting.ts'
 import { keptDays } from './logs.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
@@ -21,6 +22,8 @@ export function searchStore(scope: Construct, store: PlannedStore, context: Stor
   const { blueprint, subnetIds, securityGroupId, keyArn, secretsKeyArn } = context
   const { isProduction, zones } = blueprint
   const root = serving(new Construct(scope, pascal(store.name)), `store.${store.name}`)
+  accepting(root, 'The service has no rotation by itself: told as the finding landing-zone.secret-not-rotated.', 'SMG4')
+  accepting(root, 'Reached from its own security group only, and every request needs a user of its own.', 'OS3', 'OS5')
   const name = storeId(blueprint, store).slice(0, 28).replace(/-+$/, '')
   const secret = new secrets.CfnSecret(root, 'Password', {
     description: `Master user of ${store.name}`,

@@ -3,6 +3,7 @@ import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
 import { formatCidr, parseCidr, without } from '../plan/cidr.ts'
 import { type Flow, flowsOf, isInside, type Party, partiesOf } from '../plan/flows.ts'
+import { accepting } from './accepting.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
 
@@ -22,7 +23,7 @@ export class SecurityGroups extends Construct {
     const flows = flowsOf(blueprint)
     const inside = partiesOf(flows).filter(isInside)
     this.#groups = new Map(inside.map((party) => [party, this.#group(party, vpcId)]))
-    for (const flow of flows) this.#allow(flow, blueprint)
+    for (const flow of flows) if (!isCovered(flow, flows)) this.#allow(flow, blueprint)
   }
 
   /** Throws for a party that no flow names: nothing could reach it. */
@@ -56,6 +57,8 @@ export class SecurityGroups extends Construct {
   #allow(flow: Flow, blueprint: Blueprint): void {
     const { from, to, port, serves } = flow
     const scope = serving(new Construct(this, `${pascal(from)}To${pascal(to)}${port}`), serves)
+    if (from === 'internet')
+      accepting(scope, 'A flow of the estate: customers come from everywhere, to 443 only.', 'EC23')
     const description = flow.reason.replaceAll(/[^\w .:/()#,@[\]+=&;{}!$*-]/g, '-').slice(0, 250)
     const ports = { ipProtocol: 'tcp', fromPort: port, toPort: port, description }
     const source = this.#groups.get(from)
@@ -81,6 +84,13 @@ export class SecurityGroups extends Construct {
       })
     }
   }
+}
+
+/** What the whole internet may reach, the old site may reach by the same rule. */
+function isCovered({ from, to, port }: Flow, flows: readonly Flow[]): boolean {
+  return (
+    from === 'on-premises' && flows.some((other) => other.from === 'internet' && other.to === to && other.port === port)
+  )
 }
 
 /** RFC 1918. */

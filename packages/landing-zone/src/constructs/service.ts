@@ -83,7 +83,9 @@ export class Service extends Construct {
       notificationConfigurations: [
         {
           topicArn: context.incidentsArn,
-          notificationTypes: ['autoscaling:EC2_INSTANCE_LAUNCH_ERROR', 'autoscaling:EC2_INSTANCE_TERMINATE_ERROR'],
+          notificationTypes: ['LAUNCH', 'LAUNCH_ERROR', 'TERMINATE', 'TERMINATE_ERROR'].map(
+            (event) => `autoscaling:EC2_INSTANCE_${event}`,
+          ),
         },
       ],
       tags: [{ key: 'Name', value: service.name, propagateAtLaunch: true }],

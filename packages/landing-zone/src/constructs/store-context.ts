@@ -1,3 +1,4 @@
+import type * as s3 from 'aws-cdk-lib/aws-s3'
 import type { Blueprint, PlannedStore } from '../plan/blueprint.ts'
 
 /** What every kind of store is given by the stack that it stands in. */
@@ -11,7 +12,7 @@ export interface StoreContext {
   readonly logsKeyArn: string
   readonly incidentsArn: string
   readonly servicesLogName: string
-  readonly accessLogsBucket: string
+  readonly accessLogs: s3.CfnBucket
 }
 
 /** Where its metrics are found, and which of them wake somebody. */

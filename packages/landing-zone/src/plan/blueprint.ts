@@ -164,9 +164,15 @@ function plannedStore({ name, store, isProduction }: StoreOptions, form: Planned
     name,
     form,
     port: portOf(store, form),
-    size: form === 's3' || form === 'efs' || form === 'fsx' ? null : sizeOf(form, store, !isProduction),
+    size: sizedAs(store, form, isProduction),
     diskGiB: diskGiB(store),
   }
+}
+
+function sizedAs(store: LandingStore, form: PlannedStore['form'], isProduction: boolean): Sizing | null {
+  if (form === 's3' || form === 'efs' || form === 'fsx') return null
+  const isCluster = form === 'rds' && store.availability === 'cluster' && isProduction
+  return sizeOf(isCluster ? 'rds-cluster' : form, store, !isProduction)
 }
 
 /** Not the engines' own ports where the service lets one choose: a scan for 5432 finds nothing. TLS everywhere. */

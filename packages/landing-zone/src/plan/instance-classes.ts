@@ -36,6 +36,8 @@ function both(general: string, memory: string): InstanceClass[] {
 
 export const instanceClasses = {
   rds: both('db.m7g.*', 'db.r7g.*'),
+  // A cluster of three keeps its log on local disks: classes with d only (RDS user guide, Multi-AZ DB clusters).
+  'rds-cluster': both('db.m6gd.*', 'db.r6gd.*'),
   // DocumentDB has memory families only, and its medium class for what is small.
   documentdb: [{ name: 'db.t4g.medium', cores: 2, memoryGiB: 4 }, ...family('db.r6g.*', 8)],
   elasticache: [{ name: 'cache.t4g.medium', cores: 2, memoryGiB: 3.09 }, ...both('cache.m7g.*', 'cache.r7g.*')],

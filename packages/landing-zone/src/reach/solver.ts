@@ -64,6 +64,8 @@ class Solver {
   readonly #graph: TemplateGraph
   readonly #rules: readonly Rule[]
   readonly #site: readonly Cidr[]
+  readonly #routes = new Map<string, readonly Resource[]>()
+  readonly #ranges = new Map<string, readonly Cidr[]>()
 
   constructor(graph: TemplateGraph, rules: readonly Rule[], siteNetworks: readonly string[]) {
     this.#graph = graph
@@ -127,7 +129,11 @@ class Solver {
     )
   }
 
-  #rangesOf({ subnets }: Place): Cidr[] {
+  #rangesOf({ id, subnets }: Place): readonly Cidr[] {
+    return remembered(this.#ranges, id, () => this.#readRanges(subnets))
+  }
+
+  #readRanges(subnets: readonly string[]): Cidr[] {
     return subnets.flatMap((id) => parseCidr(String(this.#graph.find(id)?.properties.CidrBlock)) ?? [])
   }
 
@@ -159,12 +165,22 @@ class Solver {
       .flatMap(({ properties }) => this.#graph.named(properties.RouteTableId).map(({ id }) => id))
   }
 
-  #routesOf(place: Place): Resource[] {
+  #routesOf(place: Place): readonly Resource[] {
+    return remembered(this.#routes, place.id, () => this.#readRoutes(place))
+  }
+
+  #readRoutes(place: Place): Resource[] {
     const tables = this.#tablesOf(place)
     return this.#graph
       .ofType('AWS::EC2::Route')
       .filter(({ properties }) => this.#graph.named(properties.RouteTableId).some(({ id }) => tables.includes(id)))
   }
+}
+
+function remembered<Value>(known: Map<string, Value>, key: string, read: () => Value): Value {
+  const value = known.get(key) ?? read()
+  known.set(key, value)
+  return value
 }
 
 function isDefault({ DestinationCidrBlock }: Properties): boolean {

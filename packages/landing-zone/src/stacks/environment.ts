@@ -119,7 +119,7 @@ class Environment {
         logsKeyArn: keys.arn('logs'),
         incidentsArn: incidents.topicArn,
         servicesLogName: logs.name('services'),
-        accessLogsBucket: logs.accessLogs.ref,
+        accessLogs: logs.accessLogs,
       })
       if (watched) this.#watched.push(watched)
     }
@@ -162,10 +162,10 @@ class Environment {
     })
   }
 
-  #operations({ keys, incidents }: Foundation, { network }: Connected): void {
+  #operations({ keys, logs, incidents }: Foundation, { network }: Connected): void {
     const stack = this.#stack('operations')
     const front = this.#blueprint.services.find(({ from, health }) => from.includes('internet') && health)
-    if (front) this.#watched.push(this.#canary(stack, front, keys).watched)
+    if (front) this.#watched.push(this.#canary(stack, front, { keys, logs }).watched)
     const dashboards = new Dashboards(stack, this.#prefix, this.#watched, incidents.topicArn)
     new Backups(stack, this.#blueprint, keys.arn('stores'))
     new Patching(stack)
@@ -183,13 +183,15 @@ class Environment {
     })
   }
 
-  #canary(stack: Stack, { name, host, health }: PlannedService, keys: Keys): PaymentCanary {
+  #canary(stack: Stack, service: PlannedService, { keys, logs }: Pick<Foundation, 'keys' | 'logs'>): PaymentCanary {
+    const { name, host, health } = service
     const { domain } = this.#blueprint.settings
     return new PaymentCanary(stack, this.#prefix, {
       service: name,
       host: host ?? `${name}.${domain}`,
       path: health ?? '/',
       keyArn: keys.arn('logs'),
+      accessLogs: logs.accessLogs,
     })
   }
 
