@@ -16,7 +16,7 @@ import type { CutoverRecord } from './cutover-records.ts'
 import { cutoverStatus } from './cutover-status.ts'
 import type { HostedMove } from './hosted-move.ts'
 import type { HostedWave } from './hosted-wave.ts'
-import type { Services } from './services.ts'
+import { isoNow, type Services } from './services.ts'
 
 export interface CutoverEnding {
   readonly outcome: CutoverOutcome
@@ -99,10 +99,21 @@ async function startGuard(
   const { id, direction, budgetMs } = cutover
   const moves = hosted.map(({ name, store }) => ({ name, store, tools: estate.tools ?? {} }))
   const order = { id, direction, budgetMs, moves, wave: cutover.wave ? wave.declared : null, ...where }
-  return CutoverGuard.start(spawn(), order).catch((thrown) => {
+  try {
+    const started = await CutoverGuard.start(spawn(), order)
+    started.onGone(() => void alarm(services, `The guard of the cutover of ${wave.name} is gone`))
+    return started
+  } catch (thrown) {
     log.error({ wave: wave.name, err: thrown }, 'The cutover has no guard.')
     return null
-  })
+  }
+}
+
+/** From now on nobody would open the sources if this worker died: they would stay fenced until a takeover. */
+async function alarm({ incidents, clock, log }: Services, title: string): Promise<void> {
+  log.error({}, `${title}: should this worker die too, sources stay fenced until another takes over.`)
+  const incident = { severity: 'severe', title, openedBy: 'replatform', openedAt: isoNow(clock) } as const
+  await incidents.open(incident).catch((thrown) => log.error({ err: thrown }, 'The incident was not recorded.'))
 }
 
 /** Where we cannot end it the guard tries, rather than a person who has to be woken up; unless another has ended it. */

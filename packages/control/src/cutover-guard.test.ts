@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
-import { ControlRig, until } from './test-fixtures/control-rig.ts'
+import { ControlRig, childrenOf, until } from './test-fixtures/control-rig.ts'
 
 async function inSync() {
   const rig = await ControlRig.create()
@@ -42,6 +42,22 @@ test.each([
     expect([store.insert(open), store.insert(other)]).toEqual([true, false])
   },
 )
+
+test('a guard that dies beside a living worker is told as a severe incident; the cutover goes on', async () => {
+  await using started = await inSync()
+  const { rig, store, worker } = started
+  store.setFault('after fence', 'hang')
+  const { id } = await rig.client.ask('cutover', 'ledger', { actor: 'test@rig' })
+  await until('the old side is fenced', () => store.has('old', 'fenced'))
+  for (const pid of await childrenOf(worker.pid ?? 0, 'file-guard-main')) process.kill(pid, 'SIGKILL')
+  const [incident] = await until('the alarm is raised', async () => {
+    const open = await rig.client.incidents()
+    return open.length > 0 ? open : undefined
+  })
+  expect(incident).toMatchObject({ severity: 'severe', title: expect.stringContaining('guard') })
+  store.setFault('after fence', null)
+  await rig.ended(id)
+})
 
 test('a worker that hangs is overruled at the budget, and does as was decided when it wakes up', async () => {
   await using started = await inSync()

@@ -55,6 +55,7 @@ export function forkGuard(main: URL, log: Log): GuardChannel {
 
 export class CutoverGuard {
   readonly #channel: GuardChannel
+  #isEnded = false
 
   /** Returns when the guard could take over. */
   static async start(channel: GuardChannel, order: GuardOrder): Promise<CutoverGuard> {
@@ -68,17 +69,26 @@ export class CutoverGuard {
     this.#channel = channel
   }
 
+  /** Calls back when it dies before the cutover has ended. */
+  onGone(told: () => void): void {
+    void this.#channel.gone.then(() => {
+      if (!this.#isEnded) told()
+    })
+  }
+
   /** Call before the first hold: from its return on the guard acts when we are gone. */
   async arm(): Promise<void> {
     await this.#ask({ tell: 'armed' }, 'armed')
   }
 
   end(): void {
+    this.#isEnded = true
     this.#channel.send({ tell: 'ended' })
   }
 
   /** Leaves the cutover to the guard: whoever asks must not wait for a person while writes are held. */
   takeOver(): void {
+    this.#isEnded = true
     this.#channel.send({ tell: 'failed' })
   }
 

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { WaveStatus } from '@replatform/control/api-types'
 import { type HaproxyServer, startHaproxy } from '@replatform/testkit/haproxy-server'
 import { type PgbouncerServer, startPgbouncer } from '@replatform/testkit/pgbouncer-server'
@@ -5,7 +6,6 @@ import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import { asRds, type RdsServer } from '@replatform/testkit/rds'
 import pg from 'pg'
-import { expect } from 'vitest'
 import { CliRig } from './cli-rig.ts'
 import { LockHolder } from './lock-holder.ts'
 import { Payer } from './payer.ts'
@@ -30,6 +30,9 @@ GRANT ALL ON accounts, payments TO ${app.user}; GRANT USAGE ON SEQUENCE payments
 /** Two databases that cut over together: PgBouncer in front of each, HAProxy as the gateway, payments all the time. */
 export class WaveStage implements AsyncDisposable {
   readonly rig: CliRig
+  /** For faults. */
+  readonly pgbouncer: PgbouncerServer
+  readonly gateway: HaproxyServer
   readonly #old: PostgresqlServer
   readonly #fresh: RdsServer
   readonly #payers: ReadonlyMap<WaveMove, Payer>
@@ -67,23 +70,25 @@ export class WaveStage implements AsyncDisposable {
       const url = `postgresql://${app.user}:${app.password}@${host}:${port}/${move}`
       return [move, opened.use(new Payer(move, url))] as const
     })
-    return new WaveStage({ rig, old, fresh, payers: new Map(payers), opened: opened.move() })
+    return new WaveStage({ rig, old, fresh, pgbouncer, gateway, payers: new Map(payers), opened: opened.move() })
   }
 
-  private constructor({ rig, old, fresh, payers, opened }: Parts) {
+  private constructor({ rig, old, fresh, pgbouncer, gateway, payers, opened }: Parts) {
     this.rig = rig
+    this.pgbouncer = pgbouncer
+    this.gateway = gateway
     this.#old = old
     this.#fresh = fresh
     this.#payers = payers
     this.#opened = opened
   }
 
-  #server(place: Place): PostgresqlServer {
+  server(place: Place): PostgresqlServer {
     return place === 'old' ? this.#old : this.#fresh.server
   }
 
   hold(move: WaveMove, place: Place, sql: string): Promise<LockHolder> {
-    return LockHolder.hold({ url: this.#server(place).url(move), sql, move })
+    return LockHolder.hold({ url: this.server(place).url(move), sql, move })
   }
 
   async wave(): Promise<WaveStatus> {
@@ -93,12 +98,16 @@ export class WaveStage implements AsyncDisposable {
   }
 
   async reach(state: string): Promise<void> {
-    await pollUntil(`both moves are ${state} and follow`, async () => {
-      const { moves: statuses } = await this.rig.client.status()
-      const isThere = statuses.every((move) => move.state === state && !move.paused && move.follow !== null)
-      if (!isThere) throw new Error(JSON.stringify(statuses.map(({ name, state, paused }) => [name, state, paused])))
-      return true
-    })
+    await pollUntil(
+      `both moves are ${state} and follow`,
+      async () => {
+        const { moves: statuses } = await this.rig.client.status()
+        const isThere = statuses.every((move) => move.state === state && !move.paused && move.follow !== null)
+        if (!isThere) throw new Error(JSON.stringify(statuses.map(({ name, state, paused }) => [name, state, paused])))
+        return true
+      },
+      { withinMs: 120_000 },
+    )
   }
 
   /** Payments to both stores go on there, and on the other side nobody can write: asked of the servers. */
@@ -106,29 +115,35 @@ export class WaveStage implements AsyncDisposable {
     await this.paysOn()
     const other = place === 'old' ? 'new' : 'old'
     for (const move of moves) {
-      const url = this.#server(other).url(move, app.user, app.password)
-      await expect(pay(url), `${move} on the ${other} side`).rejects.toThrow(/permission denied|fenced by Replatform/)
-      await expect(pay(this.#server(place).url(move, app.user, app.password), true)).resolves.toBeUndefined()
+      const url = this.server(other).url(move, app.user, app.password)
+      await assert.rejects(pay(url), /permission denied|fenced by Replatform/, `${move} is open on the ${other} side`)
+      await pay(this.server(place).url(move, app.user, app.password), true)
     }
+  }
+
+  /** Acknowledged so far, to both stores. */
+  get paid(): number {
+    return [...this.#payers.values()].reduce((sum, { acknowledged }) => sum + acknowledged.length, 0)
   }
 
   async paysOn(): Promise<void> {
     const before = new Map([...this.#payers].map(([move, { acknowledged }]) => [move, acknowledged.length]))
     const goOn = () => [...this.#payers].every(([move, p]) => p.acknowledged.length > (before.get(move) ?? 0) + 3)
-    await pollUntil('payments go on', goOn)
+    await pollUntil('payments go on', goOn, { withinMs: 120_000 })
   }
 
   /** Each acknowledged payment stands once at that place, and none that nobody asked for. */
   async expectNothingLost(place: Place): Promise<void> {
     for (const [move, payer] of this.#payers) {
       await payer[Symbol.asyncDispose]()
-      const rows = await this.#server(place).query<{ reference: string }>('SELECT reference FROM payments', move)
+      const rows = await this.server(place).query<{ reference: string }>('SELECT reference FROM payments', move)
       const found = rows.map(({ reference }) => reference)
       const there = new Set(found)
-      expect(there.size, 'none stands there twice').toBe(found.length)
-      expect(payer.acknowledged.filter((reference) => !there.has(reference))).toEqual([])
+      assert.equal(there.size, found.length, `${move}: none stands there twice`)
       const asked = new Set([...payer.acknowledged, ...payer.unknown])
-      expect(found.filter((reference) => !asked.has(reference))).toEqual([])
+      const lost = payer.acknowledged.filter((reference) => !there.has(reference))
+      const invented = found.filter((reference) => !asked.has(reference))
+      assert.deepEqual({ lost, invented }, { lost: [], invented: [] }, move)
     }
   }
 
@@ -141,6 +156,8 @@ interface Parts {
   readonly rig: CliRig
   readonly old: PostgresqlServer
   readonly fresh: RdsServer
+  readonly pgbouncer: PgbouncerServer
+  readonly gateway: HaproxyServer
   readonly payers: ReadonlyMap<WaveMove, Payer>
   readonly opened: AsyncDisposableStack
 }
