@@ -63,12 +63,24 @@ export async function proposeTopology(
   spec: MoveSpec,
   options: Omit<OpenMoverOptions, 'direction'>,
 ): Promise<{ plan: object; text: string }> {
-  await using mover = openMover(spec, { ...options, direction: 'forward' })
-  if (!(mover instanceof BridgeMover)) {
-    throw new ReplatformError('usage', { message: `${spec.name} is no broker: only brokers have a topology to plan.` })
-  }
+  await using mover = openBridge(spec, options)
   const plan = await mover.proposeTopology()
   return { plan, text: renderPlan(plan) }
+}
+
+/** What a person must configure on the new broker for the plan in use; null where nothing. Throws `usage` elsewhere. */
+export async function brokerConfiguration(
+  spec: MoveSpec,
+  options: Omit<OpenMoverOptions, 'direction'>,
+): Promise<string | null> {
+  await using mover = openBridge(spec, options)
+  return await mover.configuration()
+}
+
+function openBridge(spec: MoveSpec, options: Omit<OpenMoverOptions, 'direction'>): BridgeMover {
+  const mover = openMover(spec, { ...options, direction: 'forward' })
+  if (mover instanceof BridgeMover) return mover
+  throw new ReplatformError('usage', { message: `${spec.name} is no broker: only brokers have a topology to plan.` })
 }
 
 type Probe = (endpoint: Endpoint, side: Side) => Promise<string>

@@ -36,6 +36,7 @@ export interface VerbOptions {
   readonly out?: string
   readonly against?: string
   readonly prices?: string
+  readonly configuration?: boolean
 }
 
 export function moveArgument(command: Command): void {

@@ -7,6 +7,7 @@ import type { Finding } from '@replatform/core/finding'
 import rhea, { type Connection } from 'rhea'
 import type { ActivemqBroker } from './activemq-broker.ts'
 import { type ActivemqPlan, readActivemqPlan } from './activemq-plan.ts'
+import { brokerConfiguration } from './broker-configuration.ts'
 import { keepsAmqpNative, missingForwards } from './broker-probes.ts'
 import { topicOf } from './destination-names.ts'
 import { planFindings } from './plan-findings.ts'
@@ -26,25 +27,38 @@ export class ReplyAddresses {
   }
 }
 
+export interface TranslationOptions {
+  readonly replies: ReplyAddresses
+  readonly service: string | undefined
+  /** Whether a user of the source is the mover's. */
+  readonly isOurs: (user: string) => boolean
+}
+
 export class ActivemqTopologyTranslation implements TopologyTranslation {
   readonly #target: ActivemqBroker
   readonly #replies: ReplyAddresses
   readonly #service: string | undefined
+  readonly #isOurs: (user: string) => boolean
   /** What the broker was once seen to forward is not tried again. */
   readonly #forwarding = new Set<string>()
 
-  constructor(target: ActivemqBroker, options: { replies: ReplyAddresses; service: string | undefined }) {
+  constructor(target: ActivemqBroker, options: TranslationOptions) {
     this.#target = target
+    this.#isOurs = options.isOurs
     this.#replies = options.replies
     this.#service = options.service
   }
 
   async plan(definitions: Definitions, facts: readonly QueueFacts[]): Promise<ActivemqPlan> {
-    return this.#known(planTopology({ definitions, facts }))
+    return this.#known(planTopology({ definitions, facts, isOurs: this.#isOurs }))
   }
 
   parse(edited: unknown): ActivemqPlan {
     return this.#known(readActivemqPlan(edited))
+  }
+
+  configuration(plan: TopologyPlan): string {
+    return brokerConfiguration(plan as ActivemqPlan)
   }
 
   async assess({ plan, definitions }: { plan: TopologyPlan; definitions: Definitions }): Promise<Finding[]> {
@@ -75,7 +89,8 @@ export class ActivemqTopologyTranslation implements TopologyTranslation {
     return missing.map(({ topic, queue }) => ({
       action: 'differs',
       object: `forwarding ${topic} → ${queue}`,
-      detail: 'The broker’s configuration does not forward it: install what `replatform assess` prints.',
+      detail:
+        'The broker’s configuration does not forward it: install what `replatform topology --configuration` prints.',
     }))
   }
 

@@ -48,7 +48,7 @@ function virtualDestinations(queues: readonly PlannedQueue[], { exchanges }: Act
 function composite(element: string, name: string, forwards: readonly string[], forwardOnly: boolean): string {
   if (forwards.length === 0) return ''
   const open = `${element} name=${quoted(name)} forwardOnly="${forwardOnly}"`
-  return `<${open}>\n${section('forwardTo', forwards.join('\n'))}\n</${element}>`
+  return `<${open}>\n${indented(section('forwardTo', forwards.join('\n')))}\n</${element}>`
 }
 
 function destination(kind: 'queue' | 'topic', name: string, selector: string | undefined): string {
@@ -63,7 +63,7 @@ function policyEntry({ target, maxPriority, singleConsumer, deadLetters = [] }: 
     ...(singleConsumer ? ['allConsumersExclusiveByDefault="true"'] : []),
   ]
   return [
-    `<policyEntry ${attributes.join(' ')}>\n${section('deadLetterStrategy', deadLetterStrategy(deadLetters))}\n</policyEntry>`,
+    `<policyEntry ${attributes.join(' ')}>\n${indented(section('deadLetterStrategy', deadLetterStrategy(deadLetters)))}\n</policyEntry>`,
   ]
 }
 
@@ -113,7 +113,11 @@ function authorization(users: readonly PlannedUser[]): string {
 
 function section(element: string, content: string): string {
   if (content.trim() === '') return `<${element}/>`
-  return `<${element}>\n${content.replace(/^(?=.)/gm, '  ')}\n</${element}>`
+  return `<${element}>\n${indented(content)}\n</${element}>`
+}
+
+function indented(text: string): string {
+  return text.replace(/^(?=.)/gm, '  ')
 }
 
 function quoted(text: string): string {

@@ -15,6 +15,7 @@ import { planTopology } from './plan-translation.ts'
 import { connectAmqp, drainOverAmqp } from './test-fixtures/consumers.ts'
 
 const vhost = '/'
+const isOurs = (user: string) => user === 'rig'
 const queue = (name: string, given: object = {}) => ({
   name,
   vhost,
@@ -45,7 +46,7 @@ function definitions(parts: object): Definitions {
 }
 
 function planOf(parts: object): ActivemqPlan {
-  return planTopology({ definitions: definitions(parts), facts: [] })
+  return planTopology({ definitions: definitions(parts), facts: [], isOurs })
 }
 
 function queueOf(plan: ActivemqPlan, name: string): PlannedQueue {
@@ -242,7 +243,7 @@ test('with the printed configuration, as Amazon MQ permits it, every message rea
   await using source = await startRabbitmq()
   const arrivals = await arrivalsOnRabbitmq(source)
   const exported = await definitionsOf(source)
-  const plan = planTopology({ definitions: parseDefinitions(exported, vhost), facts: [] })
+  const plan = planTopology({ definitions: parseDefinitions(exported, vhost), facts: [], isOurs })
   const configuration = brokerConfiguration(plan)
   expect(forbiddenByAmazonMq(configuration)).toEqual([])
   const users = { rig: { password: 'rig-activemq', groups: ['admins'] } }

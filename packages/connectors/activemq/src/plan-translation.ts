@@ -16,9 +16,11 @@ import { deadLetterQueues, effectiveArguments, isDeadLetterQueue, isDelayQueue }
 export interface PlanInput {
   readonly definitions: Definitions
   readonly facts: readonly QueueFacts[]
+  /** The mover's own users are not carried over. */
+  readonly isOurs: (user: string) => boolean
 }
 
-export function planTopology({ definitions, facts }: PlanInput): ActivemqPlan {
+export function planTopology({ definitions, facts, isOurs }: PlanInput): ActivemqPlan {
   const names = new DestinationNames()
   const exchanges = planExchanges(definitions, names)
   const drafts = definitions.queues
@@ -30,7 +32,7 @@ export function planTopology({ definitions, facts }: PlanInput): ActivemqPlan {
     queues,
     topology: {
       exchanges: forwarded(exchanges, definitions),
-      users: planUsers(definitions, exchanges, queues),
+      users: planUsers(definitions, exchanges, queues).filter(({ name }) => !isOurs(name)),
       leftOut: leftOut(definitions),
     },
   }
@@ -65,7 +67,7 @@ function planExchanges({ exchanges, bindings }: Definitions, names: DestinationN
     }))
 }
 
-interface DraftContext extends PlanInput {
+interface DraftContext extends Omit<PlanInput, 'isOurs'> {
   readonly exchanges: readonly PlannedExchange[]
   readonly names: DestinationNames
 }

@@ -27,7 +27,11 @@ export const activemqRoute: Route = {
     const old = new RabbitmqBroker({ move, side: isForward ? 'source' : 'target', url: from.url })
     const replyAddress = (queue: string) => replies.of(queue)
     const next = new ActivemqBroker({ move, side: isForward ? 'target' : 'source', url: to.url, replyAddress })
-    const translation = new ActivemqTopologyTranslation(next, { replies, service: to.service })
+    const translation = new ActivemqTopologyTranslation(next, {
+      replies,
+      service: to.service,
+      isOurs: old.fencePlace.isOurs,
+    })
     return new BridgeMover({ open, old, next, translation, assessOld: () => assessSource({ old, next: null }) })
   },
 }

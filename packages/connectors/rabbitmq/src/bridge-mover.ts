@@ -61,6 +61,11 @@ export class BridgeMover implements Mover {
     return translation.plan(await old.definitions(), await old.facts())
   }
 
+  /** What a person must configure on the new broker for the plan in use; null where nothing. Changes nothing. */
+  async configuration(): Promise<string | null> {
+    return this.#options.translation.configuration(await this.#plan())
+  }
+
   /** The way back needs nothing ahead: its bridges open when they have something to carry. */
   async prepare({ load }: { readonly load: boolean }): Promise<void> {
     if (!load) return

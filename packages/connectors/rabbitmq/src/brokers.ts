@@ -138,6 +138,8 @@ export interface TopologyTranslation {
     readonly definitions: Definitions
     readonly facts: readonly QueueFacts[]
   }): Promise<Finding[]>
+  /** What a person must configure on the new broker because no protocol can; null where nothing is left to them. */
+  configuration(plan: TopologyPlan): string | null
   /** What `apply` would do now; empty when the target is as planned. */
   diff(plan: TopologyPlan): Promise<TopologyChange[]>
   /** Lets in on the new side whom the plan lets in before the cutover: consumers that go first. */

@@ -34,6 +34,10 @@ export class RabbitmqTopologyTranslation implements TopologyTranslation {
     return readRabbitmqPlan(edited)
   }
 
+  configuration(): null {
+    return null
+  }
+
   async assess(options: {
     plan: RabbitmqPlan
     definitions: Definitions

@@ -66,7 +66,7 @@ export class TestMove {
 
   async editPlan(edit: (plan: ActivemqPlan) => void): Promise<ActivemqPlan> {
     await using old = new RabbitmqBroker({ move: this.name, side: 'source', url: this.#urls.old })
-    const plan = planTopology({ definitions: await old.definitions(), facts: await old.facts() })
+    const plan = planTopology({ definitions: await old.definitions(), facts: await old.facts(), isOurs: () => false })
     edit(plan)
     this.topology = join(this.#rig.folder, `${this.name}.yaml`)
     await writeFile(this.topology, stringify(plan))
