@@ -89,7 +89,7 @@ export interface Definitions {
 /** Pure. Throws `rabbitmq.unexpected-answer` when it is not what a broker of RabbitMQ exports. */
 export function parseDefinitions(exported: unknown, vhost: string): Definitions {
   const all = new Fields(exported, 'definitions')
-  const here = (name: string) => all.list(name).filter((entry) => entry.text('vhost') === vhost)
+  const here = (name: string) => inOrder(all.list(name).filter((entry) => entry.text('vhost') === vhost))
   return {
     version: all.text('rabbitmq_version', all.text('rabbit_version', '?')),
     vhost,
@@ -149,6 +149,14 @@ export type QueueType = 'classic' | 'quorum' | 'stream'
 /** `fallback`: what the broker makes of a queue that does not say; classic before 4.x and by default. */
 export function queueTypeOf(queue: QueueDefinition, fallback: QueueType = 'classic'): QueueType {
   return (queue.arguments['x-queue-type'] as QueueType | undefined) ?? fallback
+}
+
+/** The broker tells them in any order; a plan must be the same each time. */
+function inOrder(entries: readonly Fields[]): Fields[] {
+  const keys = ['name', 'source', 'destination', 'routing_key', 'user', 'exchange']
+  const orderOf = (entry: Fields) => keys.map((key) => entry.text(key, '')).join('\0')
+  const sorted = entries.map((entry) => ({ entry, order: orderOf(entry) }))
+  return sorted.sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0)).map(({ entry }) => entry)
 }
 
 class Fields {
