@@ -182,6 +182,8 @@ export interface Mover extends AsyncDisposable {
   /**
    * After its return nobody but the mover can write on that side, however they connect and whatever they had open;
    * persistent across restarts. Fails, and leaves the side unfenced, when `withinMs` is not enough.
+   * A fence, or an unfencing, whose connection broke may still arrive: one that was meant for an earlier turn must
+   * change nothing in a later one.
    */
   fence(side: Side, options: { readonly withinMs: number }): Promise<void>
   unfence(side: Side): Promise<void>
