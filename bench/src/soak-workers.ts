@@ -100,8 +100,8 @@ async function perform(client: ApiClient, verb: OperationVerb, name: string): Pr
     const operation = await client.operation(id)
     return operation.state === 'running' ? undefined : operation
   })
-  // A cutover that its coordinator left before the decision is aborted, and asked for again.
-  if (end.state === 'failed' && end.error?.code === 'cutover.aborted') return perform(client, verb, name)
+  // Aborted, because its coordinator died or the machine was too busy for its budget: it is asked for again.
+  if (end.state === 'failed' && end.error?.code.startsWith('cutover.')) return perform(client, verb, name)
   assert.equal(end.state, 'done', `${verb} ${name}: ${end.error?.code}`)
 }
 

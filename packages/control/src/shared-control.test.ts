@@ -72,6 +72,13 @@ test('three workers, of which two are killed: the last one takes over what they 
     stateDirectory: join(rig.folder, name),
     controlUrl,
     mostWaves: 2,
+    // Waves of one move each, for their budget: a machine that is busy must not abort a cutover here.
+    waves: moves.map((move) => ({
+      name: `${move}-wave`,
+      phase: 'rehost' as const,
+      moves: [move],
+      pauseBudget: '40s',
+    })),
   })
   for (const move of moves) rig.store(move).setRows('old', 3)
   const [first, second] = [await rig.fork(place('first')), await rig.fork(place('second'))]
