@@ -23,6 +23,7 @@ export function decide(change: DefinitionChange, policy: SchemaChanges): Definit
 
 const reasons = {
   filled: 'it was made together with rows, which are not in the change stream.',
+  keyless: 'it has no primary key, so its updates could not be told apart.',
   rewritten: 'the source computed its rows anew, which the change stream does not tell.',
   unknown: 'it could not be noted.',
 } as const

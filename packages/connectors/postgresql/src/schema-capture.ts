@@ -48,15 +48,19 @@ const ours = `c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname 
 
 /**
  * Runs inside other people's statements, as the mover's role, and must never be the reason why one fails: what goes
- * wrong is noted as such. A new table joins the publications at once, so that its first row is in the stream.
+ * wrong is noted as such. A new table joins the publications at once, so that its first row is in the stream; one whose
+ * rows have no identity does not, because the server would then refuse its updates. From 15 on two transactions that make
+ * tables at once wait for each other there.
  */
 const noteFunction = `
-CREATE OR REPLACE FUNCTION replatform.note_definition() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $note$
+CREATE OR REPLACE FUNCTION replatform.note_definition() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '2s' AS $note$
 DECLARE
   touched oid[];
   rel record;
   now_is jsonb;
   publication text;
+  is_new bool;
+  has_identity bool;
   noted int := 0;
   -- Made by a mover that carries a change over to here: nobody is to carry it back.
   is_carried bool := coalesce(current_setting('replatform.carrying', true), '') <> '';
@@ -102,7 +106,10 @@ BEGIN
     END IF;
     -- What a child took over from its parent comes over with the parent's statement.
     CONTINUE WHEN rel.depth > 0 AND rel.was IS NOT NULL AND now_is IS NOT NULL AND rel.was -> 'parents' = now_is -> 'parents' AND rel.was -> 'bound' = now_is -> 'bound';
-    IF rel.was IS NULL AND now_is ->> 'kind' = 'r' AND now_is ->> 'persistence' = 'p' THEN
+    is_new := rel.was IS NULL AND now_is ->> 'kind' = 'r' AND now_is ->> 'persistence' = 'p';
+    has_identity := now_is ->> 'identity' IN ('f', 'i')
+      OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = rel.oid AND i.indisprimary AND i.indimmediate AND now_is ->> 'identity' = 'd');
+    IF is_new AND has_identity THEN
       FOR publication IN SELECT pubname FROM pg_publication WHERE starts_with(pubname, 'replatform_') LOOP
         EXECUTE format('ALTER PUBLICATION %I ADD TABLE %s', publication, rel.oid::regclass);
       END LOOP;
@@ -110,7 +117,7 @@ BEGIN
     noted := noted + 1;
     CONTINUE WHEN is_carried;
     INSERT INTO replatform.definition (tag, object, kind, was, now_is)
-      VALUES (TG_TAG, format('%I.%I', coalesce(now_is, rel.was) ->> 'schema', coalesce(now_is, rel.was) ->> 'name'), CASE WHEN rel.was IS NULL AND TG_TAG IN ('CREATE TABLE AS', 'SELECT INTO') THEN 'filled' ELSE 'table' END, rel.was, now_is);
+      VALUES (TG_TAG, format('%I.%I', coalesce(now_is, rel.was) ->> 'schema', coalesce(now_is, rel.was) ->> 'name'), CASE WHEN is_new AND TG_TAG IN ('CREATE TABLE AS', 'SELECT INTO') THEN 'filled' WHEN is_new AND NOT has_identity THEN 'keyless' ELSE 'table' END, rel.was, now_is);
     noted := noted + 1;
   END LOOP;
   IF is_carried THEN RETURN; END IF;

@@ -177,6 +177,13 @@ test('carry stops at a table that was made together with its rows', async () => 
   })
 })
 
+test('a table without a key is not published, so that its updates go on, and carry stops', async () => {
+  await using move = await followed('keyless', 'carry')
+  await source.query('CREATE TABLE keyless (a int); INSERT INTO keyless VALUES (1)', 'keyless')
+  await source.query('UPDATE keyless SET a = 2', 'keyless')
+  await expect(move.following).rejects.toMatchObject({ message: expect.stringContaining('no primary key') })
+})
+
 test('stop pauses before the change and shows the statement; with carry the move goes on from there', async () => {
   await using move = await followed('stopped', 'stop')
   await source.query(
@@ -206,7 +213,7 @@ test('ignore goes on without, says so, and the comparison shows the difference',
   move.follow()
   await source.query(
     `ALTER TABLE accounts ADD COLUMN iban text; UPDATE accounts SET iban = 'x', balance = 3; ALTER TABLE accounts DROP COLUMN note; INSERT INTO accounts (id, owner) VALUES (200, 'n');
-     CREATE TABLE extra (a int); INSERT INTO extra VALUES (1); CREATE VIEW v AS SELECT 1 AS a`,
+     CREATE TABLE extra (a int PRIMARY KEY); INSERT INTO extra VALUES (1); CREATE VIEW v AS SELECT 1 AS a`,
     'ignored',
   )
   await move.level()

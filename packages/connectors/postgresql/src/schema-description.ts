@@ -58,10 +58,10 @@ export interface DefinitionChange {
   readonly tag: string
   readonly object: string
   /**
-   * `table`: `was` and `nowIs` say what became of it. `filled`: made together with rows. `rewritten`: its rows were, by
-   * the source alone. `other`: not a table. `unknown`: it could not be noted.
+   * `table`: `was` and `nowIs` say what became of it. `filled`: made together with rows. `keyless`: made without
+   * anything that identifies its rows, so it is not published. `rewritten`: its rows were, by the source alone. `other`: not a table. `unknown`: it could not be noted; `object` is the reason's SQLSTATE.
    */
-  readonly kind: 'table' | 'filled' | 'rewritten' | 'other' | 'unknown'
+  readonly kind: 'table' | 'filled' | 'keyless' | 'rewritten' | 'other' | 'unknown'
   readonly was: TableDescription | null
   readonly nowIs: TableDescription | null
 }

@@ -11,7 +11,7 @@ const toasted = (seed: string) => `(SELECT string_agg(md5('${seed}' || i), '') F
 testPitfalls({
   on: [
     { source: 13, target: 17 },
-    { source: 15, target: 17 },
+    { source: 15, target: 18 },
   ],
   pitfalls: () => [
     {

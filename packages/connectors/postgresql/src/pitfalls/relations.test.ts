@@ -8,7 +8,7 @@ import { testPitfalls } from '../test-fixtures/pitfall-suite.ts'
 testPitfalls({
   on: [
     { source: 13, target: 17 },
-    { source: 15, target: 17 },
+    { source: 15, target: 18 },
   ],
   pitfalls: (major) => [
     {

@@ -11,7 +11,7 @@ const manyRows = 200_000
 testPitfalls({
   on: [
     { source: 13, target: 17 },
-    { source: 15, target: 17 },
+    { source: 15, target: 18 },
   ],
   pitfalls: () => [
     {

@@ -27,7 +27,7 @@ function typed(name: string, type: string, values: readonly string[], before = '
 testPitfalls({
   on: [
     { source: 13, target: 17 },
-    { source: 15, target: 17 },
+    { source: 15, target: 18 },
   ],
   before: `CREATE EXTENSION hstore SCHEMA public; CREATE EXTENSION ltree SCHEMA public; CREATE EXTENSION citext SCHEMA public;
     CREATE EXTENSION cube SCHEMA public; CREATE EXTENSION seg SCHEMA public; CREATE EXTENSION isn SCHEMA public; CREATE EXTENSION intarray SCHEMA public`,

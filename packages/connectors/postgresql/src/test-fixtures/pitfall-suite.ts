@@ -24,7 +24,7 @@ export interface Pitfall {
 export type Work = readonly string[] | ((connect: () => Promise<pg.Client>) => Promise<void>)
 
 export interface PitfallSuite {
-  readonly on: readonly { readonly source: 13 | 15; readonly target: 15 | 17 }[]
+  readonly on: readonly { readonly source: 13 | 15; readonly target: 17 | 18 }[]
   /** Run by the superuser before anything else: extensions and the like. */
   readonly before?: string
   readonly pitfalls: (major: number) => readonly Pitfall[]
@@ -67,7 +67,7 @@ class Sides implements AsyncDisposable {
   clients!: { source: pg.Client; target: pg.Client }
   #move: FollowedMove | null = null
 
-  static async start({ source: s, target: t }: { source: 13 | 15; target: 15 | 17 }): Promise<Sides> {
+  static async start({ source: s, target: t }: { source: 13 | 15; target: 17 | 18 }): Promise<Sides> {
     const source = await startPostgresql({ major: s })
     const target = await startPostgresql({ major: t })
     await source.createDatabase(database)
@@ -82,7 +82,7 @@ class Sides implements AsyncDisposable {
 
   async move(all: readonly Pitfall[]): Promise<CompareReport> {
     const { source, target } = this
-    const move = new FollowedMove({ name: database, source, target })
+    const move = new FollowedMove({ name: database, source, target, open: { schemaChanges: 'carry' } })
     this.#move = move
     await move.load(() => this.#each(all, (pitfall) => pitfall.duringLoad))
     move.follow()
