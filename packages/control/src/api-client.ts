@@ -5,6 +5,7 @@ import { deserializeError, ReplatformError } from '@replatform/core/errors'
 import type { ErrorBody } from './api.ts'
 import type {
   AuditEntry,
+  AuditVerification,
   EstateStatus,
   Operation,
   OperationRequest,
@@ -73,6 +74,10 @@ export class ApiClient {
   /** Oldest first. */
   audit(limit = 200): Promise<AuditEntry[]> {
     return this.#json('GET', `/v1/audit?limit=${limit}`)
+  }
+
+  verifyAudit(): Promise<AuditVerification> {
+    return this.#json('GET', '/v1/audit/verification')
   }
 
   /** Oldest first. */

@@ -181,8 +181,29 @@ export interface AuditEntry {
   readonly id: number
   readonly at: string
   readonly actor: string
+  /** From where it was asked: the local socket, an address, or the worker itself. */
+  readonly origin: string
   readonly verb: string
   readonly move: string | null
   readonly outcome: 'asked' | 'done' | 'failed' | 'refused'
   readonly detail: string
+}
+
+export interface AuditProblem {
+  readonly kind: 'changed' | 'missing' | 'reordered'
+  /** Of the entry, within the estate's log. */
+  readonly number: number
+  readonly detail: string
+}
+
+export interface AuditVerification {
+  readonly intact: boolean
+  readonly entries: number
+  /** Written by a version that did not chain yet; nothing can be said about them. */
+  readonly unchained: number
+  readonly head: { readonly number: number; readonly hash: string } | null
+  /** The newest entry by the file beside the database. */
+  readonly anchor: { readonly number: number; readonly hash: string } | null
+  /** At most a hundred. */
+  readonly problems: readonly AuditProblem[]
 }

@@ -17,6 +17,7 @@ import {
 } from './api-schemas.ts'
 import type {
   AuditEntry,
+  AuditVerification,
   EstateStatus,
   Operation,
   OperationRequest,
@@ -27,6 +28,7 @@ import type {
 import type { Approval } from './approvals.ts'
 import type { Incident } from './incidents.ts'
 import type { JournalEntry } from './journal.ts'
+import { withOrigin } from './request-origin.ts'
 import type { ApprovalRequest, IncidentRequest } from './wave-desk.ts'
 
 /** What the API serves; each function throws a `ReplatformError` where it refuses. */
@@ -42,6 +44,7 @@ export interface ApiBackend {
   /** Those that are open. */
   listIncidents(): Promise<Incident[]>
   audit(limit: number): Promise<AuditEntry[]>
+  verifyAudit(): Promise<AuditVerification>
   journal(move: string, limit: number): Promise<JournalEntry[]>
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>
   /** Begins to stop and returns at once. */
@@ -63,6 +66,7 @@ export async function serveApi(socketPath: string, backend: ApiBackend, log: Log
 function createApi(backend: ApiBackend, log: Log): FastifyInstance {
   const server = Fastify({ logger: false, requestIdHeader: 'x-request-id', bodyLimit: maxBodyBytes })
   server.addHook('onSend', async (request, reply) => void reply.header('x-request-id', request.id))
+  server.addHook('preHandler', (_request, _reply, done) => withOrigin('local socket', done))
   server.setErrorHandler<FastifyError>((thrown, request, reply) => {
     const error = thrown.validation || isClientError(thrown) ? badRequest(thrown) : toReplatformError(thrown)
     if (error.code === 'internal') log.error({ err: thrown, requestId: request.id }, 'A request failed.')
@@ -100,6 +104,8 @@ function addRoutes(server: FastifyInstance, backend: ApiBackend): void {
   server.get<{ Querystring: { limit: number } }>('/v1/audit', { schema: { querystring: ListQuery } }, ({ query }) =>
     backend.audit(query.limit),
   )
+
+  server.get('/v1/audit/verification', () => backend.verifyAudit())
 
   server.post('/v1/worker/stop', async (_request, reply) => {
     reply.raw.once('finish', () => backend.stop())

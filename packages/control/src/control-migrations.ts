@@ -97,6 +97,14 @@ const migrations: readonly (readonly string[])[] = [
        report jsonb NOT NULL,
        at timestamptz NOT NULL)`,
   ],
+  // Each entry of the audit log holds the hash of the one before.
+  [
+    "ALTER TABLE replatform_control.audit ADD COLUMN origin text NOT NULL DEFAULT ''",
+    'ALTER TABLE replatform_control.audit ADD COLUMN number bigint',
+    'ALTER TABLE replatform_control.audit ADD COLUMN previous text',
+    'ALTER TABLE replatform_control.audit ADD COLUMN hash text',
+    'CREATE INDEX audit_by_number ON replatform_control.audit (estate, number)',
+  ],
 ]
 
 /** Brings the schema to this version. Several workers may start at once. Throws `state.newer-version`. */

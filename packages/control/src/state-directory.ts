@@ -43,6 +43,10 @@ export class StateDirectory implements AsyncDisposable {
     return join(this.path, 'cutovers')
   }
 
+  get auditHeadPath(): string {
+    return join(this.path, 'audit-head.json')
+  }
+
   get socketPath(): string {
     return controlSocketPath(this.path)
   }

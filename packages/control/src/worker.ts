@@ -7,6 +7,7 @@ import type { DecisionStore } from '@replatform/engine/decision-store'
 import { serveApi } from './api.ts'
 import type { EstateStatus } from './api-types.ts'
 import { Approvals } from './approvals.ts'
+import { AuditAnchor } from './audit-anchor.ts'
 import { AuditLog } from './audit-log.ts'
 import { type ControlDatabase, openEmbeddedDatabase, openSharedDatabase } from './control-database.ts'
 import { forkGuard } from './cutover-guard.ts'
@@ -66,7 +67,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const database = opened.use(await openDatabase(options, directory))
   const intents = database.kind === 'pglite' ? await FileCutoverIntents.open(directory.intentsPath) : null
   const decisions = await openDecisions(database, directory)
-  const services = createServices(options, database, {
+  const services = createServices(options, directory, database, {
     decisions,
     intents: intents ?? noIntents,
     guard: guardOf(options, database, directory),
@@ -95,6 +96,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     closeIncident: waveDesk.closeIncident.bind(waveDesk),
     listIncidents: waveDesk.listIncidents.bind(waveDesk),
     audit: (limit: number) => services.audit.list(limit),
+    verifyAudit: () => services.audit.verify(),
     journal: (move: string, limit: number) => services.journal.ofMove(move, limit),
     metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text(await worker.status()) }),
     stop: () => void worker.stop().catch((thrown) => log.error({ err: thrown }, 'The worker did not stop cleanly.')),
@@ -170,6 +172,7 @@ async function openDecisions(database: ControlDatabase, directory: StateDirector
 
 function createServices(
   options: WorkerOptions,
+  directory: StateDirectory,
   database: ControlDatabase,
   flushed: Pick<Services, 'decisions' | 'intents' | 'guard'>,
 ): Services {
@@ -181,7 +184,7 @@ function createServices(
     cutovers: new CutoverRecords(database, estate.estate, moves),
     operations: new OperationRecords(database, estate.estate),
     journal: new Journal(database, estate.estate),
-    audit: new AuditLog(database, estate.estate),
+    audit: new AuditLog({ database, estate: estate.estate, anchor: new AuditAnchor(directory.auditHeadPath), log }),
     approvals: new Approvals(database, estate.estate),
     incidents: new Incidents(database, estate.estate),
     rehearsals: new Rehearsals(database, estate.estate),
