@@ -3,7 +3,7 @@
  * nothing, and a move that was given up or finalized leaves behind only what is promised.
  * Method: real servers, PgBouncer and payments all the time; what is left is read from the servers' catalogues.
  */
-import type { AuditEntry, OperationVerb } from '@replatform/control/api-types'
+import type { AuditEntry, AuditVerification, OperationVerb } from '@replatform/control/api-types'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { move } from './test-fixtures/cli-rig.ts'
 import { fingerprint, traces } from './test-fixtures/fingerprint.ts'
@@ -104,4 +104,7 @@ test('the audit log lists all of it, with who asked and why', async () => {
   const reasons = new Set(document.entries.filter(({ detail }) => detail === 'a test').map(({ verb }) => verb))
   expect(reasons).toEqual(new Set(['pause', 'resume', 'compare', 'cancel', 'cutover', 'rollback', 'finalize']))
   expect(document.entries.every(({ actor }) => actor.includes('@'))).toBe(true)
+  expect(new Set(document.entries.map(({ origin }) => origin))).toEqual(new Set(['local socket', 'worker']))
+  const { document: verification } = await stage.rig.json<AuditVerification>('audit', 'verify')
+  expect(verification).toMatchObject({ intact: true, entries: document.entries.length, problems: [] })
 })
