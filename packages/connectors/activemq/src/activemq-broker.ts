@@ -10,6 +10,7 @@ import type {
   QueueFacts,
   QueueReading,
   ReadOptions,
+  TapResult,
 } from '@replatform/connector-rabbitmq/brokers'
 import type { MessageSink, SinkEvents } from '@replatform/connector-rabbitmq/message-sink'
 import type { QueuePlan } from '@replatform/connector-rabbitmq/queue-plan'
@@ -96,6 +97,11 @@ export class ActivemqBroker implements Broker {
 
   readLedger(): Promise<LedgerEntry[]> {
     return this.look(({ connection }) => readLedger(connection, ledgerQueue(this.#options.move)))
+  }
+
+  /** Its plan asks for no copies. */
+  async tapped(): Promise<ReadonlyMap<string, TapResult>> {
+    return new Map()
   }
 
   async recordDecision(decision: Decision): Promise<void> {

@@ -6,7 +6,7 @@ import type { CompareReport, CompareResult } from '@replatform/core/difference'
 import { isEqual } from '@replatform/core/difference'
 import type { Side } from '@replatform/core/move'
 import { position } from '@replatform/core/position'
-import type { Broker, LedgerEntry, TopologyChange } from './brokers.ts'
+import type { Broker, LedgerEntry, TapResult, TopologyChange } from './brokers.ts'
 import { holdsUpPause } from './crossing.ts'
 import type { QueuePlan, TopologyPlan } from './queue-plan.ts'
 
@@ -59,6 +59,7 @@ export interface CompareBrokersOptions {
   readonly plan: TopologyPlan
   readonly changes: readonly TopologyChange[]
   readonly drain: DrainWatch | null
+  readonly tapped: ReadonlyMap<string, TapResult>
   readonly flow: Flow
 }
 
@@ -75,12 +76,13 @@ export async function compareBrokers(options: CompareBrokersOptions): Promise<Co
     const lost = at === 'fenced' ? (options.drain?.missing(queue, { depth, entry }) ?? 0) : 0
     const isHeldUp = at === 'fenced' && holdsUpPause(queue)
     const left = isHeldUp ? await depthOf(flow.source, flow.addressOf(queue, 'source')) : 0
+    const mismatched = options.tapped.get(queue.name)?.mismatched ?? 0
     const processed = (entry?.carried ?? 0) + left
     results.push({
       name: queue.name,
       processed,
-      matching: processed - left - lost,
-      mismatched: 0,
+      matching: processed - left - lost - mismatched,
+      mismatched,
       missing: left + lost,
       extra: 0,
       samples: [],

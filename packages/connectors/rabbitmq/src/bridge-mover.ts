@@ -20,7 +20,7 @@ import type { Side } from '@replatform/core/move'
 import { position } from '@replatform/core/position'
 import { compareBrokers, DrainWatch } from './bridge-compare.ts'
 import { BridgeRun } from './bridge-run.ts'
-import type { Broker, TopologyTranslation } from './brokers.ts'
+import type { Broker, TapResult, TopologyTranslation } from './brokers.ts'
 import { type Circumstances, holdsUpPause, wayOf } from './crossing.ts'
 import type { QueuePlan, TopologyPlan } from './queue-plan.ts'
 import type { RabbitmqBroker } from './rabbitmq-broker.ts'
@@ -37,12 +37,16 @@ export interface BridgeMoverOptions {
 }
 
 const lookEveryMs = 250
+/** Copies arrive within milliseconds; those whose message lapsed never do. */
+const tapWithinMs = 500
 const planParameter = 'plan'
 
 export class BridgeMover implements Mover {
   readonly #options: BridgeMoverOptions
   #run: BridgeRun | null = null
   #drain: DrainWatch | null = null
+  /** Of the last run, whose epoch may be over by now. */
+  #tapped: ReadonlyMap<string, TapResult> = new Map()
 
   constructor(options: BridgeMoverOptions) {
     this.#options = options
@@ -99,6 +103,7 @@ export class BridgeMover implements Mover {
       await run.begin()
       await Promise.race([failure.promise, this.#lookAfter(run, { signal, report, throttle })])
       await Promise.race([failure.promise, run.close()])
+      this.#tapped = await this.#flow.target.tapped({ withinMs: tapWithinMs })
     } catch (thrown) {
       await run.abandon()
       throw thrown
@@ -144,7 +149,8 @@ export class BridgeMover implements Mover {
     const { open, translation } = this.#options
     const plan = await this.#plan()
     const changes = open.direction === 'forward' ? await translation.diff(plan) : []
-    return compareBrokers({ scope, at, plan, changes, drain: this.#drain, flow: this.#flow })
+    const tapped = this.#run ? await this.#flow.target.tapped({ withinMs: tapWithinMs }) : this.#tapped
+    return compareBrokers({ scope, at, plan, changes, drain: this.#drain, tapped, flow: this.#flow })
   }
 
   /** Makes anew what lapsed on the target while nobody used it, after a last look at the fence. */
@@ -186,7 +192,7 @@ export class BridgeMover implements Mover {
 
   async #lookAfter(run: BridgeRun, { signal, report, throttle }: FollowOptions): Promise<void> {
     const { translation } = this.#options
-    const meter = new Meter()
+    const meter = new Meter(run.carried)
     let file = await this.#planFileTime()
     let plan = await this.#plan()
     while (!signal.aborted) {
@@ -310,11 +316,14 @@ export class BridgeMover implements Mover {
 
 /** How fast it goes, from looks a quarter of a second apart. */
 class Meter {
-  #first: number | null = null
+  readonly #first: number
   readonly #looks: { readonly at: number; readonly carried: number }[] = []
 
+  constructor(carried: number) {
+    this.#first = carried
+  }
+
   since(carried: number): number {
-    this.#first ??= carried
     return carried - this.#first
   }
 

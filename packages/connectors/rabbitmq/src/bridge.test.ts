@@ -42,10 +42,16 @@ test('a queue whose consumers went first crosses whole and in order, with its ro
   expect(received.map(({ body }) => body)).toEqual(bodies)
   expect(received[0]).toMatchObject({
     routingKey: 'transfer.done',
-    exchange: 'replatform.first.notes',
+    exchange: 'replatform.first.tapped.notes',
     properties: { messageId: 'transfer 0', userId: 'app-first', deliveryMode: 2, headers: { CC: ['other'] } },
   })
+  expect(received[1]).toMatchObject({ exchange: 'replatform.first.to.notes' })
   expect(await consumer.depth('other')).toBe(0)
+  expect((await mover.compare({ scope: 'all', at: 'live' })).results).toMatchObject([
+    {},
+    { name: 'notes', matching: 1_000, mismatched: 0 },
+    {},
+  ])
   expect(following.latest).toMatchObject({ rows: 1_000, lagBytes: 0 })
 })
 

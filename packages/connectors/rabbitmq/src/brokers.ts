@@ -81,6 +81,12 @@ export interface Ledger {
   close(): Promise<void>
 }
 
+/** What copies of messages, made by the receiving broker, came to. */
+export interface TapResult {
+  readonly compared: number
+  readonly mismatched: number
+}
+
 /** The side that is written. */
 export interface TargetBroker {
   openSink(options: {
@@ -92,6 +98,11 @@ export interface TargetBroker {
   openLedger(): Promise<Ledger>
   /** The last entry of every queue. */
   readLedger(): Promise<LedgerEntry[]>
+  /**
+   * By queue as the plan calls it, since this mover took its epoch; waits for copies that are under way. Empty where the
+   * plan asks for none or the broker makes none.
+   */
+  tapped(options: { readonly withinMs: number }): Promise<ReadonlyMap<string, TapResult>>
   recordDecision(decision: Decision): Promise<void>
 }
 

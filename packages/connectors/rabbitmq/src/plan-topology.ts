@@ -69,6 +69,8 @@ function isOwnName(name: string): boolean {
   return name.startsWith('replatform.')
 }
 
+/** Copies cost the target as much as other messages. */
+const tappedEvery = 100
 const lapsing = ['x-message-ttl', 'x-max-length', 'x-max-length-bytes', 'x-expires']
 
 function planQueue(queue: QueueDefinition, { definitions, facts, rules }: PlanInput): PlannedQueue {
@@ -101,6 +103,7 @@ function planQueue(queue: QueueDefinition, { definitions, facts, rules }: PlanIn
     order: type === 'quorum' ? 'loose' : 'kept',
     delivery: 'at-least-once',
     id: 'message-id',
+    tap: tappedEvery,
     ...(lapsing.some((key) => key in effective) ? { lapses: true } : {}),
     ...targetForm(queue, rules, consequences),
     consequences,

@@ -22,6 +22,8 @@ export interface QueuePlan {
   readonly id: 'message-id' | 'none'
   /** Messages may leave it without a consumer (a time to live or a length limit), so its count proves nothing. */
   readonly lapses?: boolean
+  /** Every so many-th message is copied by the receiving broker and compared with what was read; none when absent. */
+  readonly tap?: number
   /** What is different on the target, a sentence each. */
   readonly consequences: readonly string[]
 }

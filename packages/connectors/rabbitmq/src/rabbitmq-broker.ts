@@ -6,7 +6,7 @@ import type { Side } from '@replatform/core/move'
 import { type BrokerAddress, parseBrokerAddress } from './address.ts'
 import { type AmqpConnection, openAmqp } from './amqp-connection.ts'
 import { type FencePlace, fenceVhost, isVhostFenced, requireVhostFenced, unfenceVhost } from './broker-fence.ts'
-import type { Broker, Ledger, LedgerEntry, QueueFacts, QueueReading, ReadOptions } from './brokers.ts'
+import type { Broker, Ledger, LedgerEntry, QueueFacts, QueueReading, ReadOptions, TapResult } from './brokers.ts'
 import { ControlParameters } from './control-parameters.ts'
 import { type Definitions, parseDefinitions } from './definitions.ts'
 import { isEpochUser, readEpoch, removeEpochUsers, takeEpoch } from './epoch-user.ts'
@@ -14,8 +14,10 @@ import { ManagementApi, segment } from './management-api.ts'
 import type { MessageSink, SinkEvents } from './message-sink.ts'
 import { readQueueFacts } from './queue-facts.ts'
 import { ledgerQueue, openLedger, readLedger } from './queue-ledger.ts'
+import type { QueuePlan } from './queue-plan.ts'
 import { readQueue } from './queue-reader.ts'
 import { openRabbitmqSink } from './rabbitmq-sink.ts'
+import { type SinkTap, TapReader } from './tap-reader.ts'
 
 export interface RabbitmqBrokerOptions {
   readonly move: string
@@ -33,6 +35,7 @@ export class RabbitmqBroker implements Broker {
   readonly #log: Log | undefined
   /** With the epoch's own user, once it is taken. */
   #epochAddress: BrokerAddress | null = null
+  #tapReader: Promise<TapReader> | null = null
   #watching: Promise<AmqpConnection> | null = null
 
   constructor({ move, side, url, log }: RabbitmqBrokerOptions) {
@@ -64,6 +67,8 @@ export class RabbitmqBroker implements Broker {
 
   async takeEpoch(epoch: number): Promise<void> {
     const own = `^${escaped(this.#ownPrefix)}`
+    await this.#tapReader?.then((reader) => reader[Symbol.asyncDispose]()).catch(() => {})
+    this.#tapReader = null
     this.#epochAddress = await takeEpoch(this.#epochPlace, epoch, { configure: '^$', write: own, read: '.*' })
   }
 
@@ -86,10 +91,19 @@ export class RabbitmqBroker implements Broker {
     return depths
   }
 
-  async openSink({ address, events }: { address: string; events: SinkEvents }): Promise<MessageSink> {
+  async openSink({
+    queue,
+    address,
+    events,
+  }: {
+    queue: QueuePlan
+    address: string
+    events: SinkEvents
+  }): Promise<MessageSink> {
     const exchange = await this.#ownExchange(address)
+    const tap = queue.tap === undefined ? null : await this.#tapOf(queue.name, address, queue.tap)
     const connection = await this.#open(`writes ${address}`)
-    return orDestroy(connection, () => openRabbitmqSink({ connection, exchange, events }))
+    return orDestroy(connection, () => openRabbitmqSink({ connection, exchange, tap, events }))
   }
 
   async openLedger(): Promise<Ledger> {
@@ -106,6 +120,12 @@ export class RabbitmqBroker implements Broker {
       name: `replatform ${this.#move} reads its ledger`,
     })
     return await readLedger(connection, this.#ownPrefix)
+  }
+
+  async tapped({ withinMs }: { readonly withinMs: number }): Promise<ReadonlyMap<string, TapResult>> {
+    const reader = await this.#tapReader
+    await reader?.settle(withinMs)
+    return reader?.tap.results ?? new Map()
   }
 
   async recordDecision({ id, outcome, at }: Decision): Promise<void> {
@@ -148,6 +168,7 @@ export class RabbitmqBroker implements Broker {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#tapReader?.then((reader) => reader[Symbol.asyncDispose]()).catch(() => {})
     await this.#watching?.then((connection) => connection[Symbol.asyncDispose]()).catch(() => {})
     await this.api[Symbol.asyncDispose]()
   }
@@ -166,11 +187,38 @@ export class RabbitmqBroker implements Broker {
     return openAmqp({ address: this.#epochAddress, side: this.#side, name })
   }
 
-  async #ownExchange(queue: string): Promise<string> {
+  async #tapOf(name: string, address: string, every: number): Promise<SinkTap> {
+    this.#tapReader ??= this.#openTap().catch((thrown) => {
+      this.#tapReader = null
+      throw thrown
+    })
+    const reader = await this.#tapReader
+    const exchange = await this.#ownExchange(address, `${this.#ownPrefix}tapped.`)
     const vhost = segment(this.address.vhost)
-    const plain = `${this.#ownPrefix}${queue}`
+    await this.api.post(`bindings/${vhost}/e/${segment(exchange)}/q/${segment(this.#tapQueue)}`, { routing_key: '' })
+    reader.tap.forget(exchange)
+    return reader.of(exchange, name, every)
+  }
+
+  /** What an earlier mover had copied says nothing any more. */
+  async #openTap(): Promise<TapReader> {
+    const path = `queues/${segment(this.address.vhost)}/${segment(this.#tapQueue)}`
+    await this.api.remove(path)
+    await this.api.put(path, { durable: true })
+    const connection = await this.#open('reads copies')
+    return orDestroy(connection, () => TapReader.open(connection, this.#tapQueue))
+  }
+
+  get #tapQueue(): string {
+    return `${this.#ownPrefix}tap`
+  }
+
+  /** Names of queues are anybody's: a queue `ledger` must not meet our own. */
+  async #ownExchange(queue: string, prefix = `${this.#ownPrefix}to.`): Promise<string> {
+    const vhost = segment(this.address.vhost)
+    const plain = `${prefix}${queue}`
     const isShort = Buffer.byteLength(plain) <= 255
-    const exchange = isShort ? plain : `${this.#ownPrefix}${hash('sha256', queue).slice(0, 32)}`
+    const exchange = isShort ? plain : `${prefix}${hash('sha256', queue).slice(0, 32)}`
     await this.api.put(`exchanges/${vhost}/${segment(exchange)}`, { type: 'fanout', durable: true })
     await this.api.post(`bindings/${vhost}/e/${segment(exchange)}/q/${segment(queue)}`, { routing_key: '' })
     return exchange

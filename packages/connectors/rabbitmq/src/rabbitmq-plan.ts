@@ -19,6 +19,7 @@ const Queue = Type.Object(
     delivery: Type.Enum(['exactly-once', 'at-least-once']),
     id: Type.Enum(['message-id', 'none']),
     lapses: Type.Optional(Type.Boolean()),
+    tap: Type.Optional(Type.Integer({ minimum: 1 })),
     durable: Type.Boolean(),
     autoDelete: Type.Boolean(),
     arguments: Arguments,
@@ -130,6 +131,7 @@ const legend = `# carry: now (from the start on; its consumers are on the target
 #        aged (stays until its time is over, and crosses from where it goes then) · never
 # inPause: whether the write pause lasts until the queue is empty; what is left crosses afterwards otherwise
 # order: kept · loose          id: what a consumer's inbox recognizes a repeat by
+# tap: every so many-th message is copied by the target and compared with what was read (1: all of them)
 # users: before (on the target until the cutover, for consumers that go first) · permissions (from then on)
 # This file is read again while messages flow: save it, and the bridge follows.
 `

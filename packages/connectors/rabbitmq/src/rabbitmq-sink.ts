@@ -11,10 +11,12 @@ import { forwardedProperties } from './forwarded-properties.ts'
 import type { MessageSink, SinkEvents } from './message-sink.ts'
 import { DeliveredMessage } from './read-message.ts'
 import type { SourceMessage } from './source-message.ts'
+import type { SinkTap } from './tap-reader.ts'
 
 export interface RabbitmqSinkOptions {
   readonly connection: AmqpConnection
   readonly exchange: string
+  readonly tap: SinkTap | null
   readonly events: SinkEvents
   readonly now?: () => number
 }
@@ -31,17 +33,22 @@ class RabbitmqSink implements MessageSink {
   readonly #connection: AmqpConnection
   readonly #events: SinkEvents
   readonly #exchange: Buffer
+  readonly #tap: SinkTap | null
+  readonly #tapExchange: Buffer
+  #sent = 0
   readonly #now: () => number
   /** By order of publishing; the first is number `#first`. Null: confirmed already. */
   #underWay: (SourceMessage | null)[] = []
   #first = 1
   #failure: ReplatformError | null = null
 
-  constructor(channel: AmqpChannel, { connection, exchange, events, now = Date.now }: RabbitmqSinkOptions) {
+  constructor(channel: AmqpChannel, { connection, exchange, tap, events, now = Date.now }: RabbitmqSinkOptions) {
     this.#channel = channel
     this.#connection = connection
     this.#events = events
     this.#exchange = shortText(exchange)
+    this.#tap = tap
+    this.#tapExchange = shortText(tap?.exchange ?? '')
     this.#now = now
     channel.listen({
       confirmed: (tag, multiple, isRefused) => this.#settle(tag, multiple, isRefused),
@@ -60,7 +67,7 @@ class RabbitmqSink implements MessageSink {
     if (this.#failure) return
     this.#underWay.push(message)
     this.#channel.publish({
-      routing: Buffer.concat([this.#exchange, routingKeyOf(message)]),
+      routing: Buffer.concat([this.#exchangeFor(message), routingKeyOf(message)]),
       mandatory: true,
       properties: forwardedProperties(message.properties, this.#now()),
       body: message.body,
@@ -75,6 +82,13 @@ class RabbitmqSink implements MessageSink {
     this.#channel.listen({})
     await this.#channel.close()
     await this.#connection[Symbol.asyncDispose]()
+  }
+
+  #exchangeFor(message: SourceMessage): Buffer {
+    const { every = 0, tap, exchange = '' } = this.#tap ?? {}
+    if (!tap?.hasRoom || this.#sent++ % every !== 0) return this.#exchange
+    tap.expect(exchange, message)
+    return this.#tapExchange
   }
 
   #settle(tag: number, multiple: boolean, isRefused: boolean): void {
