@@ -13,6 +13,7 @@ import { opensearchDistribution } from './opensearch-distribution.ts'
 import { postgresqlTools } from './postgresql-tools.ts'
 import { installRedis } from './redis-binaries.ts'
 import { assembleSearchServer } from './search-distribution.ts'
+import { installVpnLab } from './vpn-lab.ts'
 
 /** One after the other: packages wait for each other's lock anyway, and a failure is told from the next one's. */
 const steps = [
@@ -31,6 +32,7 @@ const steps = [
   () => assembleSearchServer(opensearchDistribution),
   () => installMongod(),
   () => installMoto(),
+  () => installVpnLab(),
 ]
 
 let missing = 0

@@ -49,6 +49,23 @@ test(
   patienceMs,
 )
 
+test('site writes for each router what its two daemons read, and never over an edited file', async () => {
+  const { code, document } = await infra('site', '--out', 'site')
+  expect(code).toBe(0)
+  expect(document.files).toEqual([
+    'router1/swanctl.conf',
+    'router1/frr.conf',
+    'router2/swanctl.conf',
+    'router2/frr.conf',
+  ])
+  expect(readFileSync(join(folder, 'site/router2/frr.conf'), 'utf8')).toContain('router bgp 65010')
+  const again = await infra('site', '--out', 'site')
+  expect({ code: again.code, error: again.document.error.code }).toEqual({
+    code: 3,
+    error: 'landing-zone.output-refused',
+  })
+})
+
 test.each([
   [['synt', '--environment', 'staging'], 'Did you mean "synth"?'],
   [['synth', '--environment', 'staging', '--phase', 'two'], 'There is no phase "two"'],

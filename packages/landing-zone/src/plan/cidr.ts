@@ -16,8 +16,11 @@ export function parseCidr(text: string): Cidr | undefined {
 }
 
 export function formatCidr({ base, prefix }: Cidr): string {
-  const bytes = [24, 16, 8, 0].map((shift) => Math.floor(base / 2 ** shift) % 256)
-  return `${bytes.join('.')}/${prefix}`
+  return `${formatAddress(base)}/${prefix}`
+}
+
+export function formatAddress(address: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join('.')
 }
 
 export function overlaps(one: Cidr, other: Cidr): boolean {

@@ -1,7 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pythonEnvironment } from '@replatform/testkit/python-environment'
 import { type App, Validations } from 'aws-cdk-lib'
 import { AwsSolutionsChecks } from 'cdk-nag'
 import { afterAll, expect, test } from 'vitest'
@@ -54,12 +55,13 @@ test(
 
 test(
   'cfn-lint',
-  () => {
+  async () => {
     const outdir = join(folder, 'lint')
     synthesize(everyForm(), outdir)
+    const home = await pythonEnvironment({ name: 'cfn-lint', requirements: ['cfn-lint==1.58.0'] })
     const { stdout, stderr, status } = spawnSync(
-      cfnLint(),
-      ['--format', 'parseable', ...globSync(join(outdir, '*.template.json'))],
+      join(home, 'bin', 'python'),
+      ['-m', 'cfnlint', '--format', 'parseable', ...globSync(join(outdir, '*.template.json'))],
       { encoding: 'utf8' },
     )
     expect({ status, found: stdout.trim() || stderr.trim() }).toEqual({ status: 0, found: '' })
@@ -96,16 +98,4 @@ function isAccepted(app: App, path: string, rule: string): boolean {
   return scopes.some(({ node }) =>
     node.metadata.some(({ data }) => Object.keys(data ?? {}).includes(`Annotation::${rule}`)),
   )
-}
-
-/** From PyPI, in a virtual environment that is made once for this user. */
-function cfnLint(): string {
-  const home = join(tmpdir(), `replatform-rig-${userInfo().uid}`, 'cfn-lint-1.58.0')
-  const program = join(home, 'bin', 'cfn-lint')
-  if (existsSync(join(home, 'complete'))) return program
-  mkdirSync(home, { recursive: true })
-  execFileSync('python3', ['-m', 'venv', home])
-  execFileSync(join(home, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', 'cfn-lint==1.58.0'])
-  execFileSync('touch', [join(home, 'complete')])
-  return program
 }
