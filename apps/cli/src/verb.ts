@@ -37,6 +37,7 @@ export interface VerbOptions {
   readonly against?: string
   readonly prices?: string
   readonly configuration?: boolean
+  readonly account?: string
 }
 
 export function moveArgument(command: Command): void {

@@ -1,6 +1,7 @@
 import type { Verb } from './verb.ts'
 import { audit } from './verbs/audit.ts'
 import { doctor } from './verbs/doctor.ts'
+import { grants } from './verbs/grants.ts'
 import { infra } from './verbs/infra.ts'
 import { assess, cancel, compare, cutover, finalize, pause, resume, rollback } from './verbs/operations.ts'
 import { plan } from './verbs/plan.ts'
@@ -14,6 +15,7 @@ import { worker } from './verbs/worker.ts'
 /** In the order in which a move meets them. */
 export const verbs: readonly Verb[] = [
   doctor,
+  grants,
   assess,
   topology,
   plan,
