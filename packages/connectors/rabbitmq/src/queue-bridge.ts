@@ -27,11 +27,11 @@ export interface QueueBridgeOptions {
 }
 
 /** Messages that are read and not acknowledged yet. */
-const windowMessages = 2_000
+const windowMessages = 5_000
 /** Beyond it reading waits: the source's socket stands still. */
 const windowBytes = 16 * 1024 * 1024
 /** An entry in the ledger at least so often while messages come. */
-const entryEvery = 250
+const entryEvery = 500
 const entryEveryMs = 20
 const retryRefusedMs = 500
 /** After so long without a message, a sink that collects a transaction ends it. */
