@@ -3,7 +3,7 @@ import { moveArgument, type Verb } from '../verb.ts'
 
 export const grants: Verb = {
   name: 'grants',
-  summary: 'print the SQL that gives the mover its account on either side',
+  summary: "print the SQL of the mover's accounts",
   description:
     'Reads both catalogues, with the addresses of the estate, and prints the statements for an account on either side that may do what a move takes and no more: whoever owns the databases runs them. On a side whose service is rds they are those that its master may run. Passwords are not among them. Changes nothing.',
   example: 'replatform grants ledger --account mover > grants.sql',
