@@ -179,6 +179,8 @@ function javaArguments({ classpath, agent }: ActivemqFiles, daemon: Daemon, heap
     `-Xmx${heapMb}m`,
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',
+    // Its file would lie outside the folder and outlive a kill.
+    '-XX:-UsePerfData',
     `-javaagent:${agent}=config=${daemon.path('jolokia.properties')}`,
     `-Djava.io.tmpdir=${daemon.folder}`,
     `-Dlog4j2.configurationFile=${daemon.path('log4j2.properties')}`,

@@ -19,8 +19,16 @@ export async function fetchMavenArtifacts(folder: string, { jars, trees = [] }: 
   // A repository of its own: two Mavens that write to the same one at once can spoil it.
   const repository = `-Dmaven.repo.local=${join(folder, 'repository')}`
   const args = ['--quiet', '--batch-mode', repository, '--file', project, 'package']
-  // Maven complains on standard output.
-  await runProgram('/bin/sh', ['-c', 'exec "$0" "$@" >&2', maven, ...args])
+  try {
+    // Maven complains on standard output.
+    await runProgram('/bin/sh', ['-c', 'exec "$0" "$@" >&2', maven, ...args])
+  } catch (error) {
+    const [first = ''] = trees.length > 0 ? trees : jars
+    const command = `mvn dependency:get -Dartifact=${first}${trees.length > 0 ? ':zip' : ''}`
+    throw new Error(`${first} and what belongs to it could not be fetched; see what this says: ${command}`, {
+      cause: error,
+    })
+  }
 }
 
 /** Name of the file that the artifact arrives as. */

@@ -137,6 +137,8 @@ function javaArguments({ distribution, home, folder, heapMb }: JavaSetup): strin
     `-Xmx${heapMb}m`,
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',
+    // Its file would lie outside the folder and outlive a kill.
+    '-XX:-UsePerfData',
     ...properties.map((property) => `-D${property}`),
     '-classpath',
     `${home}/lib/*`,

@@ -8,7 +8,7 @@ import { freePort } from '@replatform/testkit/free-port'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { createTempFolder } from '@replatform/testkit/temp-folder'
 import { ended, finished, type StartedService, start, startService } from './program.ts'
-import { type StoreAddresses, startStores } from './stores.ts'
+import { type StoreAddresses, type Stores, startStores } from './stores.ts'
 
 export interface PlatformOptions {
   readonly accounts: number
@@ -57,13 +57,16 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   await using opened = new AsyncDisposableStack()
   const { path: folder } = opened.use(await createTempFolder('payments-platform'))
   const { accounts, history = 0 } = options
-  const { addresses } = opened.use(await startStores({ accounts, history, folder }))
+  const stores = opened.use(await startStores({ accounts, history, folder }))
+  const { addresses } = stores
   await finished(
     start('judge-main.ts', ['--record-baseline', baseline(folder)], { JUDGE_DATABASE_URL: addresses.ledger }),
   )
 
   const open = async (service: Service, environment: Record<string, string>): Promise<StartedService> => {
-    const started = opened.use(await startService(`${service}-main.ts`, environment))
+    // Connections that drop are what a stage is for: not worth a complaint.
+    const quiet = { [`${service.toUpperCase()}_LOG_LEVEL`]: 'error' }
+    const started = opened.use(await startService(`${service}-main.ts`, { ...quiet, ...environment }))
     // So that it ends with this process, however that ends.
     opened.use(await createTempFolder(`payments-${service}`)).guard(started.pid)
     return started
@@ -76,13 +79,13 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     ...services.map((service, index) => [service, others[index]?.url]),
   ]) as Readonly<Record<Service, string>>
   const gateway = await startGateway(opened, urls)
-  return new Platform({ options, folder, addresses, urls, gateway, opened: opened.move() })
+  return new Platform({ options, folder, stores, urls, gateway, opened: opened.move() })
 }
 
 export class Platform implements AsyncDisposable {
   readonly gateway: string
   readonly urls: Readonly<Record<Service, string>>
-  readonly addresses: StoreAddresses
+  readonly stores: Stores
   readonly #folder: string
   readonly #options: PlatformOptions
   readonly #opened: AsyncDisposableStack
@@ -90,20 +93,20 @@ export class Platform implements AsyncDisposable {
   constructor(parts: {
     readonly options: PlatformOptions
     readonly folder: string
-    readonly addresses: StoreAddresses
+    readonly stores: Stores
     readonly urls: Readonly<Record<Service, string>>
     readonly gateway: string
     readonly opened: AsyncDisposableStack
   }) {
     this.#options = parts.options
     this.#folder = parts.folder
-    this.addresses = parts.addresses
+    this.stores = parts.stores
     this.urls = parts.urls
     this.gateway = parts.gateway
     this.#opened = parts.opened
   }
 
-  /** Customers come through the gateway; returns the summary. Once for a platform: the judges know one journal. */
+  /** Customers come through the gateway; returns the summary. What they do later is judged together with the rest. */
   async load(
     { rate, seconds, seed, steady = false, findWithinMs = 5000 }: PlatformLoad,
     told: (line: LoadLine) => void = () => {},
@@ -132,7 +135,7 @@ export class Platform implements AsyncDisposable {
   async judge({ withinMs = 60_000 }: { readonly withinMs?: number } = {}): Promise<StoreJudgement[]> {
     const journal = ['--journal', join(this.#journals, 'wallet.journal')]
     const judging = [...journal, '--baseline', baseline(this.#folder), '--json']
-    const ledger = start('judge-main.ts', judging, { JUDGE_DATABASE_URL: this.addresses.ledger })
+    const ledger = start('judge-main.ts', judging, { JUDGE_DATABASE_URL: this.stores.addresses.ledger })
     const [verdict] = await judgements(ledger)
     const until = Date.now() + withinMs
     for (;;) {
@@ -156,7 +159,7 @@ export class Platform implements AsyncDisposable {
   }
 
   get #judgeEnvironment(): Record<string, string> {
-    const { ledger, redis, consumers, broker, merchants, profiles, search, receipts } = this.addresses
+    const { ledger, redis, consumers, broker, merchants, profiles, search, receipts } = this.stores.addresses
     return {
       JUDGE_DATABASE_URL: ledger,
       JUDGE_REDIS_URL: redis,

@@ -29,17 +29,28 @@ export interface StoreAddresses {
   readonly receipts: string
 }
 
+interface Restartable {
+  restart(): Promise<void>
+}
+
 export class Stores implements AsyncDisposable {
   readonly addresses: StoreAddresses
-  readonly #servers: AsyncDisposableStack
+  readonly #servers: readonly Restartable[]
+  readonly #resources: AsyncDisposableStack
 
-  constructor(addresses: StoreAddresses, servers: AsyncDisposableStack) {
+  constructor(addresses: StoreAddresses, servers: readonly Restartable[], resources: AsyncDisposableStack) {
     this.addresses = addresses
     this.#servers = servers
+    this.#resources = resources
+  }
+
+  /** Ends every server in order and starts it again, all at the same time: whoever uses them loses every connection. */
+  async restart(): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.restart()))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#servers.disposeAsync()
+    await this.#resources.disposeAsync()
   }
 }
 
@@ -69,7 +80,8 @@ export async function startStores(options: StoresOptions): Promise<Stores> {
     receipts: join(options.folder, 'receipts'),
   }
   await createSchemas(addresses)
-  return new Stores(addresses, servers.move())
+  const all = [postgresql, redis, rabbitmq, mariadb, mongodb, elasticsearch]
+  return new Stores(addresses, all, servers.move())
 }
 
 /** Address of the ledger for the wallet. */
