@@ -9,6 +9,7 @@ const actions = {
   explain: () => import('../infra/explain.ts'),
   diff: () => import('../infra/diff.ts'),
   draw: () => import('../infra/draw.ts'),
+  register: () => import('../infra/register.ts'),
   site: () => import('../infra/site.ts'),
 } as const
 type Action = keyof typeof actions
@@ -23,6 +24,7 @@ export const infra: Verb = {
     'explain: requirement → resources → monthly cost, and what was left out.',
     'diff: what changes from one phase to the next (or from --against), and what that replaces.',
     'draw: the architecture as SVG, drawn from the templates.',
+    'register: every interface, with its protection, its reason and its alarm.',
     'site: what the routers of the old site need for the tunnels.',
   ].join('\n'),
   example: [
@@ -35,7 +37,7 @@ export const infra: Verb = {
     command
       .argument('[action]', Object.keys(actions).join(', '))
       .option('--environment <name>', 'an environment of landingZone', 'production')
-      .option('--phase <phase>', 'rehost, transition or replatform', 'replatform')
+      .option('--phase <phase>', 'rehost, transition, replatform or finalized', 'replatform')
       .option('--out <path>', 'where to write: a folder for synth and site, a file for draw')
       .option('--against <phase|folder>', 'diff and draw: a phase, or the folder of an earlier synth')
       .option('--prices <file>', 'explain: prices of your own instead of the snapshot that comes along')

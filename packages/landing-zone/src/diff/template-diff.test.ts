@@ -5,6 +5,7 @@ import type { LandingStore } from '@replatform/core/landing-zone-estate'
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { synthesize } from '../stacks/environment.ts'
+import { TemplateGraph } from '../template/template-graph.ts'
 import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
 import { assemblyIn, destructive, diffTemplates } from './template-diff.ts'
 
@@ -42,6 +43,31 @@ test(
     })
     const flagged = destructive(diffTemplates(replatform, changed)).map(({ type }) => type)
     expect(flagged).toContain('AWS::DocDB::DBCluster')
+  },
+  patienceMs,
+)
+
+test(
+  'nothing of the migration is left when it is finalized, and nothing else goes with it',
+  () => {
+    const finalized = templates('finalized', { phase: 'finalized' })
+    const graph = TemplateGraph.of(finalized)
+    const ofMigration = (serves: readonly string[]) =>
+      serves.some((id) => id === 'migration' || id.startsWith('migration.'))
+    expect(graph.resources.filter(({ serves }) => ofMigration(serves))).toEqual([])
+    expect(
+      graph.resources.filter(({ properties }) => /migration/i.test(JSON.stringify(properties))).map(({ id }) => id),
+    ).toEqual([])
+
+    const before = TemplateGraph.of(replatform)
+    const gone = diffTemplates(replatform, finalized).filter(({ change }) => change === 'removed')
+    const others = gone.filter(({ stack, logicalId }) => {
+      const resource = before.find(`${stack}.${logicalId}`)
+      // The group and the rules of workers stand with all others.
+      return !ofMigration(resource?.serves ?? []) && !logicalId.includes('Migration')
+    })
+    expect(others).toEqual([])
+    expect(gone.length).toBeGreaterThan(10)
   },
   patienceMs,
 )

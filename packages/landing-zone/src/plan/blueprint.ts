@@ -17,9 +17,9 @@ import { validate } from './validate.ts'
 
 /**
  * `rehost`: servers on EC2 and relational databases on RDS. `transition`: managed services beside the machines that
- * they take over from, while moves run. `replatform`: the machines are gone.
+ * they take over from, while moves run. `replatform`: the machines are gone. `finalized`: what moved the data is gone too.
  */
-export const phases = ['rehost', 'transition', 'replatform'] as const
+export const phases = ['rehost', 'transition', 'replatform', 'finalized'] as const
 export type Phase = (typeof phases)[number]
 export type Tier = 'public' | 'app' | 'data'
 
@@ -153,7 +153,8 @@ export function machineName(store: string): string {
 
 function formsOf({ phase, ...rest }: StoreOptions & { readonly phase: Phase }): PlannedStore[] {
   const { name, store } = rest
-  if (store.becomes === 'rds' || phase === 'replatform') return [plannedStore(rest, store.becomes)]
+  if (store.becomes === 'rds' || phase === 'replatform' || phase === 'finalized')
+    return [plannedStore(rest, store.becomes)]
   const machine = plannedStore({ ...rest, name: machineName(name) }, 'ec2')
   return phase === 'rehost' ? [machine] : [plannedStore(rest, store.becomes), machine]
 }

@@ -106,9 +106,9 @@ function peopleFlows({ onPremises }: Blueprint): Flow[] {
   ]
 }
 
-/** Only where there is an old site to move from. */
-function migrationFlows({ stores, onPremises }: Blueprint): Flow[] {
-  if (!onPremises) return []
+/** Only while there is an old site to move from. */
+function migrationFlows({ stores, onPremises, phase }: Blueprint): Flow[] {
+  if (!onPremises || phase === 'finalized') return []
   const managed = stores.filter(({ form }) => form !== 's3')
   return [
     flow('migration', 'endpoints', 443, 'Movers read their secrets and send their logs.', 'migration'),

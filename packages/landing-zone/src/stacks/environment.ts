@@ -55,7 +55,7 @@ class Environment {
     const network = this.#network(foundation)
     this.#stores(foundation, network)
     this.#services(foundation, network)
-    if (this.#blueprint.onPremises) this.#migration(foundation, network)
+    if (this.#blueprint.onPremises && this.#blueprint.phase !== 'finalized') this.#migration(foundation, network)
     this.#operations(foundation, network)
   }
 
