@@ -1,11 +1,13 @@
 /** `npm run soak -- <name> [--kills 30] [--json]`: hours of what tests do for seconds. Ends with 1 at the first loss. */
 import { parseArgs } from 'node:util'
+import { soakPauses } from './soak-pauses.ts'
 import { soakWaves } from './soak-waves.ts'
 import { soakWorkers } from './soak-workers.ts'
 
 export interface SoakOptions {
   readonly kills: number
   readonly moves: number
+  readonly cutovers: number
   readonly seed: number
   readonly log: (line: string) => void
 }
@@ -18,6 +20,7 @@ interface Soak {
 
 const soaks: Readonly<Record<string, Soak>> = {
   waves: { title: 'cutovers of a wave under payments, with kills of whatever takes part (--kills)', run: soakWaves },
+  pauses: { title: 'what payments feel of a wave, with its parts (--cutovers)', run: soakPauses },
   workers: {
     title: 'many small moves by 1, 2 and 4 workers, and by 3 of which two are killed (--moves)',
     run: soakWorkers,
@@ -29,6 +32,7 @@ const { values, positionals } = parseArgs({
   options: {
     kills: { type: 'string', default: '30' },
     moves: { type: 'string', default: '50' },
+    cutovers: { type: 'string', default: '20' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -39,14 +43,18 @@ const [name] = positionals
 const soak = name === undefined ? undefined : soaks[name]
 if (!soak || values.help) {
   const names = Object.entries(soaks).map(([key, { title }]) => `  ${key.padEnd(12)}${title}`)
-  console.error(`Usage: npm run soak -- <name> [--kills 30] [--moves 50] [--seed n] [--json]\n\n${names.join('\n')}`)
+  console.error(
+    `Usage: npm run soak -- <name> [--kills 30] [--moves 50] [--cutovers 20] [--seed n] [--json]\n\n${names.join('\n')}`,
+  )
   process.exit(values.help ? 0 : 2)
 }
 
 const log = (line: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${line}`)
 const seed = Number(values.seed)
 log(`seed ${seed}`)
-const figures = await soak.run({ kills: Number(values.kills), moves: Number(values.moves), seed, log })
+const { kills, moves, cutovers } = values
+const options = { kills: Number(kills), moves: Number(moves), cutovers: Number(cutovers) }
+const figures = await soak.run({ ...options, seed, log })
 if (values.json) console.log(JSON.stringify({ soak: name, seed, ...figures }))
 else console.table(figures)
 process.exit(0)

@@ -12,11 +12,20 @@ export class Payer implements AsyncDisposable {
   readonly #ended: Promise<void>
   #isOver = false
   #count = 0
+  #lastAtMs = performance.now()
+  #longestGapMs = 0
 
   constructor(name: string, url: string) {
     this.#name = name
     this.#url = url
     this.#ended = this.#pay()
+  }
+
+  /** The longest time between two acknowledgements since the last call. */
+  takeLongestGapMs(): number {
+    const gap = Math.max(this.#longestGapMs, performance.now() - this.#lastAtMs)
+    this.#longestGapMs = 0
+    return gap
   }
 
   /** Ends after the payment that is on its way. Idempotent. */
@@ -48,5 +57,8 @@ export class Payer implements AsyncDisposable {
     await client.query('COMMIT')
     this.unknown.pop()
     this.acknowledged.push(reference)
+    const now = performance.now()
+    this.#longestGapMs = Math.max(this.#longestGapMs, now - this.#lastAtMs)
+    this.#lastAtMs = now
   }
 }

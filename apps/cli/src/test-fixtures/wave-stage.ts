@@ -121,6 +121,11 @@ export class WaveStage implements AsyncDisposable {
     }
   }
 
+  /** The longest that any payer waited since the last call. */
+  takeLongestGapMs(): number {
+    return Math.max(...[...this.#payers.values()].map((payer) => payer.takeLongestGapMs()))
+  }
+
   /** Acknowledged so far, to both stores. */
   get paid(): number {
     return [...this.#payers.values()].reduce((sum, { acknowledged }) => sum + acknowledged.length, 0)
