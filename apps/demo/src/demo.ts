@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CutoverStatus, MoveStatus, Operation } from '@replatform/control/api-types'
 import type { Finding } from '@replatform/core/finding'
 import { describeMoves, megabytes, type Narrator, thousands } from './narrator.ts'
+import type { Recorder } from './recorder.ts'
 import { Replatform } from './replatform.ts'
 import { Stage } from './stage.ts'
 import type { DemoVerdict } from './verdict.ts'
@@ -20,25 +21,31 @@ const stores = ['ledger', 'sessions'] as const
 /** How long payments go on between two cutovers. */
 const pauseBetweenMs = 6_000
 
-export async function runDemo(options: DemoOptions, narrator: Narrator): Promise<DemoVerdict> {
+/** `recorder` is told all along what a report draws. */
+export async function runDemo(options: DemoOptions, narrator: Narrator, recorder: Recorder): Promise<DemoVerdict> {
   const startedAt = performance.now()
   narrator.chapter('The estate: a ledger in PostgreSQL 13 behind PgBouncer, sessions in Redis 7 behind HAProxy')
   narrator.say('their new places, empty: PostgreSQL 17 as RDS offers it, Valkey 8 as ElastiCache does')
   await using stage = await Stage.open({ ...options, accounts })
   narrator.say(`a ledger with ${thousands(options.history)} past transfers`)
   await stage.startPayments()
+  stage.onPayments((line) => recorder.takePayments(line))
   narrator.say(`${options.rate} payments a second go through the wallet, from now until the end`)
   narrator.say('customers ask for codes, log in, out and again; each key lapses at its own deadline')
   await using replatform = await Replatform.start({ folder: stage.folder, env: stage.env })
+  replatform.onMoves((moves) => recorder.takeMoves(moves))
 
   const moved = await load(replatform, narrator)
   await compare(replatform, narrator)
   const cutovers = []
   const followed = { rows: 0, bytes: 0 }
+  // A rehearsal stops following for a moment, and what is followed then counts anew.
+  add(followed, await replatform.until(isLevel, (moves) => narrator.progress(describeMoves(moves))))
+  await rehearse(replatform, narrator)
   for (const { verb, name, title } of flips) {
     narrator.chapter(title)
     add(followed, await replatform.until(isLevel, (moves) => narrator.progress(describeMoves(moves))))
-    cutovers.push(await flip({ stage, replatform, narrator, verb, name }))
+    cutovers.push(await flip({ stage, replatform, narrator, recorder, verb, name }))
     await sleep(pauseBetweenMs)
   }
 
@@ -126,17 +133,37 @@ async function compare(replatform: Replatform, narrator: Narrator): Promise<void
   }
 }
 
+async function rehearse(replatform: Replatform, narrator: Narrator): Promise<void> {
+  narrator.chapter('Rehearse: all of the cutover that payments do not feel')
+  // It only foretells: should it fail on a busy machine, the cutover itself still says what is true.
+  const rehearsal = await replatform.run('rehearse', wave).catch((thrown: Error) => thrown)
+  if (rehearsal instanceof Error) return narrator.say(`did not come to its end: ${rehearsal.message}`)
+  const { result } = rehearsal
+  if (result?.kind !== 'rehearsal') throw new Error('The rehearsal gave no report.')
+  const { passed, problems, prediction } = result.report
+  narrator.say(`${passed ? 'passed' : `did not pass: ${problems.join('; ')}`}; expected pause ${prediction.ms} ms`)
+}
+
 interface Flip {
   readonly stage: Stage
   readonly replatform: Replatform
   readonly narrator: Narrator
+  readonly recorder: Recorder
   readonly verb: 'cutover' | 'rollback'
   readonly name: string
 }
 
-async function flip({ stage, replatform, narrator, verb, name }: Flip): Promise<DemoVerdict['cutovers'][number]> {
+async function flip({
+  stage,
+  replatform,
+  narrator,
+  recorder,
+  verb,
+  name,
+}: Flip): Promise<DemoVerdict['cutovers'][number]> {
   const from = new Date().toISOString()
   const cutover = cutoverOf(await replatform.run(verb, '--wave', wave))
+  recorder.takeCutover(name, cutover)
   // The first payments after the release belong to what was felt.
   await sleep(1_000)
   const felt = await stage.pauseWithin(from, new Date().toISOString())

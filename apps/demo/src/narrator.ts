@@ -7,12 +7,18 @@ const isTerminal = process.stderr.isTTY === true
 const indent = ' '.repeat(11)
 
 export class Narrator {
+  readonly #onChapter: (title: string) => void
   readonly #startedAt = performance.now()
   #chapter = 0
   #live = ''
   #toldAt = 0
 
+  constructor(onChapter: (title: string) => void = () => {}) {
+    this.#onChapter = onChapter
+  }
+
   chapter(title: string): void {
+    this.#onChapter(title)
     this.#clear()
     this.#chapter += 1
     process.stderr.write(`\n${bold(`${this.#chapter}. ${title}`)}\n`)

@@ -58,6 +58,11 @@ export class Program implements AsyncDisposable {
     return Promise.race([found, tooEarly])
   }
 
+  /** Every line from now on. */
+  onLine(handler: (line: Line) => void): void {
+    this.#handlers.add(handler)
+  }
+
   /** Asks it to end and waits until it has. */
   async stop(): Promise<void> {
     this.#child.kill('SIGTERM')

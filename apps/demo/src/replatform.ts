@@ -52,6 +52,13 @@ export class Replatform implements AsyncDisposable {
     return this.#json<Operation>([verb, ...args])
   }
 
+  /** Every look at the moves from now on, once a second. */
+  onMoves(handler: (moves: readonly MoveStatus[]) => void): void {
+    this.#watch.onLine((line) => {
+      if ('moves' in line) handler((line as unknown as EstateStatus).moves)
+    })
+  }
+
   /** Looks on until every move fits; throws when one pauses. */
   async until(
     fits: (move: MoveStatus) => boolean,

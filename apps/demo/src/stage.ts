@@ -99,6 +99,11 @@ export class Stage implements AsyncDisposable {
     await this.#parts.sessions.startLoad({ rate: Math.ceil(rate / 5), seed })
   }
 
+  /** Every line that the load prints from now on. */
+  onPayments(handler: (line: Readonly<Record<string, unknown>>) => void): void {
+    this.#load?.onLine(handler)
+  }
+
   /** What the load says of itself just now. */
   get payments(): LoadLine {
     return (this.#load?.lastLine ?? {}) as unknown as LoadLine

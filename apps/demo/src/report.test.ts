@@ -1,0 +1,48 @@
+import { expect, test, vi } from 'vitest'
+import { Recorder } from './recorder.ts'
+import { renderReport } from './report.ts'
+import type { DemoVerdict } from './verdict.ts'
+
+const verdict = {
+  verdict: 'clean',
+  payments: 1_234,
+  lost: 0,
+  doubled: 0,
+  seconds: 60,
+  writePauseMs: { p99: 10, max: 512 },
+} as unknown as DemoVerdict
+
+function recorded(): Recorder {
+  vi.useFakeTimers({ now: 0 })
+  const recorder = new Recorder()
+  for (let second = 1; second <= 30; second++) {
+    vi.setSystemTime(second * 1_000)
+    recorder.takePayments({ type: 'progress', acknowledged: second * 200, p50Ms: 3, p99Ms: 9 })
+    recorder.takeMoves([
+      { name: 'ledger', follow: { lagMs: 40 } },
+      { name: 'idle', follow: null },
+    ] as never)
+  }
+  const hold = { name: 'hold', description: '', state: 'done', startedAt: new Date(12_000).toISOString(), ms: 5 }
+  recorder.takeCutover('cutover', { steps: [hold], pauseMs: 300 } as never)
+  recorder.chapter('<the end>')
+  vi.useRealTimers()
+  return recorder
+}
+
+test('a recorder turns sums into rates, and knows when writes were held', () => {
+  const recorder = recorded()
+  expect(recorder.payments).toHaveLength(29)
+  expect(recorder.payments[0]).toEqual({ atMs: 2_000, perSecond: 200, p50Ms: 3, p99Ms: 9 })
+  expect(new Set(recorder.lags.map(({ move }) => move))).toEqual(new Set(['ledger']))
+  expect(recorder.pauses).toMatchObject([{ name: 'cutover', fromMs: 12_000, ms: 300 }])
+})
+
+test('the report is one file with its three plots, each pause marked in each, and nothing of it is foreign markup', () => {
+  const html = renderReport(recorded(), verdict)
+  expect(html.match(/<svg/g)).toHaveLength(3)
+  expect(html.match(/class="pause"/g)).toHaveLength(3)
+  expect(html).toContain('1,234 payments in 60 s: 0 lost, 0 doubled; the judge says clean')
+  expect(html).toContain('&lt;the end&gt;')
+  expect(html).not.toMatch(/NaN|Infinity|src=|href=|<script/)
+})
