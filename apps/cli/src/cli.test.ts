@@ -123,6 +123,27 @@ describe('doctor', () => {
   })
 })
 
+describe('serving beyond the local socket', () => {
+  const access = `${valid}access:\n  - { name: vera, roles: [viewer], token: env:TOKEN }\n`
+  it.each([
+    [[], access, /--listen takes a host and a port/],
+    [['--listen', '8443'], access, /--listen takes a host and a port/],
+    [['--listen', '127.0.0.1:8443'], access, /over TLS only: --tls-cert and --tls-key/],
+    [['--listen', '127.0.0.1:8443', '--tls-cert', 'a', '--tls-key', 'b'], access, /--tls-cert: a cannot be read/],
+    [
+      ['--listen', '127.0.0.1:8443', '--tls-cert', 'estate.yaml', '--tls-key', 'estate.yaml'],
+      valid,
+      /cannot be read|nobody/,
+    ],
+  ])('is refused: %j', async (args, estate, message) => {
+    const { code, out, err } = await run(['serve', ...args], estate)
+    expect(code).toBe(2)
+    expect(out).toBe('')
+    expect(err).toMatch(/^error access\.unusable\n/)
+    expect(err.replaceAll(/\s+/g, ' ')).toMatch(message)
+  })
+})
+
 describe('colours', () => {
   it('are there when forced, and never against NO_COLOR or --no-color', async () => {
     expect((await run(['stauts'], valid, { FORCE_COLOR: '1' })).err).toContain('\u001b[31m')

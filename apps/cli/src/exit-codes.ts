@@ -21,6 +21,7 @@ type Family<Code extends string> = Code extends `${infer First}.${string}` ? Fir
 
 /** Every family of codes must stand here, so that no new error goes without an exit code. */
 const exitOfFamily: Record<Family<ErrorCode>, Exit> = {
+  access: 'refused',
   activemq: 'failed',
   assessment: 'refused',
   auth: 'unreachable',
@@ -51,6 +52,7 @@ const exitOfFamily: Record<Family<ErrorCode>, Exit> = {
 }
 
 const exceptions: Partial<Record<ErrorCode, Exit>> = {
+  'access.unusable': 'usage',
   'cutover.differences': 'differences',
   'cutover.not-ready': 'refused',
   'cutover.whole-wave': 'refused',

@@ -1,3 +1,4 @@
+import type { RemoteOptions } from '@replatform/control/api'
 import { startWorker, type Worker } from '@replatform/control/worker'
 import type { Log } from '@replatform/core/connector'
 import type { Invocation } from './invocation.ts'
@@ -9,7 +10,11 @@ import type { ConnectOptions } from './worker-connection.ts'
 export function startOwnWorker(
   invocation: Invocation,
   log: Log,
-  { hostsMoves, mostWaves }: ConnectOptions & { readonly mostWaves?: number | undefined },
+  {
+    hostsMoves,
+    mostWaves,
+    remote,
+  }: ConnectOptions & { readonly mostWaves?: number | undefined; readonly remote?: RemoteOptions },
 ): Promise<Worker> {
   const { estate, stateDirectory, resolveSecret, io } = invocation
   return startWorker({
@@ -20,6 +25,7 @@ export function startOwnWorker(
     guardMain: new URL('./guard-main.ts', import.meta.url),
     version,
     mostWaves: hostsMoves ? mostWaves : 0,
+    remote,
     describeRoute,
     createRoutings: (store) => createRoutings(store, resolveSecret, log),
     createGateways: (wave) => createGateways(wave, log),

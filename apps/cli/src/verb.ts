@@ -36,6 +36,9 @@ export interface VerbOptions {
   readonly out?: string
   readonly against?: string
   readonly prices?: string
+  readonly listen?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
   readonly configuration?: boolean
   readonly account?: string
 }

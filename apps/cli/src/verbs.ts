@@ -6,6 +6,7 @@ import { infra } from './verbs/infra.ts'
 import { assess, cancel, compare, cutover, finalize, pause, resume, rollback } from './verbs/operations.ts'
 import { plan } from './verbs/plan.ts'
 import { runbook } from './verbs/runbook.ts'
+import { serve } from './verbs/serve.ts'
 import { start } from './verbs/start.ts'
 import { status } from './verbs/status.ts'
 import { topology } from './verbs/topology.ts'
@@ -34,5 +35,6 @@ export const verbs: readonly Verb[] = [
   cancel,
   incident,
   worker,
+  serve,
   audit,
 ]

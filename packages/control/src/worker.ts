@@ -4,7 +4,7 @@ import type { Estate } from '@replatform/core/estate'
 import { wavesOf } from '@replatform/core/wave'
 import { type Clock, systemClock } from '@replatform/engine/clock'
 import type { DecisionStore } from '@replatform/engine/decision-store'
-import { serveApi } from './api.ts'
+import { type RemoteOptions, serveApi, serveRemoteApi } from './api.ts'
 import type { EstateStatus } from './api-types.ts'
 import { Approvals } from './approvals.ts'
 import { AuditAnchor } from './audit-anchor.ts'
@@ -40,6 +40,8 @@ export interface WorkerOptions extends Connectors {
   readonly moverMain: URL
   /** Module that guards a cutover while writes are held; without one a coordinator that dies leaves them held. */
   readonly guardMain?: URL | undefined
+  /** Where the control API is served beyond the local socket; nowhere where it is not given. */
+  readonly remote?: RemoteOptions | undefined
   /** Shown in the status. */
   readonly version: string
   /** How many waves this worker hosts at once; all of the estate where it is not given, and none for 0. */
@@ -102,6 +104,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     stop: () => void worker.stop().catch((thrown) => log.error({ err: thrown }, 'The worker did not stop cleanly.')),
   }
   opened.adopt(await serveApi(directory.socketPath, backend, log), (server) => server.close())
+  if (options.remote) {
+    opened.adopt(await serveRemoteApi(options.remote, backend, log), (server) => server.close())
+  }
   worker.owns(opened.move(), () => desk.tellEnds(tellEndsWithinMs))
   log.info({ estate: estate.estate, control: database.kind }, 'The worker is ready.')
   return worker

@@ -151,6 +151,24 @@ export const catalogue = {
     untouched: progressKept,
     next: 'Read its last lines in the message, correct the cause, then `replatform resume`.',
   },
+  'access.denied': {
+    retry: 'operator',
+    meaning: 'The control API was asked without a token that it knows.',
+    untouched: nothingTouched,
+    next: 'Send `Authorization: Bearer` with a token that the estate file lists under `access`.',
+  },
+  'access.role': {
+    retry: 'operator',
+    meaning: 'The token is known, but none of its roles may do this.',
+    untouched: nothingTouched,
+    next: 'Ask somebody whose role allows it, or give the token the role under `access` in the estate file.',
+  },
+  'access.unusable': {
+    retry: 'operator',
+    meaning: 'The control API cannot be served beyond the local socket as it was asked for.',
+    untouched: 'Nothing listens, and no worker was started.',
+    next: 'Give --listen a host and port, --tls-cert and --tls-key readable files, and list tokens under `access`.',
+  },
   'assessment.blocked': {
     retry: 'operator',
     meaning: 'The assessment found a blocker, so the move was not started.',

@@ -122,7 +122,29 @@ function contradictions(estate: Estate): Complaint[] {
     ...twice(estate.waves ?? []),
     ...namesOfOthers(estate),
     ...windowsThatNeverOpen(estate.waves ?? []),
+    ...notifiersWithoutNeeds(estate),
+    ...tokensWithOneName(estate),
   ]
+}
+
+/** What a kind of notification cannot do without. */
+function notifiersWithoutNeeds(estate: Estate): Complaint[] {
+  const needs = { webhook: ['secret'], slack: [], email: ['to', 'from'] } as const
+  return (estate.notify ?? []).flatMap((entry, index) =>
+    needs[entry.kind]
+      .filter((key) => entry[key] === undefined)
+      .map((key): Complaint => {
+        return { path: ['notify', index, 'kind'], at: 'value', message: `"${entry.kind}" needs the key "${key}"` }
+      }),
+  )
+}
+
+function tokensWithOneName(estate: Estate): Complaint[] {
+  const names = (estate.access ?? []).map(({ name }) => name)
+  return names.flatMap((name, index): Complaint[] => {
+    if (names.indexOf(name) === index) return []
+    return [{ path: ['access', index, 'name'], at: 'value', message: `"${name}" stands there already` }]
+  })
 }
 
 function sameBothSides(estate: Estate): Complaint[] {

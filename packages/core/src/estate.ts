@@ -153,6 +153,55 @@ const Service = Type.Object(
   { ...closed, description: 'A service that moves with what it connects to.' },
 )
 
+export const AccessRole = Type.Enum(['viewer', 'operator', 'approver'], {
+  description: 'viewer looks; operator also asks moves and waves to do something; approver also approves waves.',
+})
+export type AccessRole = Static<typeof AccessRole>
+
+const Access = Type.Array(
+  Type.Object(
+    {
+      name: Name,
+      roles: Type.Array(AccessRole, { minItems: 1, uniqueItems: true }),
+      token: SecretReference,
+    },
+    closed,
+  ),
+  { description: 'Who may use the control API beyond the local socket, see `replatform serve`.' },
+)
+export type AccessEntry = Static<typeof Access>[number]
+
+export const NotifyEvent = Type.Enum(['state', 'cutover', 'gate', 'incident'], {
+  description:
+    'state: a move changed its state or is paused. cutover: one began or ended. gate: one is closed, overridden or approved.',
+})
+export type NotifyEvent = Static<typeof NotifyEvent>
+
+const Notify = Type.Array(
+  Type.Object(
+    {
+      kind: Type.Enum(['webhook', 'slack', 'email'], { description: 'How it is told.' }),
+      url: Type.String({
+        pattern: secretPattern,
+        description: 'Where to, as a secret reference: the address of the webhook, or smtp://user:password@host:port.',
+      }),
+      secret: Type.Optional(
+        Type.String({ pattern: secretPattern, description: 'For a webhook: what its requests are signed with.' }),
+      ),
+      to: Type.Optional(
+        Type.Array(Type.String({ minLength: 3, maxLength: 200 }), { minItems: 1, description: 'For e-mail: to whom.' }),
+      ),
+      from: Type.Optional(Type.String({ minLength: 3, maxLength: 200, description: 'For e-mail: from whom.' })),
+      events: Type.Optional(
+        Type.Array(NotifyEvent, { minItems: 1, uniqueItems: true, description: 'All of them where this is left out.' }),
+      ),
+    },
+    closed,
+  ),
+  { description: 'Who is told of changes of state and of gates.' },
+)
+export type NotifyEntry = Static<typeof Notify>[number]
+
 export const Estate = Type.Object(
   {
     estate: Name,
@@ -174,6 +223,8 @@ export const Estate = Type.Object(
     ),
     waves: Type.Optional(Type.Array(Wave, { description: 'Moves that cut over together.' })),
     landingZone: Type.Optional(LandingZone),
+    access: Type.Optional(Access),
+    notify: Type.Optional(Notify),
   },
   { ...closed, $id: 'estate.schema.json', title: 'Replatform estate' },
 )

@@ -10,7 +10,7 @@ const most = 1_000
 
 export const audit: Verb = {
   name: 'audit',
-  summary: 'list who asked for what, and what came of it; verify that nobody changed the list',
+  summary: 'list who asked for what, and verify that list',
   description:
     'Lists the newest entries of the audit log, oldest first: when, who, what, and how it ended. "audit verify" reads all of it and finds entries that were changed, taken out, cut off at the end or reordered: each holds the hash of the one before, and the newest hash stands in a file beside the database.',
   example: 'replatform audit --limit 20\nreplatform audit verify',

@@ -4,7 +4,7 @@ const silent = { info() {}, warn() {}, error() {} }
 
 export const topology: Verb = {
   name: 'topology',
-  summary: "print what would become of a broker's queues, exchanges and users",
+  summary: "print what a broker's queues and users would become",
   description:
     'Reads the source broker and prints the plan of its topology on the target as YAML, each translation with its consequence. Save it, edit it, and name it as topology of the store in the estate file; movers read it again while messages flow. Changes nothing.',
   example: 'replatform topology events > events.yaml',
