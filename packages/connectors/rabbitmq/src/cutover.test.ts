@@ -78,6 +78,32 @@ test('an aborted cutover brings back what had crossed, and the source goes on', 
   await expect(move.connect('next')).rejects.toThrow()
 })
 
+test('a bridge that is killed in the middle of a cutover leaves everything on the source', async () => {
+  const move = await TestMove.create(rig, 'killed')
+  await move.declareQueue('old', 'payments')
+  await using app = await move.connect('old')
+  const bodies = Array.from({ length: 2_000 }, (_, index) => String(index))
+  await app.publish('payments', bodies)
+  {
+    await using mover = await move.startMover()
+    void mover.client.call('run', { direction: 'forward', state }).catch(() => {})
+    await mover.waitFor((event) => event.event === 'follow')
+    await mover.client.call('fence', { direction: 'forward', side: 'source', withinMs: 20_000 })
+    await using judge = await move.connect('old', 'rig')
+    await pollUntil('the drain has begun', async () => (await judge.depth('payments')) < bodies.length)
+    await mover.kill()
+  }
+  await using mover = await move.startMover()
+  await mover.client.call('unfence', { direction: 'forward', side: 'source' })
+  void mover.client.call('run', { direction: 'forward', state: 'in-sync' }).catch(() => {})
+  await using again = await move.connect('old')
+  const received: string[] = []
+  await pollUntil('everything is back', async () => {
+    received.push(...(await again.drain('payments')).map(({ body }) => body))
+    return new Set(received).size === bodies.length
+  })
+})
+
 test('the fence ends a channel that is busy and one that was opened a moment ago, and holds over a restart', async () => {
   const move = await TestMove.create(rig, 'fence')
   await move.declareQueue('old', 'payments')
