@@ -4,6 +4,9 @@
  *
  *     EVENTS_LEDGER_URL=… EVENTS_CONSUMERS_URL=… EVENTS_BROKER_URL=… node events-main.ts [--port 0] [--retry-ms 500]
  *                                                                                       [--rounds 60]
+ *
+ * `amqp10://` in place of `amqp://` speaks AMQP 1.0 to ActiveMQ. EVENTS_CONSUMERS_BROKER_URL names another broker for the
+ * consumers, while they are moved before the relay.
  */
 import { parseArgs } from 'node:util'
 import { requiredVariable, runMain, wholeNumber } from './environment.ts'
@@ -22,6 +25,7 @@ await runMain(async () => {
     ledgerUrl: requiredVariable('EVENTS_LEDGER_URL'),
     consumersUrl: requiredVariable('EVENTS_CONSUMERS_URL'),
     brokerUrl: requiredVariable('EVENTS_BROKER_URL'),
+    consumersBrokerUrl: process.env.EVENTS_CONSUMERS_BROKER_URL || undefined,
     retryMs: wholeNumber(values['retry-ms'], '--retry-ms', 1),
     rounds: wholeNumber(values.rounds, '--rounds', 1),
   })

@@ -1,10 +1,9 @@
-import type { AMQPChannel, AMQPMessage } from '@cloudamqp/amqp-client'
-import { type BrokerChannel, openBroker } from './broker.ts'
+import { type Delivery, type Subscription, subscribe } from './delivery.ts'
 import type { EventMetrics } from './event-metrics.ts'
 import type { Inbox, Taking } from './inbox.ts'
 import { keepTrying } from './keep-trying.ts'
 import { type PaymentEvent, parseEvent } from './payment-event.ts'
-import { type ConsumerName, declareTopology, queuesOf } from './topology.ts'
+import type { ConsumerName } from './topology.ts'
 
 export interface ConsumerOptions {
   readonly name: ConsumerName
@@ -17,13 +16,9 @@ export interface ConsumerOptions {
   readonly onFailure: (error: unknown) => void
 }
 
-/** Deliveries that are in hand, and at most in one transaction. */
-const prefetch = 100
-const roundsHeader = 'x-rounds'
-
 /**
- * Takes events off one queue: acknowledged only when the inbox has them. Those that are early or that fail go round by
- * the retry queue; those that never will succeed, or have been round too often, are dead letters.
+ * Takes events off one queue: acknowledged only when the inbox has them. Those that are early or that fail come again
+ * after a while; those that never will succeed, or have been round too often, are dead letters.
  */
 export class EventConsumer {
   readonly #options: ConsumerOptions
@@ -44,59 +39,53 @@ export class EventConsumer {
 
   async #consume(signal: AbortSignal): Promise<void> {
     const { name, brokerUrl, retryMs } = this.#options
-    await using broker = await openBroker(brokerUrl, `consumer ${name}`)
-    await declareTopology(broker.channel, retryMs)
-    await broker.channel.basicQos(prefetch)
-    const waiting: AMQPMessage[] = []
+    const waiting: Delivery[] = []
     let wake = Promise.withResolvers<void>()
     signal.addEventListener('abort', () => wake.resolve(), { once: true })
-    await broker.channel.basicConsume(queuesOf(name).main, { noAck: false }, (message) => {
-      waiting.push(message)
+    const onDelivery = (delivery: Delivery) => {
+      waiting.push(delivery)
       wake.resolve()
-    })
+    }
+    await using subscription = await subscribe({ brokerUrl, name, retryMs, onDelivery })
     this.#connected = true
     while (!signal.aborted) {
-      await Promise.race([wake.promise, broker.lost])
+      await Promise.race([wake.promise, subscription.lost])
       wake = Promise.withResolvers<void>()
-      // Whatever has come in the meantime, together. Closing the channel gives back what is not acknowledged.
-      if (waiting.length > 0) await this.#handle(waiting.splice(0), broker)
+      // Whatever has come in the meantime, together. Leaving gives back what is not settled.
+      if (waiting.length > 0) await this.#handle(waiting.splice(0), subscription)
     }
   }
 
-  async #handle(messages: readonly AMQPMessage[], { channel, lost }: BrokerChannel): Promise<void> {
-    const parsed = messages.map((message) => ({ message, event: eventOf(message) }))
+  async #handle(deliveries: readonly Delivery[], { lost }: Subscription): Promise<void> {
+    const parsed = deliveries.map((delivery) => ({ delivery, event: eventOf(delivery) }))
     const events = parsed.flatMap(({ event }) => event ?? [])
     const takings = events.length === 0 ? [] : await this.#options.inbox.take(this.#options.name, events)
     let n = 0
-    for (const { message, event } of parsed) {
+    for (const { delivery, event } of parsed) {
       const taking = event === undefined ? 'bad' : (takings[n++] ?? 'failed')
-      await Promise.race([this.#settle(message, taking, channel), lost])
+      await Promise.race([this.#settle(delivery, taking), lost])
     }
   }
 
-  async #settle(message: AMQPMessage, taking: Taking, channel: AMQPChannel): Promise<void> {
+  async #settle(delivery: Delivery, taking: Taking): Promise<void> {
     const { name, rounds, metrics } = this.#options
     if (taking === 'done' || taking === 'again') {
       metrics.handled(name, taking)
-      return await message.ack()
+      return await delivery.done()
     }
-    const round = Number(message.properties.headers?.[roundsHeader] ?? 0) + 1
+    const round = delivery.round + 1
     if (taking === 'bad' || round > rounds) {
       metrics.handled(name, 'dead')
-      return await message.reject(false)
+      return await delivery.dead()
     }
-    // Confirmed before it is acknowledged: a crash in between makes it two, of which the inbox takes one.
-    const headers = { ...message.properties.headers, [roundsHeader]: round }
-    const body = message.body ?? new Uint8Array()
-    await channel.basicPublish('', queuesOf(name).retry, body, { ...message.properties, headers })
     metrics.handled(name, 'later')
-    await message.ack()
+    await delivery.later(round)
   }
 }
 
-function eventOf(message: AMQPMessage): PaymentEvent | undefined {
+function eventOf({ text }: Delivery): PaymentEvent | undefined {
   try {
-    return parseEvent(message.bodyString())
+    return parseEvent(text)
   } catch {
     return undefined
   }

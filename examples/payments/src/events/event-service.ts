@@ -10,7 +10,10 @@ import { consumerNames } from './topology.ts'
 export interface EventServiceOptions {
   readonly ledgerUrl: string
   readonly consumersUrl: string
+  /** That the relay publishes to; see `delivery.ts` for its protocol. */
   readonly brokerUrl: string
+  /** That the consumers read from, where it is another one. */
+  readonly consumersBrokerUrl?: string | undefined
   readonly retryMs: number
   readonly rounds: number
 }
@@ -22,13 +25,23 @@ export class EventService implements AsyncDisposable {
   readonly #inbox: Inbox
   readonly #running: Promise<unknown>
 
-  constructor({ ledgerUrl, consumersUrl, ...common }: EventServiceOptions) {
+  constructor({ ledgerUrl, consumersUrl, consumersBrokerUrl, ...common }: EventServiceOptions) {
     const onFailure = (error: unknown) => this.app.log.warn({ name: nameOf(error) }, 'a connection dropped')
     const metrics = new EventMetrics()
     this.#inbox = new Inbox(consumersUrl, onFailure)
     const relay = new OutboxRelay({ ...common, ledgerUrl, metrics, onFailure })
     const inbox = this.#inbox
-    const consumers = consumerNames.map((name) => new EventConsumer({ ...common, name, inbox, metrics, onFailure }))
+    const consumers = consumerNames.map(
+      (name) =>
+        new EventConsumer({
+          ...common,
+          brokerUrl: consumersBrokerUrl ?? common.brokerUrl,
+          name,
+          inbox,
+          metrics,
+          onFailure,
+        }),
+    )
     const ready = async () => {
       if (![relay, ...consumers].every(({ connected }) => connected)) throw new StoreUnavailable('not-done', undefined)
       await inbox.ping().catch((error: unknown) => {

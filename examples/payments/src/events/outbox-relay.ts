@@ -1,11 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { AMQPChannel, AMQPMessage } from '@cloudamqp/amqp-client'
 import { Client } from 'pg'
-import { openBroker } from './broker.ts'
 import type { EventMetrics } from './event-metrics.ts'
 import { keepTrying } from './keep-trying.ts'
 import type { PaymentEvent } from './payment-event.ts'
-import { declareTopology, exchange } from './topology.ts'
+import { openPublisher } from './publisher.ts'
 
 export interface RelayOptions {
   readonly ledgerUrl: string
@@ -47,24 +45,20 @@ export class OutboxRelay {
   }
 
   async #relay(signal: AbortSignal): Promise<void> {
-    await using broker = await openBroker(this.#options.brokerUrl, 'outbox-relay')
-    await declareTopology(broker.channel, this.#options.retryMs)
-    const returned: string[] = []
-    broker.channel.onReturn = (message: AMQPMessage) => returned.push(message.routingKey)
+    await using publisher = await openPublisher(this.#options.brokerUrl, this.#options.retryMs)
     await using ledger = await openLedger(this.#options.ledgerUrl)
     this.#connected = true
     while (!signal.aborted) {
       const published = await inTransaction(ledger.client, async () => {
         const events = await this.#nextEvents(ledger.client)
         if (events.length === 0) return 0
-        await Promise.race([Promise.all(events.map((event) => publish(broker.channel, event))), broker.lost])
-        if (returned.length > 0) throw new Error(`no queue is bound for ${returned[0]}`)
+        await publisher.publish(events)
         const ids = events.map(({ event }) => event)
         await ledger.client.query('UPDATE ledger.outbox SET published_at = now() WHERE id = ANY ($1)', [ids])
         return events.length
       })
       this.#options.metrics.published(published)
-      if (published === 0) await Promise.race([delay(idleMs), broker.lost, ledger.lost])
+      if (published === 0) await Promise.race([delay(idleMs), publisher.lost, ledger.lost])
     }
   }
 
@@ -73,13 +67,6 @@ export class OutboxRelay {
     if (!lock.rows[0]?.held) return []
     return (await client.query<PaymentEvent>(unpublished)).rows
   }
-}
-
-async function publish(channel: AMQPChannel, event: PaymentEvent): Promise<void> {
-  const properties = { deliveryMode: 2, contentType: 'application/json', messageId: event.event, type: event.topic }
-  const { event: id, topic, subject, payload } = event
-  const body = JSON.stringify({ event: id, topic, subject, payload })
-  await channel.basicPublish(exchange, topic, body, properties, true)
 }
 
 async function inTransaction<Value>(client: Client, work: () => Promise<Value>): Promise<Value> {

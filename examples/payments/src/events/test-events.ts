@@ -17,7 +17,7 @@ export interface EventStage extends AsyncDisposable {
   /** As the wallet may use it. */
   readonly ledgerUrl: string
   readonly consumersUrl: string
-  startService(options?: { brokerUrl?: string; rounds?: number }): EventService
+  startService(options?: { brokerUrl?: string; consumersBrokerUrl?: string; rounds?: number }): EventService
   /** Whether every event has been taken by every consumer. */
   isSettled(): Promise<boolean>
 }
@@ -37,8 +37,8 @@ export async function startEventStage(): Promise<EventStage> {
     broker,
     ledgerUrl,
     consumersUrl,
-    startService: ({ brokerUrl = broker.url(), rounds = 60 } = {}) =>
-      new EventService({ ledgerUrl, consumersUrl, brokerUrl, retryMs, rounds }),
+    startService: ({ brokerUrl = broker.url(), consumersBrokerUrl, rounds = 60 } = {}) =>
+      new EventService({ ledgerUrl, consumersUrl, brokerUrl, consumersBrokerUrl, retryMs, rounds }),
     async isSettled() {
       const [sent] = await query<{ n: string }>(
         ledgerUrl,
