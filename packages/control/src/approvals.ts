@@ -26,12 +26,14 @@ export class Approvals {
     this.#estate = estate
   }
 
-  async add(wave: EstateWave, { actor, reason, at }: Omit<Approval, 'wave'>): Promise<void> {
-    await this.#database.query(
+  async add(wave: EstateWave, { actor, reason }: Pick<Approval, 'actor' | 'reason'>): Promise<Approval> {
+    // By the clock that cutovers are begun by: which of both was first must not depend on two machines.
+    const [row] = await this.#database.query<Row>(
       `INSERT INTO replatform_control.approval (estate, wave, definition, actor, reason, at)
-       VALUES ($1, $2, $3, $4, $5, $6)`,
-      [this.#estate, wave.name, digest(wave), actor, reason, at],
+       VALUES ($1, $2, $3, $4, $5, clock_timestamp()) RETURNING wave, actor, reason, at`,
+      [this.#estate, wave.name, digest(wave), actor, reason],
     )
+    return toApproval(row as Row)
   }
 
   /** The one that counts now: of this very definition, and later than the last cutover that committed. */
@@ -44,8 +46,12 @@ export class Approvals {
        ORDER BY id DESC LIMIT 1`,
       [this.#estate, wave.name, digest(wave)],
     )
-    return row && { ...row, at: row.at.toISOString() }
+    return row && toApproval(row)
   }
+}
+
+function toApproval(row: Row): Approval {
+  return { ...row, at: row.at.toISOString() }
 }
 
 /** What was approved was this wave; one with other moves or another budget is approved anew. */

@@ -4,10 +4,13 @@
  * Method: file stores with a gateway in front, real worker, mover and guard processes that are killed at named points.
  */
 import { once } from 'node:events'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { until } from './test-fixtures/control-rig.ts'
 import type { FileStore } from './test-fixtures/file-store.ts'
 import { moves, relational, WaveRig } from './test-fixtures/wave-rig.ts'
+
+// Workers, movers and guards are processes: on a machine that is busy each takes seconds to start.
+vi.setConfig({ testTimeout: 150_000 })
 
 test('a wave goes over, comes back, goes over again and is finalized, each time as one', async () => {
   await using rig = await WaveRig.inSync()

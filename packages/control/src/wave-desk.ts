@@ -27,17 +27,16 @@ export class WaveDesk {
   /** Throws `estate.unknown-wave` or `gate.not-approver`; either stands in the audit log. */
   async approve(name: string, request: ApprovalRequest): Promise<Approval> {
     const { actor, reason = null } = request
-    const { approvals, clock, estate } = this.#services
+    const { approvals, estate } = this.#services
     const { declared } = declaredWave(wavesOf(estate), name)
     if (declared.approver !== undefined && !isUser(actor, declared.approver)) {
       const message = `${name} is approved by ${declared.approver}; you are ${actor}.`
       await this.#audit('approve', name, actor, 'refused', message)
       throw new ReplatformError('gate.not-approver', { message })
     }
-    const at = isoNow(clock)
-    await approvals.add(declared, { actor, reason, at })
+    const approval = await approvals.add(declared, { actor, reason })
     await this.#audit('approve', name, actor, 'done', reason ?? '')
-    return { wave: name, actor, reason, at }
+    return approval
   }
 
   async openIncident({ actor, severity, title }: IncidentRequest): Promise<Incident> {

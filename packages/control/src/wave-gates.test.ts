@@ -3,10 +3,13 @@
  * rehearsal measures without production feeling it.
  * Method: one file estate with every gate, closed and opened one after the other; production's own trace is read.
  */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { predictPause } from './pause-prediction.ts'
 import { until } from './test-fixtures/control-rig.ts'
 import { moves, relational, WaveRig } from './test-fixtures/wave-rig.ts'
+
+// Workers, movers and guards are processes: on a machine that is busy each takes seconds to start.
+vi.setConfig({ testTimeout: 150_000 })
 
 const day = 24 * 60 * 60 * 1_000
 const at = (ms: number) => `${new Date(Date.now() + ms).toISOString().slice(0, 19)}Z`

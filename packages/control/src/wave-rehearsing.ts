@@ -18,12 +18,21 @@ import { joining } from './wave-rules.ts'
 export async function rehearseWave(wave: HostedWave, operation: OperationRecord): Promise<Performed> {
   const { rehearsals, clock } = wave.services
   const moves = joining(wave.moves)
-  const findings = (await Promise.all(moves.map((move) => assessMove(move)))).flat()
+  const findings = [...(await Promise.all(moves.map(assessMove))).flat(), ...(await assessGateways(wave))]
   const { steps, error } = await tryOut(wave, moves, operation)
   const report = reportOf({ steps, error, findings, budgetMs: wave.wave.budgetMs })
   const passed = report.passed
   await rehearsals.add(operation.id, wave.wave.name, { passed, at: isoNow(clock), report })
   return error ? { result: { kind: 'rehearsal', report }, error } : { result: { kind: 'rehearsal', report } }
+}
+
+async function assessGateways({ wave, services }: HostedWave): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const gateway of wave.declared ? await services.connectors.createGateways(wave.declared) : []) {
+    await using open = gateway
+    findings.push(...(await open.assess()))
+  }
+  return findings
 }
 
 async function tryOut(wave: HostedWave, moves: readonly HostedMove[], { id }: OperationRecord) {
