@@ -22,10 +22,18 @@ export function toRedisError(thrown: unknown, place: Place): ReplatformError {
   }
   if (code === 'ETIMEDOUT') return make('connection.timeout', `No answer from ${where} within 10 s.`)
   if (/^(ECONNRESET|EPIPE|ERR_STREAM)/.test(code)) return make('connection.lost', `The connection to ${where} broke.`)
-  if (/CERT|TLS|SSL|SELF_SIGNED|ISSUER/i.test(code)) {
-    return make('tls.failed', `No verified TLS with ${where}: ${code}.`)
+  if (/CERT|TLS|SSL|SELF_SIGNED|ISSUER|VERIFY|EPROTO/i.test(code)) {
+    return make('tls.failed', `No verified TLS with ${where}: ${tlsReason(code)} (${code}).`)
   }
   return make('internal', `Talking to ${where} failed: ${code || error.message}.`)
+}
+
+function tlsReason(code: string): string {
+  if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired'
+  if (code === 'CERT_NOT_YET_VALID') return 'its certificate is not valid yet'
+  if (/ALTNAME/.test(code)) return 'its certificate is for another name'
+  if (/SELF_SIGNED|ISSUER|VERIFY/.test(code)) return 'no authority that is trusted here has signed its certificate'
+  return 'it does not seem to speak TLS there'
 }
 
 type Make = (code: ErrorCode, message: string) => ReplatformError
