@@ -2,46 +2,52 @@
  * Full load of mixed keys against the server's own replication (`REPLICAOF`), which is the limit: it reads the same
  * snapshot and needs no commands to store it.
  */
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { type RedisClient, type RedisServer, startRedis } from '@replatform/testkit/redis-server'
-import { type Benchmark, type BenchmarkOptions, contest } from './measure.ts'
+import { type Benchmark, type BenchmarkOptions, contest, type Row } from './measure.ts'
 import { requirePrograms } from './peer.ts'
+import { benchFollow, benchLag, benchMemory } from './redis-follow.ts'
+import { BenchedMover, moverUser } from './redis-mover.ts'
+import { timeShake } from './redis-shake.ts'
 
-const run = promisify(execFile)
-const mover = { name: 'mover', password: 'mover-secret' }
-const acl = [`${mover.name} on >${mover.password} ~* &* +@all`]
+const acl = [`${moverUser.name} on >${moverUser.password} ~* &* +@all`]
 const settings = { save: '""', 'repl-backlog-size': '256mb', 'client-output-buffer-limit': 'replica 2gb 2gb 0' }
 
 export const redis: Benchmark = {
-  title: 'full load against REPLICAOF; --scale is thousands of keys × 20 (50: one million)',
-  async run({ runs, scale, log }: BenchmarkOptions) {
+  title: 'full load, follow and memory; --scale is thousands of keys × 20 (50: one million); REDIS_SHAKE=<binary>',
+  async run(options: BenchmarkOptions) {
     await requirePrograms({ '/usr/bin/redis-server': 'redis-server', '/usr/bin/redis-benchmark': 'redis-tools' })
-    await using source = await startRedis({ acl, settings })
-    await using target = await startRedis({ acl, settings })
-    const keys = scale * 20_000
-    log(`filling the source: ${keys} keys`)
-    await using client = await source.connect(source.adminUrl)
-    await fill(client, keys)
-    const load = await contest(
-      {
-        work: `full load, ${keys} mixed keys`,
-        unit: 's',
-        peerName: 'REPLICAOF',
-        ours: () => timeOurs(source, target, keys, log),
-        peer: () => timeReplica(source, target, keys),
-      },
-      runs,
-      log,
-    )
-    const [, memory] = /used_memory_human:(\S+)/.exec(String(await source.command('INFO', 'memory'))) ?? []
-    return {
-      rows: [load],
-      setting: `Redis 7.0 to 7.0 on the same machine, ${memory} in memory; ours on 4 connections.`,
-    }
+    const { rows, memory } = await benchLoad(options)
+    rows.push(await benchFollow(options), await benchLag(options), await benchMemory(options))
+    return { rows, setting: `Redis 7.0 to 7.0 on the same machine, ${memory} in memory; ours on 4 connections.` }
   },
+}
+
+async function benchLoad({ runs, scale, log }: BenchmarkOptions): Promise<{ rows: Row[]; memory: string }> {
+  await using source = await startRedis({ acl, settings })
+  await using target = await startRedis({ acl, settings })
+  const keys = scale * 20_000
+  log(`filling the source: ${keys} keys`)
+  await using client = await source.connect(source.adminUrl)
+  await fill(client, keys)
+  const common = {
+    work: `full load, ${keys} mixed keys`,
+    unit: 's',
+    ours: () => timeOurs(source, target, keys, log),
+  } as const
+  const rows = [
+    await contest({ ...common, peerName: 'REPLICAOF', peer: () => timeReplica(source, target, keys) }, runs, log),
+  ]
+  const shake = process.env.REDIS_SHAKE
+  const peer = async () => {
+    await target.command('FLUSHALL')
+    const seconds = await timeShake(shake as string, source, target)
+    await requireKeys(target, keys)
+    return seconds
+  }
+  if (shake) rows.push(await contest({ ...common, peerName: 'RedisShake, sync_reader', peer }, runs, log))
+  const [, memory = '?'] = /used_memory_human:(\S+)/.exec(String(await source.command('INFO', 'memory'))) ?? []
+  return { rows, memory }
 }
 
 /** 40 % strings of 100 bytes, 25 % hashes, 15 % lists and 15 % sorted sets of ten, 5 % streams; a fifth with deadlines. */
@@ -74,16 +80,10 @@ async function timeOurs(
   log: BenchmarkOptions['log'],
 ): Promise<number> {
   await target.command('FLUSHALL')
-  const program = fileURLToPath(new URL('./redis-load-once.ts', import.meta.url))
-  const env = {
-    ...process.env,
-    BENCH_SOURCE_URL: source.url(mover.name, mover.password),
-    BENCH_TARGET_URL: target.url(mover.name, mover.password),
-  }
-  const { stdout } = await run(process.execPath, ['--max-old-space-size=160', program], { env })
+  await using mover = new BenchedMover(source, target)
+  const seconds = await mover.loadAndFollow()
   await requireKeys(target, keys)
-  const { seconds, rssMiB } = JSON.parse(stdout)
-  log(`the mover took ${rssMiB} MiB at most`)
+  log(`the mover took ${mover.rssMiB} MiB at most`)
   return seconds
 }
 

@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import type { Row } from './measure.ts'
 
 const file = new URL('../RESULTS.md', import.meta.url)
@@ -32,5 +32,5 @@ ${lines.join('\n')}
 
 function machine(): string {
   const [cpu] = cpus()
-  return `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`
+  return `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}, load average ${Math.round(loadavg()[1] ?? 0)} at the end`
 }

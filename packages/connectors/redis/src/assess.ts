@@ -12,6 +12,7 @@ import {
   moduleFindings,
   notificationFindings,
   occupiedFindings,
+  olderFenceFindings,
   oldTargetFindings,
   roomFindings,
   sharedUser,
@@ -34,6 +35,7 @@ export async function assess({ open, keys, source, target }: AssessOptions): Pro
   const { epoch } = await readFlow(target, keys)
   return [
     ...oldTargetFindings(facts),
+    ...olderFenceFindings(facts),
     ...backlogFindings(facts),
     ...roomFindings(facts),
     ...evictionFindings(facts),

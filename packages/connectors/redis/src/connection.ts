@@ -25,6 +25,8 @@ interface Waiting {
 }
 
 const connectWithinMs = 10_000
+/** As CLIENT LIST shows the mover's connections. */
+export const clientName = 'replatform'
 
 /** To the server of the address, or to the primary where it names sentinels. Rejects as `openServer` does. */
 export async function openConnection({ url, side }: ConnectionOptions): Promise<Connection> {
@@ -76,7 +78,9 @@ export function authentication({ user, password }: Address): Argument[] | null {
 async function authenticate(connection: Connection, address: Address): Promise<void> {
   const auth = authentication(address)
   if (auth) await connection.command(...auth)
-  await connection.command('PING')
+  // The name is for people, and for a fence that has nothing else to tell us by; not everybody may give one.
+  const [, alive] = await connection.pipeline([['CLIENT', 'SETNAME', clientName], ['PING']])
+  if (alive instanceof RedisReplyError) throw toRedisError(alive, connection.place)
 }
 
 export class Connection implements AsyncDisposable {

@@ -2,8 +2,8 @@
  * The fence around one side: no user but the mover's may write there, or change who may.
  *
  * 1. CLIENT PAUSE WRITE holds writes for a moment, so that those in flight are answered or never carried out.
- * 2. In one transaction every other user loses the write and admin categories, except for what replicas need. Rights are looked at for every command,
- *    also of open connections, queued transactions and scripts. What a user might call before is kept as a *shadow*: a
+ * 2. In one transaction every other user loses the write and admin categories, except for what replicas need. Rights
+ *    are looked at for every command, also of open connections, queued transactions and scripts. What a user might call before is kept as a *shadow*: a
  *    user of the same command rules that nobody can log in as. So the fence and its undoing lie in the same place, are
  *    saved together, and need no other side.
  * 3. The connections of others are closed, so that clients look for the new side.
@@ -16,6 +16,7 @@ import { commandRules, mayWrite, readCategories, readUsers, replicaRights, type 
 import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import { toRedisError } from './redis-error.ts'
+import { fenceByReplicas, requireFencedByReplicas, unfenceByReplicas } from './replica-fence.ts'
 import { RedisReplyError } from './resp-reader.ts'
 
 export interface FenceOptions {
@@ -33,6 +34,7 @@ const fencedRules = ['-@write', '-@admin']
  * or `auth.missing-rights` and leaves the side as it was.
  */
 export async function fenceSide({ connection, move, withinMs, log }: FenceOptions): Promise<void> {
+  if (!(await hasUsers(connection))) return fenceByReplicas(connection, log)
   const me = await whoAmI(connection)
   await requireOwnUser(connection, me)
   const open = await readOpenUsers(connection, me)
@@ -54,6 +56,7 @@ export async function fenceSide({ connection, move, withinMs, log }: FenceOption
 
 /** Gives every user back what it had. Idempotent, also after a fencing that died half-way. */
 export async function unfenceSide({ connection, move, log }: Omit<FenceOptions, 'withinMs'>): Promise<void> {
+  if (!(await hasUsers(connection))) return unfenceByReplicas(connection, log)
   const shadows = (await readUsers(connection)).filter(({ name }) => name.startsWith(shadowOf('', move)))
   if (shadows.length === 0) return
   await transact(
@@ -65,12 +68,19 @@ export async function unfenceSide({ connection, move, log }: Omit<FenceOptions, 
 
 /** Throws `redis.fence-lifted` where somebody but the mover could write. */
 export async function requireFenced(connection: Connection): Promise<void> {
+  if (!(await hasUsers(connection))) return requireFencedByReplicas(connection)
   const open = await readOpenUsers(connection, await whoAmI(connection))
   if (open.length === 0) return
   const { side, host, port } = connection.place
   throw new ReplatformError('redis.fence-lifted', {
     message: `${open.length} users may write on the ${side} ${host}:${port} although it was fenced.`,
   })
+}
+
+/** Servers before 6 have none. */
+export async function hasUsers(connection: Connection): Promise<boolean> {
+  const [me] = await connection.pipeline([['ACL', 'WHOAMI']])
+  return !(me instanceof RedisReplyError && /unknown command/i.test(me.message))
 }
 
 async function whoAmI(connection: Connection): Promise<string> {

@@ -101,9 +101,11 @@ export function managedTarget(side: Side): Finding {
   return {
     id: 'redis.not-fenced',
     severity: 'risk',
-    title: `ElastiCache lets nobody change users by command, so the ${side} is not fenced by Replatform.`,
+    title: `ElastiCache lets nobody change users by command: what fences the ${side} is that only the switchover point and the mover reach it.`,
     evidence: [`${side}: service elasticache`],
-    remedy: 'Give the replication group a user group that admits only the mover until the cutover.',
+    remedy:
+      'aws ec2 authorize-security-group-ingress: admit HAProxy’s and the mover’s addresses only, and put HAProxy in front (switch: haproxy). ' +
+      'Or give its user group the mover alone until the cutover: aws elasticache modify-user-group --user-group-id … --user-ids-to-remove <application>',
   }
 }
 
@@ -118,6 +120,22 @@ export function notificationFindings(setting: string | null): Finding[] {
         'Whether the target tells of written keys cannot be seen; without it the way back is kept near by passes only.',
       evidence: ['CONFIG GET notify-keyspace-events is refused'],
       remedy: 'Set notify-keyspace-events to EA in its parameter group before the cutover.',
+    },
+  ]
+}
+
+/** Before 6 a server knows no users, and is fenced by a setting that stops the mover as well. */
+export function olderFenceFindings({ source }: Facts): Finding[] {
+  if (source.major >= 6) return []
+  return [
+    {
+      id: 'redis.older-fence',
+      severity: 'risk',
+      title:
+        'The source is older than 6: it is fenced by min-replicas-to-write, scripts pass that, and there is no way back.',
+      evidence: [`${source.product} ${source.version}`],
+      remedy:
+        'Stop what calls EVAL before the cutover; a script behind the barrier aborts it. Rehearse, since a rollback is refused.',
     },
   ]
 }

@@ -117,7 +117,7 @@ export class Follower {
     this.#limit = this.#applied
   }
 
-  /** Goes on to exactly that offset of the stream and stays there. */
+  /** Goes on to exactly that offset of the stream, or to the end of the transaction around it, and stays there. */
   async applyUpTo(offset: number): Promise<void> {
     this.#limit = offset
     this.#signal()
@@ -163,7 +163,8 @@ export class Follower {
   #take(): StreamUnit[] {
     let [bytes, commands, count] = [0, 0, 0]
     for (const unit of this.#queue) {
-      if (this.#limit !== null && unit.end > this.#limit) break
+      // Before 7.0 a look at the source is a transaction in its stream, and the offset that it tells lies inside it.
+      if (this.#limit !== null && unit.end - unit.bytes >= this.#limit) break
       if (count > 0 && (bytes + unit.bytes > batchBytes || commands + unit.commands.length > batchCommands)) break
       bytes += unit.bytes
       commands += unit.commands.length

@@ -21,13 +21,14 @@ import { compareAllKeys, compareSomeKeys } from './compare.ts'
 import { type Connection, openConnection } from './connection.ts'
 import { type ControlKeys, controlKeys } from './control-keys.ts'
 import { sweepDeadlines } from './deadline-sweep.ts'
-import { requireFenced } from './fence.ts'
+import { hasUsers, requireFenced } from './fence.ts'
 import { formatPoint, parsePoint, raiseEpoch, readFlow } from './flow-store.ts'
 import { loadAll, type OpenStream, readGroup } from './full-load.ts'
 import { ServerReader } from './key-reader.ts'
 import { bringBackLapsed } from './lapsed-keys.ts'
 import { type FollowSession, openFollower } from './open-follower.ts'
 import { prepareLoad } from './prepare.ts'
+import { readScriptCalls } from './replica-fence.ts'
 import { beginAgain, ensureBacklog } from './replication-backlog.ts'
 import { historyOf, offsetOf, readServer } from './server-info.ts'
 import { Sides } from './sides.ts'
@@ -44,6 +45,8 @@ export class RedisMover implements Mover {
   #stream: OpenStream | null = null
   #following: FollowSession | null = null
   #bringingBack: Promise<void> = Promise.resolve()
+  /** At the barrier; null where a fence stops scripts. */
+  #scriptCalls: number | null = null
 
   constructor(open: OpenOptions) {
     this.#open = open
@@ -141,6 +144,7 @@ export class RedisMover implements Mover {
   barrier(): Promise<Barrier> {
     return this.#sides.source.use(async (source) => {
       await requireFenced(source)
+      if (!(await hasUsers(source))) this.#scriptCalls = await readScriptCalls(source)
       const server = await readServer(source)
       const point = { replid: historyOf(server), offset: offsetOf(server.fields) }
       const [seconds] = (await source.command('TIME')) as Buffer[]
@@ -188,10 +192,19 @@ export class RedisMover implements Mover {
   async settle(): Promise<void> {
     await this.#sides.both(async (source, target) => {
       await requireFenced(source)
+      await this.#requireNoScripts(source)
       if (!this.#sides.isManaged('target')) await requireFenced(target)
       await target.command('SELECT', 0)
       await target.command('HSET', this.#keys.checkpoint, 'lowered', 1)
       await sweepDeadlines({ target, keys: this.#keys, epoch: this.#epoch ?? (await this.#raiseOn(target)) }, 'lower')
+    })
+  }
+
+  /** Scripts pass the fence of a server before 6: one behind the barrier may have written. */
+  async #requireNoScripts(source: Connection): Promise<void> {
+    if (this.#scriptCalls === null || this.#scriptCalls === (await readScriptCalls(source))) return
+    throw new ReplatformError('redis.fence-lifted', {
+      message: 'Scripts were called on the source behind the barrier, and this version lets them write past the fence.',
     })
   }
 

@@ -29,6 +29,7 @@ import { copyFindings } from './copy-findings.ts'
 import { copyAllKeys } from './copy-load.ts'
 import { DirtyKeys } from './dirty-keys.ts'
 import { EpochWriter } from './epoch-writer.ts'
+import { hasUsers } from './fence.ts'
 import { raiseEpoch, toMap } from './flow-store.ts'
 import { readGroup } from './full-load.ts'
 import { KeyCopier } from './key-copier.ts'
@@ -42,6 +43,7 @@ import { ResyncFollower } from './resync-follower.ts'
 import { compareSettled, repairAll } from './resync-pass.ts'
 import { readServer } from './server-info.ts'
 import { Sides } from './sides.ts'
+import { readWriteCalls } from './write-calls.ts'
 
 const unhurriedMs = 10_000
 const onlyChunk = 'snapshot'
@@ -62,6 +64,8 @@ export class ResyncMover implements Mover {
   /** Both sides were equal when the events began, and none was missed since. */
   #isWhole = false
   #epoch: number | null = null
+  /** On a managed source, at the barrier. */
+  #writeCalls: number | null = null
   #following: ResyncFollower | null = null
 
   constructor(open: OpenOptions) {
@@ -86,6 +90,11 @@ export class ResyncMover implements Mover {
       await this.#sides.target.use((target) =>
         prepareLoad({ target, keys: this.#keys, fenceTarget: () => fenceTarget(target) }),
       )
+    }
+    if (!(await this.#canWrite())) {
+      const { move } = this.#open
+      log.warn({ move }, 'The old side is older than 6: fenced, it takes no write of the mover either. No way back.')
+      return
     }
     await this.#sides.both((source, target) =>
       enableNotifications(source, { on: target, memory: this.#keys.notifications, log }),
@@ -163,6 +172,7 @@ export class ResyncMover implements Mover {
 
   async follow(options: FollowOptions): Promise<void> {
     if (this.#following) throw new ReplatformError('usage', { message: 'The mover follows already.' })
+    if (!(await this.#canWrite())) return aborted(options.signal)
     await this.#requireCopied()
     if (!this.#events || this.#events.lost) await this.#listen({ isWhole: false })
     const epoch = await this.#raise()
@@ -199,7 +209,11 @@ export class ResyncMover implements Mover {
   }
 
   async barrier(): Promise<Barrier> {
+    if (!(await this.#canWrite())) {
+      throw new ReplatformError('redis.no-way-back', { message: 'The old side is older than 6.' })
+    }
     await this.#sides.requireFenced('source')
+    this.#writeCalls = this.#sides.isManaged('source') ? await this.#sides.source.use(readWriteCalls) : null
     return { position: position('everything'), at: new Date().toISOString() }
   }
 
@@ -236,13 +250,23 @@ export class ResyncMover implements Mover {
 
   async settle(): Promise<void> {
     await this.#sides.requireFenced('source')
+    await this.#requireUnwritten()
     await this.#sides.requireFenced('target')
     // No notification tells of functions.
     if (this.#open.direction === 'forward') await this.#sides.both(copyLibraries)
   }
 
+  /** Nobody can fence a managed side by command; that nobody wrote there can be seen. */
+  async #requireUnwritten(): Promise<void> {
+    if (this.#writeCalls === null || this.#writeCalls === (await this.#sides.source.use(readWriteCalls))) return
+    throw new ReplatformError('redis.fence-lifted', {
+      message: 'The managed side was written behind the barrier: somebody reaches it past the switchover point.',
+    })
+  }
+
   /** Both sides are equal and fenced: from here on nothing may be missed. */
   async markStart(): Promise<void> {
+    if (!(await this.#canWrite())) return
     await this.#listen({ isWhole: true })
   }
 
@@ -259,6 +283,11 @@ export class ResyncMover implements Mover {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stopListening()
     await this.#sides[Symbol.asyncDispose]()
+  }
+
+  /** What fences a server before 6 stops everybody. */
+  #canWrite(): Promise<boolean> {
+    return this.#sides.target.use(hasUsers)
   }
 
   async #listen({ isWhole }: { readonly isWhole: boolean }): Promise<void> {
@@ -345,4 +374,9 @@ interface OpenCopier extends AsyncDisposable {
   readonly copier: KeyCopier
   readonly writer: EpochWriter
   readonly source: KeyReader
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -138,6 +138,21 @@ test('a return that another mover took over writes nothing any more', async () =
   expect(await way.old.command('EXISTS', 'late')).toBe(0)
 })
 
+test('a managed side that is written behind the barrier is not gone back from', async () => {
+  await using way = await startReturn()
+  await way.stop()
+  await using mover = way.createMover('elasticache')
+  await way.fresh.command('SET', 'a', 1)
+  await mover.fence('target', { withinMs: 5_000 })
+  await mover.barrier()
+  await mover.raiseEpoch()
+  expect((await mover.compare({ scope: 'changed', at: 'fenced' })).equal).toBe(true)
+  await way.fresh.command('GET', 'a')
+  await mover.settle()
+  await way.fresh.command('EVAL', "return redis.call('SET', 'b', 2)", 0)
+  await expect(mover.settle()).rejects.toMatchObject({ code: 'redis.fence-lifted' })
+})
+
 test('notifications are switched on for the way back and put back as they were', async () => {
   await using way = await startReturn()
   await way.stop()
@@ -169,7 +184,7 @@ interface Return extends AsyncDisposable {
   readonly fresh: Connection
   /** Of following. */
   readonly ended: Promise<void>
-  createMover(): Mover
+  createMover(service?: string): Mover
   /** Until everything that is known is copied. */
   level(): Promise<void>
   stop(): Promise<void>
@@ -185,11 +200,11 @@ async function startReturn(): Promise<Return> {
     await side.command('FLUSHALL')
   }
   await fresh.command('CONFIG', 'SET', 'notify-keyspace-events', '')
-  const createMover = () =>
+  const createMover = (service?: string) =>
     redisRoute.open({
       move: 'back',
       direction: 'reverse',
-      source: { kind: 'redis', url: rig.urls.target },
+      source: { kind: 'redis', url: rig.urls.target, service },
       target: { kind: 'redis', url: rig.urls.source },
       tools: {},
       workers: 1,

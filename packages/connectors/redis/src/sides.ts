@@ -3,7 +3,7 @@ import type { Decision, OpenOptions } from '@replatform/core/connector'
 import type { Side } from '@replatform/core/move'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
-import { fenceSide, requireFenced, unfenceSide } from './fence.ts'
+import { fenceSide, hasUsers, requireFenced, unfenceSide } from './fence.ts'
 import { eachReplica } from './sentinel.ts'
 import { SideConnection } from './side-connection.ts'
 
@@ -68,6 +68,8 @@ export class Sides implements AsyncDisposable {
   async forget({ epoch, checkpoint, decisions, notifications }: ControlKeys): Promise<void> {
     for (const side of ['source', 'target'] as const) {
       await this[side].use(async (connection) => {
+        // Before 6 a fenced side takes no write, and nothing was ever written there.
+        if (!(await hasUsers(connection))) return
         await connection.command('SELECT', 0)
         await connection.command('DEL', epoch, checkpoint, decisions, notifications)
       })
