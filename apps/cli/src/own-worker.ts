@@ -26,6 +26,7 @@ export function startOwnWorker(
     version,
     mostWaves: hostsMoves ? mostWaves : 0,
     remote,
+    resolveSecret,
     describeRoute,
     createRoutings: (store) => createRoutings(store, resolveSecret, log),
     createGateways: (wave) => createGateways(wave, log),

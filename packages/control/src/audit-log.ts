@@ -15,6 +15,8 @@ export interface AuditLogOptions {
   readonly database: ControlDatabase
   readonly estate: string
   readonly anchor: AuditAnchor
+  /** Told of each entry that stands. */
+  readonly onEntry?: (entry: Omit<AuditEntry, 'id'>) => void
   readonly log: Log
 }
 
@@ -86,6 +88,7 @@ export class AuditLog {
       )
       return { number, hash }
     })
+    this.#options.onEntry?.(entry)
     await anchor.write(head).catch((thrown) => {
       log.warn({ err: thrown }, 'The newest hash of the audit log was not flushed; a cut-off end would not be noticed.')
     })

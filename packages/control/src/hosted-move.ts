@@ -3,6 +3,7 @@ import { type Direction, directionOf, type MoveState } from '@replatform/core/mo
 import type { CutoverRecord } from './cutover-records.ts'
 import type { MoveRecord } from './move-records.ts'
 import { MoveSupervisor } from './move-supervisor.ts'
+import { newsOfMove } from './notifications.ts'
 import { isoNow, type Services } from './services.ts'
 
 /** States that a mover reports about itself; all others are decided here. */
@@ -60,7 +61,11 @@ export class HostedMove {
 
   /** Takes over the record that a change returned. */
   async update(change: Promise<MoveRecord>): Promise<void> {
+    const before = this.#record
     this.#record = await change
+    const { clock, tell } = this.services
+    const news = newsOfMove(before, this.#record, isoNow(clock))
+    if (news) tell(news)
   }
 
   async reload(): Promise<void> {

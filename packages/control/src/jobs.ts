@@ -12,6 +12,7 @@
 import type { Log } from '@replatform/core/connector'
 import { PgBoss } from 'pg-boss'
 import type { ControlDatabase } from './control-database.ts'
+import type { Delivery } from './notifications.ts'
 
 /** The most that pg-boss lets a job take; a host hands over long before. */
 const longestSeconds = 24 * 60 * 60
@@ -69,6 +70,7 @@ export class Jobs implements JobQueue {
     await boss.start()
     // `exclusive`: at most one job a wave, queued or active, so that sending it again changes nothing.
     await boss.createQueue(`wave/${estate}`, { ...unending, policy: 'exclusive', heartbeatSeconds })
+    await boss.createQueue(`notification/${estate}`, delivered)
     return new Jobs(boss, estate)
   }
 
@@ -141,6 +143,20 @@ export class Jobs implements JobQueue {
     })
   }
 
+  /** One delivery of a notification. */
+  async sendNotification(delivery: Delivery): Promise<void> {
+    await this.#boss.send(this.#notifications, delivery)
+  }
+
+  /** Delivers what any worker had to tell; what `deliver` throws comes again, later and later, for about a day. */
+  async workNotifications(deliver: (delivery: Delivery) => Promise<void>): Promise<void> {
+    // What comes again is not announced, so it has to be looked for.
+    const options = { localConcurrency: 2, notifyPollingIntervalSeconds: 2 }
+    await this.#boss.work<Delivery>(this.#notifications, options, async ([job]) => {
+      if (job) await deliver(job.data)
+    })
+  }
+
   /** Returns when the operations that were being performed have ended. */
   async stopOperations(wave: string): Promise<void> {
     await this.#boss.offWork(this.#operations(wave), { wait: true })
@@ -148,6 +164,10 @@ export class Jobs implements JobQueue {
 
   async stop(): Promise<void> {
     await this.#boss.stop({ graceful: true, timeout: 30_000 })
+  }
+
+  get #notifications(): string {
+    return `notification/${this.#estate}`
   }
 
   get #waves(): string {
@@ -160,6 +180,16 @@ export class Jobs implements JobQueue {
 }
 
 const watchful = { superviseIntervalSeconds: heartbeatSeconds, monitorIntervalSeconds: heartbeatSeconds }
+
+/** From two seconds on, twice as long each time, never more than an hour. */
+const delivered = {
+  notify: true,
+  expireInSeconds: 60,
+  retryLimit: 36,
+  retryDelay: 2,
+  retryBackoff: true,
+  retryDelayMax: 3_600,
+}
 
 /** Retried for ever, after a second: what ends a job is its handler, not a count. */
 const unending = {

@@ -12,6 +12,7 @@ import type { Incidents } from './incidents.ts'
 import type { Journal } from './journal.ts'
 import type { MoveRecords } from './move-records.ts'
 import type { MoverLink } from './mover-process.ts'
+import type { News } from './notifications.ts'
 import type { OperationRecords } from './operation-records.ts'
 import type { Rehearsals } from './rehearsals.ts'
 
@@ -50,6 +51,8 @@ export interface Services {
   readonly guard: (Pick<GuardOrder, 'decisionsPath' | 'stateDirectory'> & { readonly spawn: () => GuardChannel }) | null
   readonly connectors: Connectors
   readonly startMover: (move: string) => MoverLink
+  /** Returns at once. */
+  readonly tell: (news: News) => void
   readonly clock: Clock
   /** Unique for ever. */
   readonly newId: () => string

@@ -5,7 +5,7 @@ import { wavesOf } from '@replatform/core/wave'
 import { type Clock, systemClock } from '@replatform/engine/clock'
 import type { DecisionStore } from '@replatform/engine/decision-store'
 import { type RemoteOptions, serveApi, serveRemoteApi } from './api.ts'
-import type { EstateStatus } from './api-types.ts'
+import type { AuditEntry, EstateStatus } from './api-types.ts'
 import { Approvals } from './approvals.ts'
 import { AuditAnchor } from './audit-anchor.ts'
 import { AuditLog } from './audit-log.ts'
@@ -22,6 +22,8 @@ import { Journal } from './journal.ts'
 import { Metrics } from './metrics.ts'
 import { MoveRecords } from './move-records.ts'
 import { MoverProcess } from './mover-process.ts'
+import { deliver } from './notification-delivery.ts'
+import { type Delivery, type News, Notifier, newsOfEntry, targetKey } from './notifications.ts'
 import { OperationDesk } from './operation-desk.ts'
 import { OperationRecords } from './operation-records.ts'
 import { PostgresqlDecisionStore } from './postgresql-decision-store.ts'
@@ -40,6 +42,8 @@ export interface WorkerOptions extends Connectors {
   readonly moverMain: URL
   /** Module that guards a cutover while writes are held; without one a coordinator that dies leaves them held. */
   readonly guardMain?: URL | undefined
+  /** Of the addresses and secrets of notifications, at the moment of use; without it none are delivered. */
+  readonly resolveSecret?: ((reference: string) => string) | undefined
   /** Where the control API is served beyond the local socket; nowhere where it is not given. */
   readonly remote?: RemoteOptions | undefined
   /** Shown in the status. */
@@ -69,7 +73,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const database = opened.use(await openDatabase(options, directory))
   const intents = database.kind === 'pglite' ? await FileCutoverIntents.open(directory.intentsPath) : null
   const decisions = await openDecisions(database, directory)
-  const services = createServices(options, directory, database, {
+  const jobs = opened.adopt(await Jobs.start(database, estate.estate, log), (started) => started.stop())
+  const services = createServices(options, directory, database, jobs, {
     decisions,
     intents: intents ?? noIntents,
     guard: guardOf(options, database, directory),
@@ -80,7 +85,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   for (const { id } of (await intents?.restore(services.cutovers)) ?? []) {
     log.warn({ cutover: id }, 'The control database had lost a cutover; it is put back and ended.')
   }
-  const jobs = opened.adopt(await Jobs.start(database, estate.estate, log), (started) => started.stop())
   const hosting = opened.adopt(await startHosting(options, services, jobs, database), (started) => started.stop())
 
   const worker = new RunningWorker(services, hosting, database.kind, options.version)
@@ -104,6 +108,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     stop: () => void worker.stop().catch((thrown) => log.error({ err: thrown }, 'The worker did not stop cleanly.')),
   }
   opened.adopt(await serveApi(directory.socketPath, backend, log), (server) => server.close())
+  await deliverNotifications(options, jobs)
   if (options.remote) {
     opened.adopt(await serveRemoteApi(options.remote, backend, log), (server) => server.close())
   }
@@ -179,17 +184,32 @@ function createServices(
   options: WorkerOptions,
   directory: StateDirectory,
   database: ControlDatabase,
+  jobs: Jobs,
   flushed: Pick<Services, 'decisions' | 'intents' | 'guard'>,
 ): Services {
   const { estate, log, moverMain, clock = systemClock } = options
   const moves = new MoveRecords(database, estate.estate)
+  const send = (delivery: Delivery) => jobs.sendNotification(delivery)
+  const notifier = new Notifier({ estate, send, newId: randomUUID, log })
+  const tell = (news: News) => notifier.tell(news)
+  const onEntry = (entry: Omit<AuditEntry, 'id'>) => {
+    const news = newsOfEntry(entry)
+    if (news) tell(news)
+  }
   return {
+    tell,
     estate,
     moves,
     cutovers: new CutoverRecords(database, estate.estate, moves),
     operations: new OperationRecords(database, estate.estate),
     journal: new Journal(database, estate.estate),
-    audit: new AuditLog({ database, estate: estate.estate, anchor: new AuditAnchor(directory.auditHeadPath), log }),
+    audit: new AuditLog({
+      database,
+      estate: estate.estate,
+      anchor: new AuditAnchor(directory.auditHeadPath),
+      onEntry,
+      log,
+    }),
     approvals: new Approvals(database, estate.estate),
     incidents: new Incidents(database, estate.estate),
     rehearsals: new Rehearsals(database, estate.estate),
@@ -200,6 +220,22 @@ function createServices(
     newId: randomUUID,
     log,
   }
+}
+
+async function deliverNotifications({ estate, resolveSecret, log }: WorkerOptions, jobs: Jobs): Promise<void> {
+  const targets = estate.notify ?? []
+  if (!resolveSecret || targets.length === 0) return
+  await jobs.workNotifications(async ({ target, notification }) => {
+    const found = targets.find((entry) => targetKey(entry) === target)
+    // The estate file names it no longer.
+    if (!found) return
+    try {
+      await deliver(found, notification, resolveSecret)
+    } catch (thrown) {
+      log.warn({ target, reason: (thrown as Error).message }, 'A notification was not delivered; it is tried again.')
+      throw thrown
+    }
+  })
 }
 
 async function startHosting(
