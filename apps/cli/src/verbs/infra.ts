@@ -9,6 +9,7 @@ const actions = {
   explain: () => import('../infra/explain.ts'),
   diff: () => import('../infra/diff.ts'),
   draw: () => import('../infra/draw.ts'),
+  prove: () => import('../infra/prove.ts'),
   register: () => import('../infra/register.ts'),
   site: () => import('../infra/site.ts'),
 } as const
@@ -24,6 +25,7 @@ export const infra: Verb = {
     'explain: requirement → resources → monthly cost, and what was left out.',
     'diff: what changes from one phase to the next (or from --against), and what that replaces.',
     'draw: the architecture as SVG, drawn from the templates.',
+    'prove: write the script that shows in an account what templates cannot.',
     'register: every interface, with its protection, its reason and its alarm.',
     'site: what the routers of the old site need for the tunnels.',
   ].join('\n'),
@@ -38,7 +40,7 @@ export const infra: Verb = {
       .argument('[action]', Object.keys(actions).join(', '))
       .option('--environment <name>', 'an environment of landingZone', 'production')
       .option('--phase <phase>', 'rehost, transition, replatform or finalized', 'replatform')
-      .option('--out <path>', 'where to write: a folder for synth and site, a file for draw')
+      .option('--out <path>', 'where to write: a folder for synth and site, a file for draw and prove')
       .option('--against <phase|folder>', 'diff and draw: a phase, or the folder of an earlier synth')
       .option('--prices <file>', 'explain: prices of your own instead of the snapshot that comes along')
   },
