@@ -1,4 +1,4 @@
-import { readJournal } from './journal.ts'
+import { type DiffersLine, type RunLine, readJournal } from './journal.ts'
 import { TemporaryDatabase } from './temporary-database.ts'
 
 type Value = string | number | null
@@ -18,13 +18,6 @@ export interface AskLayout<Ask, End> {
   /** Changes exactly one row, for there is no outcome of what was never asked. */
   readonly end: Statement<End>
 }
-
-/** Any line of a journal whose requests and outcomes are `Ask` and `End`. */
-type AnyLine<Ask, End> =
-  | Ask
-  | End
-  | { readonly t: 'run'; readonly at: string }
-  | { readonly t: 'differs'; readonly key: string }
 
 /**
  * A journal, sorted: a temporary SQLite file, so that one of any length is judged with 32 MB of memory and about 150
@@ -49,14 +42,14 @@ export class AskTable<Ask extends { readonly t: 'ask' }, End extends { readonly 
     const differs = sql.prepare('INSERT INTO differing VALUES (?)')
     let startedAt = 0
     sql.exec('BEGIN')
-    for await (const line of readJournal<AnyLine<Ask, End>>(path)) {
-      if (isRun(line)) startedAt = Date.parse(line.at)
-      else if (line.t === 'ask') ask.run(...this.#layout.ask.values(line as Ask, startedAt))
-      else if (line.t === 'differs') differs.run((line as { key: string }).key)
-      else if (line.t === 'end') {
+    for await (const line of readJournal<Ask | End | RunLine | DiffersLine>(path)) {
+      if (line.t === 'run') startedAt = Date.parse((line as RunLine).at)
+      if (line.t === 'ask') ask.run(...this.#layout.ask.values(line as Ask, startedAt))
+      if (line.t === 'differs') differs.run((line as DiffersLine).key)
+      if (line.t === 'end') {
         const { changes } = end.run(...this.#layout.end.values(line as End, startedAt))
-        if (BigInt(changes) !== 1n)
-          throw new Error(`the journal has an outcome for ${keyOf(line)}, which it never asked`)
+        const { key } = line as End
+        if (BigInt(changes) !== 1n) throw new Error(`the journal has an outcome for ${key}, which it never asked`)
       }
     }
     sql.exec('COMMIT')
@@ -77,12 +70,4 @@ export class AskTable<Ask extends { readonly t: 'ask' }, End extends { readonly 
   protected rows<Row>(sql: string, ...values: Value[]): Iterable<Row> {
     return this.#file.sql.prepare(sql).iterate(...values) as Iterable<unknown> as Iterable<Row>
   }
-}
-
-function isRun(line: { readonly t: string }): line is { readonly t: 'run'; readonly at: string } {
-  return line.t === 'run'
-}
-
-function keyOf(line: object): string {
-  return (line as { key: string }).key
 }
