@@ -4,10 +4,13 @@
  * Method: real servers, PgBouncer and payments all the time; what is left is read from the servers' catalogues.
  */
 import type { AuditEntry, AuditVerification, OperationVerb } from '@replatform/control/api-types'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { move } from './test-fixtures/cli-rig.ts'
 import { fingerprint, traces } from './test-fixtures/fingerprint.ts'
 import { database, PaymentsStage } from './test-fixtures/payments-stage.ts'
+
+// Each command is a process of its own, and every verb is called twice.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
 
 let stage: PaymentsStage
 
