@@ -1,7 +1,7 @@
 /** A value as the commands that build it, where the target is older than the bytes of its RDB encoding. */
 import type { Argument, CommandBuffer } from './command-buffer.ts'
 import { type DecodedValue, decodeValue } from './rdb-elements.ts'
-import type { StreamGroup, StreamValue } from './rdb-stream.ts'
+import type { StreamGroup, StreamId, StreamValue } from './rdb-stream.ts'
 
 const elementsAtOnce = 1_000
 const verbs = { list: 'RPUSH', set: 'SADD', hash: 'HSET', zset: 'ZADD' } as const
@@ -26,18 +26,39 @@ function* elementCommands(
   }
 }
 
+/**
+ * An entry that was deleted may still be pending with a consumer, and XCLAIM takes none that is not there: such entries
+ * stand there while the groups are made.
+ */
 function* streamCommands(key: Buffer, stream: StreamValue): Generator<readonly Argument[]> {
-  for (const { id, fields } of stream.entries) yield ['XADD', key, id, ...fields]
-  if (stream.entries.length === 0) {
+  const gone = pendingOfNothing(stream)
+  const standIns = gone.map((id) => ({ id, fields: [Buffer.of(), Buffer.of()] }))
+  const entries = gone.length === 0 ? stream.entries : [...stream.entries, ...standIns].sort(byId)
+  for (const { id, fields } of entries) yield ['XADD', key, id, ...fields]
+  if (entries.length === 0) {
     // A stream without entries cannot be made by XADD alone.
     yield ['XADD', key, 'MAXLEN', 0, stream.lastId === '0-0' ? '0-1' : stream.lastId, 'x', 'y']
   }
+  for (const group of stream.groups) yield* groupCommands(key, group)
+  for (let at = 0; at < gone.length; at += elementsAtOnce) yield ['XDEL', key, ...gone.slice(at, at + elementsAtOnce)]
   const counts =
     stream.entriesAdded === null
       ? []
       : ['ENTRIESADDED', String(stream.entriesAdded), 'MAXDELETEDID', stream.maxDeletedId]
   yield ['XSETID', key, stream.lastId, ...counts]
-  for (const group of stream.groups) yield* groupCommands(key, group)
+}
+
+function pendingOfNothing({ entries, groups }: StreamValue): StreamId[] {
+  const there = new Set(entries.map(({ id }) => id))
+  const pending = new Set(groups.flatMap((group) => group.pending.map(({ id }) => id)))
+  return [...pending].filter((id) => !there.has(id))
+}
+
+function byId(a: { readonly id: StreamId }, b: { readonly id: StreamId }): number {
+  const [aMs = 0n, aSeq = 0n] = a.id.split('-').map(BigInt)
+  const [bMs = 0n, bSeq = 0n] = b.id.split('-').map(BigInt)
+  if (aMs !== bMs) return aMs < bMs ? -1 : 1
+  return aSeq < bSeq ? -1 : 1
 }
 
 function* groupCommands(key: Buffer, group: StreamGroup): Generator<readonly Argument[]> {

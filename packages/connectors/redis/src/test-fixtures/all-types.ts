@@ -44,6 +44,8 @@ export async function fillAllTypes(connection: Connection, version = 7): Promise
     ['XREADGROUP', 'GROUP', 'workers', 'ann', 'COUNT', 20, 'STREAMS', 'stream', '>'],
     ['XREADGROUP', 'GROUP', 'workers', 'bob', 'COUNT', 10, 'STREAMS', 'stream', '>'],
     ['XACK', 'stream', 'workers', '1700000000014-2'],
+    // Pending with ann, and gone.
+    ['XDEL', 'stream', '1700000000028-1'],
     ['XGROUP', 'CREATECONSUMER', 'stream', 'workers', 'idle'],
     ['XGROUP', 'CREATE', 'stream', 'late', '$'],
     ['FUNCTION', 'LOAD', 'REPLACE', "#!lua name=lib\nredis.register_function('f', function() return 1 end)"],
