@@ -1,6 +1,8 @@
 /** `npm run soak -- <name> [--kills 30] [--json]`: hours of what tests do for seconds. Ends with 1 at the first loss. */
 import { parseArgs } from 'node:util'
 import { soakPauses } from './soak-pauses.ts'
+import { soakPostgresql } from './soak-postgresql.ts'
+import { soakSchema } from './soak-schema.ts'
 import { soakWaves } from './soak-waves.ts'
 import { soakWorkers } from './soak-workers.ts'
 
@@ -8,6 +10,7 @@ export interface SoakOptions {
   readonly kills: number
   readonly moves: number
   readonly cutovers: number
+  readonly seeds: number
   readonly seed: number
   readonly log: (line: string) => void
 }
@@ -19,6 +22,11 @@ interface Soak {
 }
 
 const soaks: Readonly<Record<string, Soak>> = {
+  postgresql: {
+    title: 'load, follow and compare under payments, with kills of whatever takes part (--kills)',
+    run: soakPostgresql,
+  },
+  schema: { title: 'seeded plans with changes of the schema under one move (--seeds)', run: soakSchema },
   waves: { title: 'cutovers of a wave under payments, with kills of whatever takes part (--kills)', run: soakWaves },
   pauses: { title: 'what payments feel of a wave, with its parts (--cutovers)', run: soakPauses },
   workers: {
@@ -33,6 +41,7 @@ const { values, positionals } = parseArgs({
     kills: { type: 'string', default: '30' },
     moves: { type: 'string', default: '50' },
     cutovers: { type: 'string', default: '20' },
+    seeds: { type: 'string', default: '500' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -44,7 +53,7 @@ const soak = name === undefined ? undefined : soaks[name]
 if (!soak || values.help) {
   const names = Object.entries(soaks).map(([key, { title }]) => `  ${key.padEnd(12)}${title}`)
   console.error(
-    `Usage: npm run soak -- <name> [--kills 30] [--moves 50] [--cutovers 20] [--seed n] [--json]\n\n${names.join('\n')}`,
+    `Usage: npm run soak -- <name> [--kills 30] [--moves 50] [--cutovers 20] [--seeds 500] [--seed n] [--json]\n\n${names.join('\n')}`,
   )
   process.exit(values.help ? 0 : 2)
 }
@@ -52,8 +61,13 @@ if (!soak || values.help) {
 const log = (line: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${line}`)
 const seed = Number(values.seed)
 log(`seed ${seed}`)
-const { kills, moves, cutovers } = values
-const options = { kills: Number(kills), moves: Number(moves), cutovers: Number(cutovers) }
+const { kills, moves, cutovers, seeds } = values
+const options = {
+  kills: Number(kills),
+  moves: Number(moves),
+  cutovers: Number(cutovers),
+  seeds: Number(seeds),
+}
 const figures = await soak.run({ ...options, seed, log })
 if (values.json) console.log(JSON.stringify({ soak: name, seed, ...figures }))
 else console.table(figures)

@@ -170,7 +170,9 @@ export async function installCapture(source: Session): Promise<boolean> {
 
 /** Where it was refused there is nothing to drop either. */
 export async function removeCapture(source: Session): Promise<void> {
-  await source.query(dropTriggers)
+  await source.query(
+    `${dropTriggers} DROP FUNCTION IF EXISTS replatform.note_definition(); DROP FUNCTION IF EXISTS replatform.describe(oid)`,
+  )
 }
 
 const dropTriggers = events.map((event) => `DROP EVENT TRIGGER IF EXISTS ${triggerName(event)};`).join('\n')

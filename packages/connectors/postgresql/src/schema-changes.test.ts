@@ -266,5 +266,6 @@ test('nothing of it stays on the source after the clean-up', async () => {
   await move.mover.cleanUp('everything')
   await move[Symbol.asyncDispose]()
   expect(await source.query('SELECT evtname FROM pg_event_trigger', 'cleaned')).toEqual([])
+  expect(await source.query(`SELECT FROM pg_proc WHERE proname = 'note_definition'`, 'cleaned')).toEqual([])
   await source.query('CREATE TABLE later (id int PRIMARY KEY); DROP TABLE later', 'cleaned')
 })
