@@ -117,7 +117,10 @@ export class BridgeMover implements Mover {
   }
 
   async fence(side: Side, { withinMs }: { readonly withinMs: number }): Promise<void> {
-    if (side === 'source') this.#drain = await DrainWatch.begin(await this.#plan(), this.#flow)
+    if (side === 'source') {
+      await this.#makeAnew()
+      this.#drain = await DrainWatch.begin(await this.#plan(), this.#flow)
+    }
     await this.#flow[side].fence({ withinMs })
   }
 
@@ -153,14 +156,9 @@ export class BridgeMover implements Mover {
     return compareBrokers({ scope, at, plan, changes, drain: this.#drain, tapped, flow: this.#flow })
   }
 
-  /** Makes anew what lapsed on the target while nobody used it, after a last look at the fence. */
   async settle(): Promise<void> {
     await this.#flow.source.requireFenced()
-    const { open, old, translation } = this.#options
-    if (open.direction === 'reverse') return
-    const plan = await this.#plan()
-    const changes = await translation.diff(plan)
-    if (changes.some(({ action }) => action === 'create')) await translation.apply(plan, await old.definitions())
+    await this.#makeAnew()
   }
 
   async markStart(): Promise<void> {}
@@ -188,6 +186,15 @@ export class BridgeMover implements Mover {
     const addressOf = (queue: QueuePlan, side: Side) => ((side === 'source') === isForward ? queue.name : queue.target)
     const [source, target]: [Broker, Broker] = isForward ? [old, next] : [next, old]
     return { source, target, addressOf }
+  }
+
+  /** What lapsed on the target while nobody used it. */
+  async #makeAnew(): Promise<void> {
+    const { open, old, translation } = this.#options
+    if (open.direction === 'reverse') return
+    const plan = await this.#plan()
+    const changes = await translation.diff(plan)
+    if (changes.some(({ action }) => action === 'create')) await translation.apply(plan, await old.definitions())
   }
 
   async #lookAfter(run: BridgeRun, { signal, report, throttle }: FollowOptions): Promise<void> {

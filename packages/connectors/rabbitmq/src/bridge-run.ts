@@ -16,6 +16,8 @@ export interface BridgeRunOptions {
 /** A bridge without work is closed after so long: a connection for each of hundreds of queues would be too many. */
 const idleMsMost = 3_000
 const finishWithinMs = 10_000
+/** In a pause every queue wants its bridge at once. */
+const openedAtOnce = 16
 
 export interface Carried {
   readonly messages: number
@@ -25,7 +27,7 @@ export interface Carried {
 export class BridgeRun {
   readonly #options: BridgeRunOptions
   readonly #bridges = new Map<string, { readonly way: Way; readonly bridge: QueueBridge }>()
-  readonly #ledgers = new Map<Way, Ledger>()
+  readonly #ledgers = new Map<Way, Promise<Ledger>>()
   readonly #entries = new Map<string, LedgerEntry>()
   #last: Promise<unknown> = Promise.resolve()
   #closedBytes = 0
@@ -81,12 +83,19 @@ export class BridgeRun {
       }
       const depths = await this.#depths([...wanted.values()])
       this.#waiting = [...depths.values()].reduce((sum, depth) => sum + depth, 0)
+      const toOpen: (() => Promise<void>)[] = []
       for (const [name, { plan, way }] of wanted) {
         const open = this.#bridges.get(name)
         const isEager = plan.carry === 'now' && way === 'to-new'
-        if (way && !open && (isEager || (depths.get(name) ?? 0) > 0)) await this.#open(plan, way)
+        if (way && !open && (isEager || (depths.get(name) ?? 0) > 0)) toOpen.push(() => this.#open(plan, way))
         else if (open && !isEager && open.bridge.underWay === 0 && open.bridge.idleMs > idleMsMost)
           await this.#close(name)
+      }
+      for (let at = 0; at < toOpen.length; at += openedAtOnce) {
+        // None may still be opening when the first failure ends the run.
+        const opened = await Promise.allSettled(toOpen.slice(at, at + openedAtOnce).map((open) => open()))
+        const failed = opened.find(({ status }) => status === 'rejected')
+        if (failed?.status === 'rejected') throw failed.reason
       }
     })
   }
@@ -101,7 +110,7 @@ export class BridgeRun {
   close(): Promise<void> {
     return this.#alone(async () => {
       await Promise.all([...this.#bridges.keys()].map((name) => this.#close(name)))
-      for (const ledger of this.#ledgers.values()) await ledger.close()
+      for (const ledger of this.#ledgers.values()) await (await ledger).close()
       this.#ledgers.clear()
     })
   }
@@ -110,7 +119,7 @@ export class BridgeRun {
   async abandon(): Promise<void> {
     for (const { bridge } of this.#bridges.values()) await bridge.close().catch(() => {})
     this.#bridges.clear()
-    for (const ledger of this.#ledgers.values()) await ledger.close().catch(() => {})
+    for (const ledger of this.#ledgers.values()) await ledger.then((one) => one.close()).catch(() => {})
   }
 
   async #open(plan: QueuePlan, way: Way): Promise<void> {
@@ -156,8 +165,8 @@ export class BridgeRun {
     return depths
   }
 
-  async #ledger(way: Way): Promise<Ledger> {
-    const open = this.#ledgers.get(way) ?? (await this.#to(way).openLedger())
+  #ledger(way: Way): Promise<Ledger> {
+    const open = this.#ledgers.get(way) ?? this.#to(way).openLedger()
     this.#ledgers.set(way, open)
     return open
   }

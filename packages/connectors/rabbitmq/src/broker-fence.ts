@@ -48,9 +48,13 @@ export async function unfenceVhost(place: FencePlace): Promise<void> {
   await place.parameters.remove(recordName)
 }
 
-/** Adds to what the fence will give back, without taking anything. */
-export async function withhold(place: FencePlace, permissions: Readonly<Record<string, Permissions>>): Promise<void> {
-  await remember(place, permissions)
+/** What the fence will give back to these users, without taking anything. */
+export async function withhold(
+  { parameters }: FencePlace,
+  permissions: Readonly<Record<string, Permissions>>,
+): Promise<void> {
+  const before = await parameters.read<FenceRecord>(recordName)
+  await parameters.write(recordName, { permissions: { ...before?.permissions, ...permissions } } satisfies FenceRecord)
 }
 
 export async function isVhostFenced(place: FencePlace): Promise<boolean> {

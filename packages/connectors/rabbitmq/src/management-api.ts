@@ -5,7 +5,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Side } from '@replatform/core/move'
 import type { BrokerAddress } from './address.ts'
 
-const withinMsMost = 30_000
+const withinMsMost = 15_000
 
 /** The HTTP API of RabbitMQ's management plugin, as the user of the address. Keeps its connection between requests. */
 export class ManagementApi implements AsyncDisposable {
@@ -96,7 +96,7 @@ export class ManagementApi implements AsyncDisposable {
       return new ReplatformError('tls.failed', { message: `No verified TLS with ${where}: ${code}.` })
     }
     if (/Timeout|ABORT/i.test(code)) {
-      return new ReplatformError('connection.timeout', { message: `No answer from ${where} within 30 s.` })
+      return new ReplatformError('connection.timeout', { message: `No answer from ${where} within 15 s.` })
     }
     return new ReplatformError('connection.refused', { message: `Nothing answers at ${where} (${code}).` })
   }

@@ -9,9 +9,9 @@ import type { Ledger, LedgerEntry } from './brokers.ts'
 import { shortText } from './field-table.ts'
 import { writeProperties } from './message-properties.ts'
 
-const entriesMost = 10_000
+const entriesMost = 4_000
 /** Every so many entries, the last one of every queue is written again. */
-const repeatEvery = 2_000
+const repeatEvery = 1_000
 
 /** Exchange and queue have the same name. */
 export function ledgerQueue(ownPrefix: string) {

@@ -59,15 +59,23 @@ export class RabbitmqTopologyTranslation implements TopologyTranslation {
       const objects = differing.map(({ change }) => `${change.object} (${change.detail})`)
       throw new ReplatformError('topology.differs', { message: `The target has otherwise: ${objects.join(', ')}.` })
     }
-    const { address, api, fencePlace } = this.#target
-    await api.put(`vhosts/${segment(address.vhost)}`, {})
+    const { fencePlace } = this.#target
+    if (!(await this.#target.find())) await this.#createVhost()
     await this.#applyUsers(plan, definitions)
     for (const { apply } of await this.#steps(plan)) await apply()
     await fenceVhost(fencePlace, { withinMs: fenceWithinMs })
     await this.admit(plan)
   }
 
+  async #createVhost(): Promise<void> {
+    const { address, api, fencePlace } = this.#target
+    await api.put(`vhosts/${segment(address.vhost)}`, {})
+    await setPermissions(fencePlace, address.user, { configure: '.*', write: '.*', read: '.*' })
+  }
+
   async admit(plan: RabbitmqPlan): Promise<void> {
+    const later = Object.fromEntries(plan.topology.users.map(({ name, permissions }) => [name, permissions]))
+    await withhold(this.#target.fencePlace, later satisfies Record<string, Permissions>)
     for (const { name, before } of plan.topology.users) {
       if (before) await setPermissions(this.#target.fencePlace, name, before)
       else await removePermissions(this.#target.fencePlace, name)
@@ -76,7 +84,7 @@ export class RabbitmqTopologyTranslation implements TopologyTranslation {
 
   /** Accounts with the passwords that they have; what they may do is withheld until the cutover. */
   async #applyUsers(plan: RabbitmqPlan, { users }: Definitions): Promise<void> {
-    const { api, fencePlace, address } = this.#target
+    const { api, address } = this.#target
     const there = new Set((await api.get<{ name: string }[]>('users')).map(({ name }) => name))
     for (const { name } of plan.topology.users) {
       const user = users.find((one) => one.name === name)
@@ -85,8 +93,6 @@ export class RabbitmqTopologyTranslation implements TopologyTranslation {
       const body = { password_hash: passwordHash, hashing_algorithm: hashingAlgorithm, tags: tags.join(',') }
       await api.put(`users/${segment(name)}`, body)
     }
-    const later = Object.fromEntries(plan.topology.users.map(({ name, permissions }) => [name, permissions]))
-    await withhold(fencePlace, later satisfies Record<string, Permissions>)
     for (const { user, exchange, write, read } of plan.topology.topicPermissions) {
       await api.put(`topic-permissions/${segment(address.vhost)}/${segment(user)}`, { exchange, write, read })
     }
