@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { soakPauses } from './soak-pauses.ts'
 import { soakPostgresql } from './soak-postgresql.ts'
+import { soakRedisFuzz } from './soak-redis-fuzz.ts'
 import { soakSchema } from './soak-schema.ts'
 import { soakWaves } from './soak-waves.ts'
 import { soakWorkers } from './soak-workers.ts'
@@ -11,6 +12,7 @@ export interface SoakOptions {
   readonly moves: number
   readonly cutovers: number
   readonly seeds: number
+  readonly inputs: number
   readonly seed: number
   readonly log: (line: string) => void
 }
@@ -27,6 +29,7 @@ const soaks: Readonly<Record<string, Soak>> = {
     run: soakPostgresql,
   },
   schema: { title: 'seeded plans with changes of the schema under one move (--seeds)', run: soakSchema },
+  'redis-fuzz': { title: 'damaged snapshots and streams of Redis (--inputs)', run: soakRedisFuzz },
   waves: { title: 'cutovers of a wave under payments, with kills of whatever takes part (--kills)', run: soakWaves },
   pauses: { title: 'what payments feel of a wave, with its parts (--cutovers)', run: soakPauses },
   workers: {
@@ -42,6 +45,7 @@ const { values, positionals } = parseArgs({
     moves: { type: 'string', default: '50' },
     cutovers: { type: 'string', default: '20' },
     seeds: { type: 'string', default: '500' },
+    inputs: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -53,7 +57,7 @@ const soak = name === undefined ? undefined : soaks[name]
 if (!soak || values.help) {
   const names = Object.entries(soaks).map(([key, { title }]) => `  ${key.padEnd(12)}${title}`)
   console.error(
-    `Usage: npm run soak -- <name> [--kills 30] [--moves 50] [--cutovers 20] [--seeds 500] [--seed n] [--json]\n\n${names.join('\n')}`,
+    `Usage: npm run soak -- <name> [--kills 30] [--moves 50] [--cutovers 20] [--seeds 500] [--inputs 1000000] [--seed n] [--json]\n\n${names.join('\n')}`,
   )
   process.exit(values.help ? 0 : 2)
 }
@@ -61,12 +65,13 @@ if (!soak || values.help) {
 const log = (line: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${line}`)
 const seed = Number(values.seed)
 log(`seed ${seed}`)
-const { kills, moves, cutovers, seeds } = values
+const { kills, moves, cutovers, seeds, inputs } = values
 const options = {
   kills: Number(kills),
   moves: Number(moves),
   cutovers: Number(cutovers),
   seeds: Number(seeds),
+  inputs: Number(inputs),
 }
 const figures = await soak.run({ ...options, seed, log })
 if (values.json) console.log(JSON.stringify({ soak: name, seed, ...figures }))

@@ -6,6 +6,7 @@ import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
 import {
   backlogFindings,
+  deadlineFindings,
   evictionFindings,
   type Facts,
   managedTarget,
@@ -20,7 +21,7 @@ import {
 import { readFlow } from './flow-store.ts'
 import { takeInventory } from './inventory.ts'
 import { readNotifications } from './notification-setting.ts'
-import { readKeyspace, readServer } from './server-info.ts'
+import { readInfo, readKeyspace, readServer } from './server-info.ts'
 
 export interface AssessOptions {
   readonly open: OpenOptions
@@ -38,6 +39,7 @@ export async function assess({ open, keys, source, target }: AssessOptions): Pro
     ...olderFenceFindings(facts),
     ...backlogFindings(facts),
     ...roomFindings(facts),
+    ...deadlineFindings(await countDeadlines(source)),
     ...evictionFindings(facts),
     ...moduleFindings(await readModules(source)),
     ...(epoch === null ? occupiedFindings(await readKeyspace(target)) : []),
@@ -58,6 +60,11 @@ async function userFindings(open: OpenOptions, connection: Connection): Promise<
   if (isElastiCache(open, side)) return [managedTarget(side)]
   const [me] = await connection.pipeline([['ACL', 'WHOAMI']])
   return String(me) === 'default' ? [sharedUser(side)] : []
+}
+
+async function countDeadlines(source: Connection): Promise<number> {
+  const databases = [...(await readInfo(source, 'keyspace')).values()]
+  return databases.reduce((sum, text) => sum + Number(/expires=(\d+)/.exec(text)?.[1] ?? 0), 0)
 }
 
 /** Names only; a server that hides its modules is taken at its word. */

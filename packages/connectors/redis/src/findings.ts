@@ -25,6 +25,25 @@ export function oldTargetFindings({ target }: Facts): Finding[] {
   ]
 }
 
+/** Each key's own deadline is set inside the write pause. */
+const deadlinesPerSecond = 400_000
+
+/** `keys`: those of the source that have a deadline. */
+export function deadlineFindings(keys: number): Finding[] {
+  const seconds = keys / deadlinesPerSecond
+  if (seconds < 0.2) return []
+  return [
+    {
+      id: 'redis.many-deadlines',
+      severity: seconds >= 1 ? 'risk' : 'note',
+      title: `Giving ${keys} keys their own deadline will take about ${seconds.toFixed(1)} s of the write pause.`,
+      evidence: [`INFO keyspace: expires ${keys}`, `about ${deadlinesPerSecond} a second, as measured on two cores`],
+      remedy:
+        'Leave room for it in pauseBudget of the wave; the second cutover is predicted by what the first one took.',
+    },
+  ]
+}
+
 /** A mover that was away longer than the backlog reaches must begin again. */
 export function backlogFindings({ source }: Facts): Finding[] {
   const bytes = numberOf(source, 'repl_backlog_size')
