@@ -18,6 +18,15 @@ export class AmqpClosed extends Error {
   }
 }
 
+/**
+ * There is no such queue. A queue whose node is down or that is still recovering answers with the same code, and must
+ * never be taken for one that is empty or gone.
+ */
+export function isNoQueue(thrown: unknown): boolean {
+  const cause = thrown instanceof ReplatformError ? thrown.cause : null
+  return cause instanceof AmqpClosed && cause.replyCode === 404 && cause.message.startsWith('NOT_FOUND - no queue ')
+}
+
 /** Translates what the socket or the broker said. */
 export function toAmqpError(thrown: unknown, place: Place): ReplatformError {
   if (thrown instanceof ReplatformError) return thrown
@@ -48,6 +57,11 @@ function fromBroker(error: AmqpClosed, where: string, make: Make): ReplatformErr
       return make('auth.missing-rights', `A right is missing on ${where}: ${said}.`)
     case 530:
       return make('auth.missing-rights', `The user has no access to the virtual host on ${where}: ${said}.`)
+    case 404:
+      if (/inaccessible|time ?out|stopped|not available|leader/i.test(error.message)) {
+        return make('connection.lost', `A queue of ${where} does not answer yet: ${said}.`)
+      }
+      return make('rabbitmq.refused', `${where} answered ${said}.`)
     case 320:
     case 541:
       return make('connection.lost', `${where} closed the connection: ${said}.`)

@@ -1,12 +1,12 @@
 /** RabbitMQ as either side of a bridge: reading, writing, fence, epoch and ledger of one virtual host. */
 import { hash } from 'node:crypto'
 import type { Decision, Log } from '@replatform/core/connector'
-import { invariant, ReplatformError } from '@replatform/core/errors'
+import { invariant } from '@replatform/core/errors'
 import type { Side } from '@replatform/core/move'
 import { type BrokerAddress, parseBrokerAddress } from './address.ts'
 import type { AmqpChannel } from './amqp-channel.ts'
 import { type AmqpConnection, openAmqp } from './amqp-connection.ts'
-import { AmqpClosed } from './amqp-error.ts'
+import { isNoQueue } from './amqp-error.ts'
 import { type FencePlace, fenceVhost, isVhostFenced, requireVhostFenced, unfenceVhost } from './broker-fence.ts'
 import type { Broker, Ledger, LedgerEntry, QueueFacts, QueueReading, ReadOptions, TapResult } from './brokers.ts'
 import { ControlParameters } from './control-parameters.ts'
@@ -86,7 +86,7 @@ export class RabbitmqBroker implements Broker {
       try {
         depths.set(queue, (await channel.lookAt(queue)).ready)
       } catch (thrown) {
-        if (!isNotFound(thrown)) throw thrown
+        if (!isNoQueue(thrown)) throw thrown
         // It lapsed or was deleted: nothing is in it. The question has cost its channel.
         depths.set(queue, 0)
         channel = await this.#watch()
@@ -255,10 +255,6 @@ async function orDestroy<T>(connection: AmqpConnection, work: () => Promise<T>):
     connection.destroy()
     throw thrown
   }
-}
-
-function isNotFound(thrown: unknown): boolean {
-  return thrown instanceof ReplatformError && thrown.cause instanceof AmqpClosed && thrown.cause.replyCode === 404
 }
 
 function escaped(text: string): string {
