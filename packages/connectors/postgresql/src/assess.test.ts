@@ -33,6 +33,7 @@ describe('on the source', () => {
     await using target = await startPostgresql({ major: 17 })
     await Promise.all([source, target].map((server) => server.createDatabase(database)))
     await source.query(troubles, database)
+    await source.query('CREATE SCHEMA cron; CREATE TABLE cron.job (jobid bigint PRIMARY KEY)', database)
     await source.query(
       `ALTER DATABASE ${database} SET default_transaction_isolation = 'serializable'; ALTER ROLE spare SET search_path = a, "B"`,
       database,
@@ -90,6 +91,7 @@ describe('on the source', () => {
     expect(found.get('postgresql.setting')).toMatchObject({ severity: 'risk', evidence: expect.any(Array) })
     expect(found.get('postgresql.setting')?.remedy).toContain(`SET default_transaction_isolation = 'serializable';`)
     expect(found.get('postgresql.setting')?.remedy).toContain('ALTER ROLE spare SET search_path = a, "B";')
+    expect(found.get('postgresql.scheduled-jobs')).toMatchObject({ severity: 'risk', evidence: ['cron.job'] })
     expect(found.get('postgresql.subscription')).toMatchObject({ severity: 'risk', evidence: ['feed'] })
     expect(JSON.stringify(findings)).not.toContain('rig-')
     const severities = findings.map(({ severity }) => ['blocker', 'risk', 'note'].indexOf(severity))

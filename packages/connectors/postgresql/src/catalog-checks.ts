@@ -314,6 +314,14 @@ export const catalogChecks: readonly CatalogCheck[] = [
     remedy: 'Plan where they read after the cutover. A slot that nobody reads fills the disk.',
   },
   {
+    id: 'postgresql.scheduled-jobs',
+    severity: 'risk',
+    on: ['source'],
+    sql: `SELECT name AS item FROM unnest(ARRAY['cron.job', 'pgagent.pga_job', 'timetable.task']) AS name WHERE to_regclass(name) IS NOT NULL`,
+    title: () => 'The source runs jobs by itself, which write until the fence and start nowhere after the cutover.',
+    remedy: 'Stop them before the cutover, and schedule them on the target afterwards.',
+  },
+  {
     id: 'postgresql.event-trigger',
     severity: 'note',
     on: ['source'],
