@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { soakPauses } from './soak-pauses.ts'
 import { soakPostgresql } from './soak-postgresql.ts'
+import { soakRedisCompare } from './soak-redis-compare.ts'
 import { soakRedisFuzz } from './soak-redis-fuzz.ts'
 import { soakSchema } from './soak-schema.ts'
 import { soakWaves } from './soak-waves.ts'
@@ -13,6 +14,7 @@ export interface SoakOptions {
   readonly cutovers: number
   readonly seeds: number
   readonly inputs: number
+  readonly keys: number
   readonly seed: number
   readonly log: (line: string) => void
 }
@@ -36,6 +38,7 @@ const soaks: Readonly<Record<string, Soak>> = {
     title: 'many small moves by 1, 2 and 4 workers, and by 3 of which two are killed (--moves)',
     run: soakWorkers,
   },
+  'redis-compare': { title: 'memory of comparing very many keys (--keys)', run: soakRedisCompare },
 }
 
 const { values, positionals } = parseArgs({
@@ -46,6 +49,7 @@ const { values, positionals } = parseArgs({
     cutovers: { type: 'string', default: '20' },
     seeds: { type: 'string', default: '500' },
     inputs: { type: 'string', default: '1000000' },
+    keys: { type: 'string', default: '10000000' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -55,9 +59,9 @@ const { values, positionals } = parseArgs({
 const [name] = positionals
 const soak = name === undefined ? undefined : soaks[name]
 if (!soak || values.help) {
-  const names = Object.entries(soaks).map(([key, { title }]) => `  ${key.padEnd(12)}${title}`)
+  const names = Object.entries(soaks).map(([key, { title }]) => `  ${key.padEnd(14)}${title}`)
   console.error(
-    `Usage: npm run soak -- <name> [--kills 30] [--moves 50] [--cutovers 20] [--seeds 500] [--inputs 1000000] [--seed n] [--json]\n\n${names.join('\n')}`,
+    `Usage: npm run soak -- <name> [--kills 30] [--moves 50] [--cutovers 20] [--seeds 500] [--inputs 1000000] [--keys n] [--seed n] [--json]\n\n${names.join('\n')}`,
   )
   process.exit(values.help ? 0 : 2)
 }
@@ -65,13 +69,14 @@ if (!soak || values.help) {
 const log = (line: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${line}`)
 const seed = Number(values.seed)
 log(`seed ${seed}`)
-const { kills, moves, cutovers, seeds, inputs } = values
+const { kills, moves, cutovers, seeds, inputs, keys } = values
 const options = {
   kills: Number(kills),
   moves: Number(moves),
   cutovers: Number(cutovers),
   seeds: Number(seeds),
   inputs: Number(inputs),
+  keys: Number(keys),
 }
 const figures = await soak.run({ ...options, seed, log })
 if (values.json) console.log(JSON.stringify({ soak: name, seed, ...figures }))
