@@ -2,12 +2,15 @@
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { type RedisSentinelSet, startRedisSentinel } from '@replatform/testkit/redis-sentinel'
 import { startRedis } from '@replatform/testkit/redis-server'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { openConnection } from './connection.ts'
 import { RedisReplyError } from './resp-reader.ts'
 import { redisRoute } from './route.ts'
 import { parseSentinels } from './sentinel.ts'
 import { appUser, Following, loadMove, moverUser } from './test-fixtures/move-rig.ts'
+
+// Servers that take over are waited for, also on a busy machine.
+vi.setConfig({ testTimeout: 180_000 })
 
 test.each([
   ['redis+sentinel://u:p%40@a:1,b:2/main', ['redis://a:1', 'redis://b:2'], 'redis://u:p%40@h:5'],

@@ -3,10 +3,13 @@ import type { Decision, Mover } from '@replatform/core/connector'
 import { systemClock } from '@replatform/engine/clock'
 import { cutOver } from '@replatform/engine/cutover'
 import { directFlow } from '@replatform/engine/direct-flow'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { RedisReplyError } from './resp-reader.ts'
 import { Following, loadMove } from './test-fixtures/move-rig.ts'
 import { SlotClient, type SlotRig, startSlotRig } from './test-fixtures/slot-rig.ts'
+
+// Servers that take over are waited for, also on a busy machine.
+vi.setConfig({ testTimeout: 180_000 })
 
 async function runCutover(rig: SlotRig, mover: Mover, following: Following, outcome: Decision['outcome']) {
   await using back = rig.createMover('reverse')

@@ -5,11 +5,14 @@
  */
 import { pollUntil } from '@replatform/testkit/poll-until'
 import type { RedisServer } from '@replatform/testkit/redis-server'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { openConnection } from './connection.ts'
 import type { RespValue } from './resp-reader.ts'
 import { Following, loadMove } from './test-fixtures/move-rig.ts'
 import { SlotClient, type SlotRig, startSlotRig } from './test-fixtures/slot-rig.ts'
+
+// Servers that take over are waited for, also on a busy machine.
+vi.setConfig({ testTimeout: 180_000 })
 
 async function count(app: SlotClient, rounds: number): Promise<void> {
   for (let i = 0; i < rounds; i++) await app.pipeline(Array.from({ length: 60 }, (_, k) => ['INCR', `n:${k}`]))
