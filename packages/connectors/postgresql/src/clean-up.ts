@@ -37,7 +37,9 @@ export async function dropControlSchema(session: Session, move: string): Promise
     'definition',
     'definition_change',
   ]
-  await session.query(`DROP TABLE IF EXISTS ${tables.map((name) => `replatform.${name}`).join(', ')}`)
+  await removeCapture(session)
+  await session.query(`DROP TABLE IF EXISTS ${tables.map((name) => `replatform.${name}`).join(', ')};
+    DROP FUNCTION IF EXISTS replatform.note_definition(), replatform.describe(oid)`)
 }
 
 const patienceMs = 10 * 60_000
