@@ -24,6 +24,8 @@ test.each([
   ['after unfence', 'crash-parent', 'new', 'reversing'],
 ] as const)(
   'killed %s, and nobody starts another: the guard opens a side by itself',
+  // Three processes and an embedded database are started for each; a machine that is busy takes its time.
+  { timeout: 180_000 },
   async (point, fault, open, state) => {
     await using started = await inSync()
     const { rig, store, worker } = started
