@@ -25,6 +25,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     await meet(servers)
     await Promise.all(replicas.map((replica, index) => follow(replica, primaries[index % shards] as RedisServer)))
     await Promise.all(servers.map(untilWhole))
+    await Promise.all(servers.map((server) => untilReplicasAreSeen(server, replicas.length)))
     return new RedisCluster({ primaries, replicas, resources: stack.move() })
   } catch (error) {
     await stack[Symbol.asyncDispose]()
@@ -83,5 +84,13 @@ async function untilWhole(server: RedisServer, _index: number, all: readonly Red
   await pollUntil('the cluster is whole', async () => {
     const info = String(await server.command('CLUSTER', 'INFO'))
     return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${all.length}\r`)
+  })
+}
+
+/** A server lists another's replica only once gossip has told it of its new part. */
+async function untilReplicasAreSeen(server: RedisServer, count: number): Promise<void> {
+  await pollUntil('every replica is seen as one', async () => {
+    const nodes = String(await server.command('CLUSTER', 'NODES')).split('\n')
+    return nodes.filter((line) => /\b(myself,)?slave\b/.test(line)).length === count
   })
 }

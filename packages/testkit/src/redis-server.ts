@@ -56,11 +56,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     const content = usersFile(options)
     const users = content === undefined ? undefined : await daemon.write('users.acl', content)
     const files = certificate && (await writeCertificate(daemon, certificate))
-    const busPort = options.cluster ? await freePort() : undefined
     const { host, folder } = daemon
     const replication = replicaOf?.admin ?? server.admin
-    const placement = { host, folder, users, replication, busPort, files }
-    await daemon.start((port) => daemon.write('redis.conf', redisConfiguration(options, { ...placement, port })))
+    const placement = { host, folder, users, replication, files }
+    // Both ports are chosen anew for every try: either may be taken by somebody else in between.
+    await daemon.start(async (port) => {
+      const busPort = options.cluster ? await freePort() : undefined
+      await daemon.write('redis.conf', redisConfiguration(options, { ...placement, port, busPort }))
+    })
     return server
   } catch (error) {
     await server[Symbol.asyncDispose]()

@@ -86,8 +86,8 @@ const payments = {
 test('a queue that takes everything is a consumer queue, one that filters is forwarded to, one that delays ages out', () => {
   const plan = planOf(payments)
   expect(plan.topology.exchanges.map(({ name, target }) => [name, target])).toEqual([
-    ['payments.v1', 'VirtualTopic.payments.v1'],
     ['payments.dead', 'VirtualTopic.payments.dead'],
+    ['payments.v1', 'VirtualTopic.payments.v1'],
   ])
   expect(queueOf(plan, 'payments.risk')).toMatchObject({
     // With a dot in its word the topic would not find it.
@@ -189,10 +189,10 @@ test('names that ActiveMQ takes for patterns, lists or options are given others,
     bindings: [binding('a>b', 'a.b', ''), binding('a>b', 'a-b', '')],
   })
   expect(plan.queues.map(({ target }) => target)).toEqual([
-    'q-1',
-    'q-1-2',
     'Consumer.a-b.VirtualTopic.a-b',
     'Consumer.a-b-2.VirtualTopic.a-b',
+    'q-1',
+    'q-1-2',
     'x-consumer.prefetchSize-1',
   ])
 })

@@ -184,20 +184,27 @@ const fenceDefinitions = `
   EXCEPTION WHEN insufficient_privilege THEN NULL;
   END $fence$;`
 
+/** Which fence stands, or is being put up: since when, as text. No row where there is none. */
+export const standingFence = `SELECT at::text AS since FROM replatform.fence WHERE state <> 'lifted'`
+
 /**
  * Opens everything in one transaction that takes no table's lock: the triggers' function lets all pass, the door is as
  * it was. What is left of the fence refuses nobody.
+ *
+ * Lifts the fence that was put up at `since` and no later one. Without that: (1) a cutover is aborted, the statement is
+ * sent, and the server stands still; (2) the mover gives the connection up and lifts the fence by another; (3) the next
+ * cutover fences the side again; (4) the first statement is carried out at last, and opens it beside its target.
  */
-export const liftFence = `DO $fence$
+export const liftFence = (since: string): string => `DO $fence$
   DECLARE
     door text := format('CONNECT ON DATABASE %I', current_database());
     remembered record;
     held record;
   BEGIN
+    SELECT * INTO remembered FROM replatform.fence WHERE state <> 'lifted' AND at::text = ${literal(since)} FOR UPDATE;
+    IF NOT FOUND THEN RETURN; END IF;
     DROP EVENT TRIGGER IF EXISTS replatform_fence;
     DROP FUNCTION IF EXISTS replatform.refuse_definition();
-    SELECT * INTO remembered FROM replatform.fence WHERE state <> 'lifted' FOR UPDATE;
-    IF NOT FOUND THEN RETURN; END IF;
     IF to_regproc('replatform.refuse_write') IS NOT NULL THEN
       CREATE OR REPLACE FUNCTION replatform.refuse_write() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
     END IF;

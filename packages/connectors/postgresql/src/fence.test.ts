@@ -7,7 +7,7 @@ import { asRds } from '@replatform/testkit/rds'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { admitMover, fenceSide, isFenced, sweepFence, unfenceSide } from './fence.ts'
-import { closeDoor, fenceTableSql } from './fence-sql.ts'
+import { closeDoor, fenceTableSql, liftFence, standingFence } from './fence-sql.ts'
 import { openSession, type Session } from './session.ts'
 
 const move = 'ledger'
@@ -254,6 +254,33 @@ test('grants of CONNECT by others than the owner come back as they were', async 
   await unfenceSide({ session: mover, move })
   await sweepFence(mover)
   expect(await readConnectGrants(server)).toEqual(before)
+})
+
+test('an unfencing that arrives late opens nothing that was fenced since', async () => {
+  await using server = await startPostgresql({ major: 17 })
+  await prepareShop(server)
+  await using attackers = new Attackers(server)
+  await using mover = await connectMover(server.url(database))
+  const fence = () => fenceSide({ session: mover, move, moverRole: 'postgres', withinMs: 5_000 })
+
+  await fence()
+  // As an unfencing would have sent it whose server then stood still.
+  const { rows } = await mover.query<{ since: string }>(standingFence)
+  const late = liftFence(rows[0]?.since ?? '')
+  await unfenceSide({ session: mover, move })
+  await fence()
+  await mover.query(late)
+
+  expect(await isFenced(mover)).toBe(true)
+  await expect(attackers.connect('app')).rejects.toMatchObject({ code: '42501' })
+  const intruder = await attackers.connect('postgres')
+  await expect(intruder.query('UPDATE accounts SET balance = 0')).rejects.toMatchObject(refused)
+  await expect(intruder.query('CREATE TABLE later (id int)')).rejects.toMatchObject({ code: '25006' })
+
+  await unfenceSide({ session: mover, move })
+  expect(await isFenced(mover)).toBe(false)
+  const welcome = await attackers.connect('app')
+  await welcome.query('UPDATE accounts SET balance = balance')
 })
 
 test('two thousand tables', async () => {

@@ -22,6 +22,7 @@ import {
   type LockLimits,
   liftFence,
   markFenced,
+  standingFence,
   sweepTriggers,
 } from './fence-sql.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
@@ -163,7 +164,9 @@ async function endEarlierSessions(options: FenceOptions, deadline: number): Prom
 async function lift(session: Session): Promise<void> {
   if (!(await hasFenceTable(session))) return
   await session.query(endFencers)
-  await session.query(liftFence)
+  const { rows } = await session.query<{ since: string }>(standingFence)
+  const [fence] = rows
+  if (fence) await session.query(liftFence(fence.since))
 }
 
 async function refusePrepared(session: Session): Promise<void> {

@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Endpoint } from '@replatform/core/connector'
+import { ReplatformError } from '@replatform/core/errors'
 import { runTool } from './client-tools.ts'
 import type { Session } from './session.ts'
 
@@ -49,16 +50,31 @@ export async function withPostData(
   await using dump = await dumpSchema(options, 'post-data')
   await options.onRead()
   await dropLeftovers(dump, options.session)
-  const jobs = ['--exit-on-error', `--jobs=${options.workers}`]
+  const restore = async (keep: (line: string) => boolean) => {
+    const list = await dump.list(keep)
+    const jobs = (count: number) => ['--exit-on-error', `--jobs=${count}`]
+    try {
+      await dump.restore(list, jobs(options.workers))
+    } catch (thrown) {
+      if (!isDeadlock(thrown)) throw thrown
+      await dropLeftovers(dump, options.session, list)
+      await dump.restore(list, jobs(1))
+    }
+  }
   await work({
-    restoreIndexes: async () =>
-      dump.restore(await dump.list((line) => !leftOut.test(line) && !foreignKey.test(line)), jobs),
-    restoreForeignKeys: async () => dump.restore(await dump.list((line) => foreignKey.test(line)), jobs),
+    restoreIndexes: () => restore((line) => !leftOut.test(line) && !foreignKey.test(line)),
+    restoreForeignKeys: () => restore((line) => foreignKey.test(line)),
   })
 }
 
-async function dropLeftovers(dump: SchemaDump, session: Session): Promise<void> {
-  const script = await dump.script(['--clean', '--if-exists'])
+/** Workers of pg_restore may wait for each other where one item locks several tables, as with partitions. */
+function isDeadlock(thrown: unknown): boolean {
+  return thrown instanceof ReplatformError && thrown.message.includes('deadlock detected')
+}
+
+/** Of the whole second half, or of what stands in `list`. */
+async function dropLeftovers(dump: SchemaDump, session: Session, list?: string): Promise<void> {
+  const script = await dump.script(['--clean', '--if-exists', ...(list ? [`--use-list=${list}`] : [])])
   const drops = script
     .slice(0, Math.max(script.indexOf('\n-- Name: '), 0))
     .split('\n')

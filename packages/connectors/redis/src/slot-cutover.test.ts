@@ -30,7 +30,8 @@ async function runCutover(rig: SlotRig, mover: Mover, following: Following, outc
     ],
     decisions: {
       read: async () => decided,
-      decide: async (decision) => (decided ??= { ...decision, outcome }),
+      // What goes wrong must abort, whatever outcome is wished for.
+      decide: async (decision) => (decided ??= decision.outcome === 'aborted' ? decision : { ...decision, outcome }),
     },
     journal: { started() {}, finished() {}, failed() {} },
     clock: systemClock,

@@ -61,7 +61,13 @@ test(
     const home = await pythonEnvironment({ name: 'cfn-lint', requirements: ['cfn-lint==1.58.0'] })
     const { stdout, stderr, status } = spawnSync(
       join(home, 'bin', 'python'),
-      ['-m', 'cfnlint', '--format', 'parseable', ...globSync(join(outdir, '*.template.json'))],
+      [
+        '-c',
+        'from cfnlint.runner import main; main()',
+        '--format',
+        'parseable',
+        ...globSync(join(outdir, '*.template.json')),
+      ],
       { encoding: 'utf8' },
     )
     expect({ status, found: stdout.trim() || stderr.trim() }).toEqual({ status: 0, found: '' })
