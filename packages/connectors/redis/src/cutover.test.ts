@@ -45,7 +45,8 @@ async function runCutover(mover: Mover, following: Following, outcome: Decision[
     participants: [participant],
     decisions: {
       read: async () => decided,
-      decide: async (decision) => (decided ??= { ...decision, outcome }),
+      // What goes wrong must abort, whatever outcome is wished for.
+      decide: async (decision) => (decided ??= decision.outcome === 'aborted' ? decision : { ...decision, outcome }),
     },
     journal: { started() {}, finished() {}, failed() {} },
     clock: systemClock,

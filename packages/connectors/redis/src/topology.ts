@@ -31,10 +31,11 @@ export async function readTopology(connection: Connection, url: string): Promise
     return { isCluster, shards: [{ slots: SlotSet.all, url, replicas }] }
   }
   const nodes = parseSlots(await connection.command('CLUSTER', 'SLOTS'), connection.place.host)
-  const shards = [...nodes.values()].map(({ ranges, primary, replicas }) => ({
+  const replicas = parseReplicas(String(await connection.command('CLUSTER', 'NODES')))
+  const shards = [...nodes.values()].map(({ ranges, primary, id }) => ({
     slots: new SlotSet(ranges),
     url: nodeUrl(url, primary),
-    replicas: replicas.map((replica) => nodeUrl(url, replica)),
+    replicas: (replicas.get(id) ?? []).map((replica) => nodeUrl(url, replica)),
   }))
   const covered = shards.reduce((sum, { slots }) => sum + slots.size, 0)
   if (covered !== slotCount) {
@@ -54,19 +55,37 @@ interface Node {
 interface SlotOwner {
   readonly ranges: [number, number][]
   readonly primary: Node
-  readonly replicas: readonly Node[]
+  readonly id: string
 }
 
-/** `[first, last, [host, port, id …], [replica …] …]` for each range; an owner may have several. */
+/**
+ * Replicas by the id of their primary. CLUSTER SLOTS leaves out those that have not begun to replicate yet; one of them
+ * may be the next primary all the same, and must be as closed as the others. A line is `id host:port@bus[,name] flags
+ * primary …`.
+ */
+function parseReplicas(text: string): Map<string, Node[]> {
+  const replicas = new Map<string, Node[]>()
+  for (const line of text.split('\n')) {
+    const [, address = '', flagText = '', primary = ''] = line.split(' ')
+    const flags = flagText.split(',')
+    const isReachable = !['fail', 'noaddr', 'handshake'].some((flag) => flags.includes(flag))
+    const [, host, port] = /^(.+):(\d+)@/.exec(address) ?? []
+    if (!flags.includes('slave') || !isReachable || !host) continue
+    replicas.set(primary, [...(replicas.get(primary) ?? []), { host, port: Number(port) }])
+  }
+  return replicas
+}
+
+/** `[first, last, [host, port, id …], …]` for each range, the primary first; an owner may have several. */
 function parseSlots(reply: RespValue, askedHost: string): Map<string, SlotOwner> {
   const owners = new Map<string, SlotOwner>()
   for (const entry of reply as RespValue[][]) {
-    const [first, last, ...servers] = entry as [number, number, ...RespValue[][]]
+    const [first, last, server] = entry as [number, number, RespValue[]]
+    const [host, port, id] = server
     // Without a host a server means the one that the client has used.
-    const nodes = servers.map(([host, port]) => ({ host: String(host ?? '') || askedHost, port: Number(port) }))
-    const [primary, ...replicas] = nodes as [Node, ...Node[]]
+    const primary = { host: String(host ?? '') || askedHost, port: Number(port) }
     const name = `${primary.host}:${primary.port}`
-    const owner = owners.get(name) ?? { ranges: [], primary, replicas }
+    const owner = owners.get(name) ?? { ranges: [], primary, id: String(id) }
     owner.ranges.push([first, last])
     owners.set(name, owner)
   }
