@@ -13,6 +13,7 @@ import type { MoveStatus } from '@replatform/control/api-types'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import { startTcpProxy, type TcpProxy } from '@replatform/testkit/tcp-proxy'
+import { killQuietly, randomOf } from './seeded-kills.ts'
 import type { SoakOptions } from './soak.ts'
 
 const killsPerMove = 10
@@ -236,22 +237,4 @@ function storeOf(name: string): object {
 
 function variable(name: string): string {
   return name.toUpperCase().replaceAll('-', '_')
-}
-
-/** It may have ended by itself meanwhile. */
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {}
-}
-
-/** mulberry32: a seed brings the same kills again, though not the same instants inside the servers. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

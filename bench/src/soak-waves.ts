@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CliProcess } from '@replatform/cli/test-fixtures/cli-process'
 import { moves, type Place, WaveStage, wave } from '@replatform/cli/test-fixtures/wave-stage'
 import { pollUntil } from '@replatform/testkit/poll-until'
+import { killQuietly, randomOf } from './seeded-kills.ts'
 import type { SoakOptions } from './soak.ts'
 
 interface Round {
@@ -173,22 +174,4 @@ async function childrenOf(pid: number, word: string): Promise<number[]> {
     if (command.includes(word)) found.push(Number(name))
   }
   return found
-}
-
-/** It may have ended by itself meanwhile. */
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {}
-}
-
-/** mulberry32: a seed brings the same kills again, though not the same instants inside the servers. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -23,12 +23,7 @@ export interface TemplateOptions {
 
 /** Throws `landing-zone.missing`, or `landing-zone.blocked` before anything is written. */
 export function templatesOf(estate: Estate, { environment, phase, outdir }: TemplateOptions): EnvironmentTemplates {
-  const { blueprint, findings } = planned(estate, environment, phase)
-  if (!blueprint) {
-    const blockers = findings.filter(({ severity }) => severity === 'blocker')
-    const message = blockers.map(({ id, title, evidence }) => `${id}: ${title} ${evidence.join(', ')}`).join('\n')
-    throw new ReplatformError('landing-zone.blocked', { message })
-  }
+  const { blueprint, findings } = requireBlueprint(estate, environment, phase)
   const assembly = synthesize(blueprint, outdir)
   return { blueprint, findings, assembly, graph: TemplateGraph.of(assembly) }
 }
@@ -38,4 +33,13 @@ export function planned(estate: Estate, environment: string, phase: Phase) {
   const { landingZone } = estate
   if (landingZone) return plan({ estate: estate.estate, landingZone, environment, phase })
   throw new ReplatformError('landing-zone.missing', { message: 'The estate file has no landingZone.' })
+}
+
+/** As `planned`, for what cannot go on without a blueprint. Throws `landing-zone.blocked` as well. */
+export function requireBlueprint(estate: Estate, environment: string, phase: Phase) {
+  const { blueprint, findings } = planned(estate, environment, phase)
+  if (blueprint) return { blueprint, findings }
+  const blockers = findings.filter(({ severity }) => severity === 'blocker')
+  const message = blockers.map(({ id, title, evidence }) => `${id}: ${title} ${evidence.join(', ')}`).join('\n')
+  throw new ReplatformError('landing-zone.blocked', { message })
 }

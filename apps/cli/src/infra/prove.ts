@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { ReplatformError } from '@replatform/core/errors'
-import { planned } from '@replatform/landing-zone/environment-templates'
+import { requireBlueprint } from '@replatform/landing-zone/environment-templates'
 import { acceptanceScript } from '@replatform/landing-zone/prove/acceptance-script'
 import { claimsOf } from '@replatform/landing-zone/prove/claims'
 import type { Exit } from '../exit-codes.ts'
@@ -12,11 +12,7 @@ import { chosen } from './environment.ts'
 /** Writes the script that proves in an account what the templates cannot show; calls nothing itself. */
 export async function run(invocation: Invocation, options: VerbOptions): Promise<Exit> {
   const { environment, phase } = chosen(options)
-  const { blueprint, findings } = planned(invocation.estate, environment, phase)
-  if (!blueprint) {
-    const blockers = findings.filter(({ severity }) => severity === 'blocker').map(({ id }) => id)
-    throw new ReplatformError('landing-zone.blocked', { message: blockers.join(', ') })
-  }
+  const { blueprint } = requireBlueprint(invocation.estate, environment, phase)
   const file = resolve(invocation.io.cwd, options.out ?? `acceptance-${environment}.sh`)
   if (existsSync(file)) throw new ReplatformError('landing-zone.output-refused', { message: `${file} exists already.` })
   writeFileSync(file, acceptanceScript(blueprint), { mode: 0o755 })

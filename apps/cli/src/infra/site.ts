@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { ReplatformError } from '@replatform/core/errors'
-import { planned } from '@replatform/landing-zone/environment-templates'
+import { requireBlueprint } from '@replatform/landing-zone/environment-templates'
 import { siteFiles } from '@replatform/landing-zone/site/site-files'
 import type { Exit } from '../exit-codes.ts'
 import type { Invocation } from '../invocation.ts'
@@ -11,11 +11,7 @@ import { chosen } from './environment.ts'
 /** Writes what the old site's routers need, to a folder that is new or empty: an edited file is never overwritten. */
 export async function run(invocation: Invocation, options: VerbOptions): Promise<Exit> {
   const { environment, phase } = chosen(options)
-  const { blueprint, findings } = planned(invocation.estate, environment, phase)
-  if (!blueprint) {
-    const blockers = findings.filter(({ severity }) => severity === 'blocker').map(({ id }) => id)
-    throw new ReplatformError('landing-zone.blocked', { message: blockers.join(', ') })
-  }
+  const { blueprint } = requireBlueprint(invocation.estate, environment, phase)
   const folder = resolve(invocation.io.cwd, options.out ?? `site-${environment}`)
   if (existsSync(folder) && readdirSync(folder).length > 0) {
     throw new ReplatformError('landing-zone.output-refused', { message: `${folder} holds something already.` })

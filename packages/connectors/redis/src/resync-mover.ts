@@ -20,6 +20,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
 import { position } from '@replatform/core/position'
+import { aborted } from './aborted.ts'
 import { assess } from './assess.ts'
 import type { Argument } from './command-buffer.ts'
 import { type CompareKeysOptions, compareAllKeys } from './compare.ts'
@@ -374,9 +375,4 @@ interface OpenCopier extends AsyncDisposable {
   readonly copier: KeyCopier
   readonly writer: EpochWriter
   readonly source: KeyReader
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -16,6 +16,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
 import { position } from '@replatform/core/position'
+import { aborted } from './aborted.ts'
 import { assessSlots } from './assess-slots.ts'
 import { ChangedKeys } from './changed-keys.ts'
 import type { Connection } from './connection.ts'
@@ -312,9 +313,4 @@ function urlsOf(owners: readonly { readonly url: string }[]): string[] {
 
 function allUrls({ shards }: Topology): string[] {
   return shards.flatMap(({ url, replicas }) => [url, ...replicas])
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
