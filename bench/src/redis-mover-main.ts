@@ -14,6 +14,7 @@ const sides = { source: side('BENCH_SOURCE_URL'), target: side('BENCH_TARGET_URL
 const mover = redisRoute.open({ move: 'bench', direction: 'forward', ...sides, tools: {}, workers: 1, log })
 const end = new AbortController()
 let gate = Promise.withResolvers<void>()
+let isHeld = false
 gate.resolve()
 let rssBytes = 0
 setInterval(() => {
@@ -35,9 +36,12 @@ const orders: Record<MoverOrder, () => Promise<void>> = {
     await mover.follow({ signal: end.signal, report, throttle: () => gate.promise })
   },
   async hold() {
-    gate = Promise.withResolvers()
+    // A second hold must not replace the gate that the mover waits at.
+    if (!isHeld) gate = Promise.withResolvers()
+    isHeld = true
   },
   async release() {
+    isHeld = false
     gate.resolve()
   },
   async end() {
