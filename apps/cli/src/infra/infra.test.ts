@@ -66,6 +66,29 @@ test('site writes for each router what its two daemons read, and never over an e
   })
 })
 
+test('eject writes a project once, whole, and never beside something else', async () => {
+  const { code, document } = await infra('eject', '--out', 'mine/project')
+  expect(code).toBe(0)
+  expect(document.files).toContain('lib/description.ts')
+  const written = readdirSync(join(folder, 'mine/project'), { recursive: true, withFileTypes: true })
+  expect(written.filter((entry) => entry.isFile())).toHaveLength(document.files.length)
+  writeFileSync(join(folder, 'mine/project/README.md'), 'edited')
+  const again = await infra('eject', '--out', 'mine/project')
+  expect({ code: again.code, error: again.document.error.code }).toEqual({
+    code: 3,
+    error: 'landing-zone.output-refused',
+  })
+  expect(readFileSync(join(folder, 'mine/project/README.md'), 'utf8')).toBe('edited')
+  const blocked = await infra('eject', '--environment', 'nowhere', '--out', 'mine/nothing')
+  expect({ code: blocked.code, error: blocked.document.error.code }).toEqual({ code: 3, error: 'landing-zone.blocked' })
+  const refused = await infra('eject', '--out', 'notes.txt/project')
+  expect({ code: refused.code, error: refused.document.error.code }).toEqual({
+    code: 3,
+    error: 'landing-zone.output-refused',
+  })
+  expect(readdirSync(join(folder, 'mine'))).toEqual(['project'])
+})
+
 test.each([
   [['synt', '--environment', 'staging'], 'Did you mean "synth"?'],
   [['synth', '--environment', 'staging', '--phase', 'two'], 'There is no phase "two"'],

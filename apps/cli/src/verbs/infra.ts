@@ -12,6 +12,7 @@ const actions = {
   prove: () => import('../infra/prove.ts'),
   register: () => import('../infra/register.ts'),
   site: () => import('../infra/site.ts'),
+  eject: () => import('../infra/eject.ts'),
 } as const
 type Action = keyof typeof actions
 
@@ -28,6 +29,7 @@ export const infra: Verb = {
     'prove: write the script that shows in an account what templates cannot.',
     'register: every interface, with its protection, its reason and its alarm.',
     'site: what the routers of the old site need for the tunnels.',
+    'eject: write a CDK project that belongs to you, with the constructs as a package in it.',
   ].join('\n'),
   example: [
     'replatform infra synth --environment production --out landing-zone',
@@ -40,7 +42,7 @@ export const infra: Verb = {
       .argument('[action]', Object.keys(actions).join(', '))
       .option('--environment <name>', 'an environment of landingZone', 'production')
       .option('--phase <phase>', 'rehost, transition, replatform or finalized', 'replatform')
-      .option('--out <path>', 'where to write: a folder for synth and site, a file for draw and prove')
+      .option('--out <path>', 'where to write: a folder for synth, site and eject, a file for draw and prove')
       .option('--against <phase|folder>', 'diff and draw: a phase, or the folder of an earlier synth')
       .option('--prices <file>', 'explain: prices of your own instead of the snapshot that comes along')
   },

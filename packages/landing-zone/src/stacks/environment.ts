@@ -34,10 +34,15 @@ export function synthesize(blueprint: Blueprint, outdir: string): CloudAssembly 
 
 export function buildApp(blueprint: Blueprint, outdir?: string): App {
   const app = new App({ ...(outdir ? { outdir } : {}), analyticsReporting: false, treeMetadata: false })
+  addEnvironment(app, blueprint)
+  return app
+}
+
+/** For an app of one's own, such as an ejected project: all stacks of one environment. */
+export function addEnvironment(app: App, blueprint: Blueprint): void {
   Aspects.of(app).add(new RecordServing())
   Tags.of(app).add('replatform:environment', blueprint.environment)
   new Environment(app, blueprint).build()
-  return app
 }
 
 class Environment {
