@@ -289,7 +289,7 @@ describe('faults in the middle of a move', { timeout: 120_000 }, () => {
   test('a source that restarts in mid-copy: the move goes on by itself', async () => {
     await using begun = await begin('restart', schema + history)
     const { rig, proxies } = begun
-    proxies.source.delay(8)
+    proxies.source.limitBandwidth(8_000_000)
     await started(rig, 'restart')
     await rig.until('it is in mid-copy', inMidCopy)
     await source.restart()
@@ -368,7 +368,7 @@ describe('faults in the middle of a move', { timeout: 120_000 }, () => {
         return sides
       })
       const { rig, proxies } = begun
-      proxies.source.delay(8)
+      proxies.source.limitBandwidth(8_000_000)
       await started(rig, 'full')
       await rig.until('it is in mid-copy', inMidCopy)
       await disk.fill()
@@ -386,7 +386,7 @@ describe('faults in the middle of a move', { timeout: 120_000 }, () => {
   test('Ctrl-C while it copies: ends cleanly, says how to go on, and a second start does', async () => {
     await using begun = await begin('interrupted', schema + history)
     const { rig, proxies } = begun
-    proxies.source.delay(8)
+    proxies.source.limitBandwidth(8_000_000)
     const first = rig.spawn('start')
     await pollUntil('it answers', async () => inMidCopy(await rig.status()))
     expect(await commandLinesThatHold(Object.values(passwords))).toEqual([])

@@ -12,6 +12,10 @@ export interface TestMoverOptions {
   readonly target: Endpoint
   /** A broker's plan, as the estate names it. */
   readonly topology?: string | undefined
+  /** Two unless said. */
+  readonly workers?: number
+  /** Of Node, beside the limit of the heap that the product sets. */
+  readonly nodeOptions?: readonly string[]
 }
 
 /** A mover in a process of its own, as the worker runs it, that a test can kill. */
@@ -20,16 +24,17 @@ export class TestMover implements AsyncDisposable {
   readonly events: MoverEvent[] = []
   readonly #child: ChildProcess
 
-  static async start({ main, move, source, target, topology }: TestMoverOptions): Promise<TestMover> {
+  static async start(options: TestMoverOptions): Promise<TestMover> {
+    const { main, move, source, target, topology, workers = 2, nodeOptions = [] } = options
     const child = fork(main, {
       env: { ...process.env, TEST_MOVER_SIDES: JSON.stringify({ source, target }) },
-      execArgv: ['--max-old-space-size=160'],
+      execArgv: ['--max-old-space-size=160', ...nodeOptions],
     })
     const mover = new TestMover(child)
     // Addresses stay out of the specification, as in an estate.
     const unnamed = ({ kind }: Endpoint) => ({ kind, url: 'env:UNUSED' })
     const sides = { source: unnamed(source), target: unnamed(target) }
-    const store = { ...sides, workers: 2, ...(topology === undefined ? {} : { topology }) }
+    const store = { ...sides, workers, ...(topology === undefined ? {} : { topology }) }
     await mover.client.call('open', { spec: { name: move, tools: {}, store } })
     return mover
   }
@@ -42,6 +47,10 @@ export class TestMover implements AsyncDisposable {
       onClose: (handler) => void child.once('exit', handler),
     })
     this.client.onEvent((event) => this.events.push(event))
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
   }
 
   /** Resolves with the first event that fits, of those seen already too. */

@@ -79,6 +79,23 @@ test('under a limit data takes its time, and arrives whole', async () => {
   expect(performance.now() - startedMs).toBeGreaterThan(190)
 })
 
+test('under a delay much is on its way at once, and arrives whole and in its order', async () => {
+  await using echo = await startEcho()
+  await using proxy = await startTcpProxy(echo)
+  using client = await open(proxy)
+  // One after the other the pieces would take longer than a test may.
+  proxy.delay(1_000)
+  const sent = Array.from({ length: 500 }, (_, i) => Buffer.alloc(10_000, i))
+  void (async () => {
+    for (const piece of sent) await new Promise((resolve) => client.write(piece, resolve))
+  })()
+  const received: Buffer[] = []
+  for (let bytes = 0; bytes < 5_000_000; bytes += (received.at(-1) as Buffer).length) {
+    received.push((await once(client, 'data'))[0] as Buffer)
+  }
+  expect(Buffer.concat(received).equals(Buffer.concat(sent))).toBe(true)
+})
+
 test('an end of the server is an end for the client', async () => {
   await using echo = await startEcho()
   await using proxy = await startTcpProxy(echo)

@@ -1,6 +1,9 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { Transform } from 'node:stream'
+import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+
+/** What may be on its way in one direction of a connection, as the window of TCP is for a long line. */
+const windowBytes = 8 * 1024 * 1024
 
 /** The network in front of a server, with its faults on request. */
 export class TcpProxy implements AsyncDisposable {
@@ -90,7 +93,7 @@ export class TcpProxy implements AsyncDisposable {
     this.#bytesPerSecond = bytesPerSecond
   }
 
-  /** Each piece of data arrives later by so much, in both directions. */
+  /** Each piece of data arrives later by so much, in both directions; those behind it do not wait for it. */
   delay(ms: number): void {
     this.#delayMs = ms
   }
@@ -131,23 +134,39 @@ export class TcpProxy implements AsyncDisposable {
       socket.on('error', () => other.resetAndDestroy())
       socket.on('close', () => {
         this.#sockets.delete(socket)
-        if (!other.writableEnded && !this.#halfOpen.has(other)) other.destroySoon()
+        // After an orderly end what is on its way still arrives.
+        if (!socket.readableEnded && !this.#halfOpen.has(other)) other.destroySoon()
       })
-      socket.pipe(this.#wire()).pipe(other)
+      socket.pipe(this.#wire(other))
     }
   }
 
-  #wire(): Transform {
-    return new Transform({
-      transform: (data: Buffer, _encoding, done) => {
-        void this.#passage(data.length).then(() => done(null, data))
+  /** A line to `end`: pieces get through one after the other, and are then on their way together. */
+  #wire(end: Socket): Writable {
+    let onItsWay = 0
+    let arrived: Promise<unknown> = Promise.resolve()
+    let goOn = () => {}
+    const arrive = async (data: Buffer) => {
+      if (!end.write(data)) await drained(end)
+      onItsWay -= data.length
+      if (onItsWay < windowBytes) goOn()
+    }
+    return new Writable({
+      write: async (data: Buffer, _encoding, done) => {
+        await this.#passage(data.length)
+        onItsWay += data.length
+        arrived = Promise.all([this.#delayMs > 0 ? sleep(this.#delayMs) : undefined, arrived]).then(() => arrive(data))
+        if (this.#delayMs === 0) await arrived
+        else if (onItsWay >= windowBytes) await new Promise<void>((resolve) => (goOn = resolve))
+        done()
       },
+      final: (done) => void arrived.then(() => end.end(() => done())),
     })
   }
 
   async #passage(bytes: number): Promise<void> {
     await this.#opened
-    const waitMs = this.#queueMs(bytes) + this.#delayMs
+    const waitMs = this.#queueMs(bytes)
     if (waitMs > 0) await sleep(waitMs)
   }
 
@@ -164,4 +183,13 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
   const proxy = new TcpProxy(target)
   await proxy.listen()
   return proxy
+}
+
+/** Until a socket takes more, or nothing any more. */
+async function drained(socket: Socket): Promise<void> {
+  if (socket.destroyed) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  for (const event of ['drain', 'close']) socket.once(event, resolve)
+  await promise
+  for (const event of ['drain', 'close']) socket.off(event, resolve)
 }

@@ -73,7 +73,10 @@ test.each(killPoints)('killed $name', async ({ name, reached }) => {
   const move = name.replaceAll(' ', '-')
   // The load is slow enough to be met in its middle.
   await using proxy = await startTcpProxy({ host: rig.target.host, port: rig.target.port })
-  if (name.includes('middle')) proxy.delay(15)
+  if (name.includes('middle')) {
+    proxy.delay(15)
+    proxy.limitBandwidth(4_000_000)
+  }
   const urls = { ...rig.urls, target: proxy.url(rig.urls.target) }
   await using writer = new LiveWriter(await rig.openApp('source'))
 
