@@ -1,7 +1,7 @@
 /**
  * Compares all rows of two sides by an enumeration of its own: every table is read in the order of its key on both
- * sides at once, as keys and digests that the servers compute, and merged. Memory does not grow with the tables, and
- * no row value leaves a server.
+ * sides at once, as keys and digests that the servers compute, or as it is where rows are short, and merged. Memory does
+ * not grow with the tables, and no row value goes further than this process.
  */
 import type { CompareResult, Difference } from '@replatform/core/difference'
 import { readTables, type Table } from './catalog.ts'
@@ -98,7 +98,7 @@ function isPaired(pair: Pair): pair is Required<Pair> {
 async function mergeTables(options: CompareTablesOptions, plan: ComparePlan): Promise<Tally> {
   const { signal, report } = options
   signal?.throwIfAborted()
-  const fields = plan.key.length + 1
+  const fields = Math.max(plan.key.length, 1)
   const source = new RowStream(options.source, { statement: readInOrder(plan, plan.source), fields })
   const target = new RowStream(options.target, { statement: readInOrder(plan, plan.target), fields })
   const giveUp = () => {

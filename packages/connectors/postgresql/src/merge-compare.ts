@@ -27,29 +27,43 @@ export function emptyTally(): Tally {
 export interface MergeOptions {
   readonly source: RowStream
   readonly target: RowStream
-  /** Of the fields before the digest; none without a key: rows are then ordered by the digest itself. */
+  /** Of the leading fields; none without a key: rows are then ordered by the one field that they have, a digest. */
   readonly orders: readonly KeyOrder[]
   readonly onProgress?: ((processed: number) => void) | undefined
 }
 
 const progressEvery = 50_000
+/** Where rows differ, so many are looked at one by one before whole blocks are held against each other again. */
+const singlesAtLeast = 64
 
 /**
  * Walks both sides in their common order. Rows with equal keys pair off one by one, so a key that stands twice on one
- * side, and a row that stands twice in a table without a key, is found by count.
+ * side, and a row that stands twice in a table without a key, is found by count. Runs of rows that are the same bytes
+ * on both sides, which is nearly all of them, pair off as blocks.
  */
 export async function mergeCompare({ source, target, orders, onProgress }: MergeOptions): Promise<Tally> {
   const tally = emptyTally()
-  const digest = orders.length
+  let reportAt = progressEvery
+  let blocksFrom = 0
   if (!source.next()) await source.refill()
   if (!target.next()) await target.refill()
   while (source.hasRow || target.hasRow) {
     const order = compareRows(source, target, orders)
-    if (order === 0 && equalField(source, target, digest)) tally.matching += 1
-    else note(tally, order, order > 0 ? target : source, orders.length)
+    if (order === 0 && equalRest(source, target)) {
+      tally.matching += 1
+      if (tally.processed >= blocksFrom) {
+        const passed = source.passSame(target)
+        tally.matching += passed
+        tally.processed += passed
+        if (passed === 0) blocksFrom = tally.processed + singlesAtLeast
+      }
+    } else note(tally, order, order > 0 ? target : source, orders.length)
     if (order <= 0) {
       tally.processed += 1
-      if (tally.processed % progressEvery === 0) onProgress?.(tally.processed)
+      if (tally.processed >= reportAt) {
+        onProgress?.(tally.processed)
+        reportAt = tally.processed + progressEvery
+      }
       if (!source.next()) await source.refill()
     }
     if (order >= 0 && !target.next()) await target.refill()
@@ -104,8 +118,10 @@ function compareBytes(a: RowStream, b: RowStream, i: number): number {
   return aLength - bLength
 }
 
-function equalField(a: RowStream, b: RowStream, i: number): boolean {
-  return compareBytes(a, b, i) === 0
+function equalRest(a: RowStream, b: RowStream): boolean {
+  const length = a.restEnd - a.restStart
+  if (length !== b.restEnd - b.restStart) return false
+  return a.bytes.compare(b.bytes, b.restStart, b.restEnd, a.restStart, a.restEnd) === 0
 }
 
 function field(row: RowStream, i: number): Buffer {

@@ -5,16 +5,22 @@ import { messageType, RawQuery, SocketTap, submit } from './wire.ts'
 const copyHeaderBytes = 19
 /** What may wait unread before the server is made to wait. */
 const readAheadBytes = 512 * 1024
+/** A row's smallest message; the trailer's is shorter. */
+const rowBytesLeast = 11
+/** How much is held against the other side at once. */
+const blockBytes = 64 * 1024
 
 /**
- * The rows of a binary COPY TO, read one after the other in place: `bytes[starts[i], starts[i] + lengths[i])` is field
- * `i` of the current row, −1 a null. `next` is synchronous for as long as bytes are there, because a comparison
+ * The rows of a binary COPY TO, read one after the other in place: `bytes[starts[i], starts[i] + lengths[i])` is leading
+ * field `i` of the current row, −1 a null, and `bytes[restStart, restEnd)` all behind them. `next` is synchronous for as long as bytes are there, because a comparison
  * that awaited each of a hundred million rows would do little else.
  */
 export class RowStream {
   bytes: Buffer = Buffer.alloc(0)
   readonly starts: Int32Array
   readonly lengths: Int32Array
+  restStart = 0
+  restEnd = 0
   /** Whether there is a current row; false before the first and after the last. */
   hasRow = false
   readonly #query: RawQuery
@@ -27,6 +33,7 @@ export class RowStream {
   #hasEnded = false
   #failure: Error | undefined
 
+  /** `fields`: how many leading fields are told apart. */
   constructor(session: Session, copy: { readonly statement: string; readonly fields: number }) {
     this.starts = new Int32Array(copy.fields)
     this.lengths = new Int32Array(copy.fields)
@@ -60,6 +67,22 @@ export class RowStream {
       this.#at = at + size
       if (type !== messageType.copyData) this.#tap.pass(bytes.subarray(at, at + size))
       else if (this.#parse(at + 5)) return true
+    }
+  }
+
+  /**
+   * Passes over the rows behind the current one that are the same bytes on the other stream, as far as they are here on
+   * both, and says how many they were. Call `next` on both afterwards.
+   */
+  passSame(other: RowStream): number {
+    let passed = 0
+    for (;;) {
+      const { rows, end } = this.#wholeRows(Math.min(blockBytes, other.bytes.length - other.#at))
+      const otherEnd = other.#at + end - this.#at
+      if (rows === 0 || this.bytes.compare(other.bytes, other.#at, otherEnd, this.#at, end) !== 0) return passed
+      this.#at = end
+      other.#at = otherEnd
+      passed += rows
     }
   }
 
@@ -97,20 +120,36 @@ export class RowStream {
     this.#wake.resolve()
   }
 
+  /** Rows that are here as a whole within the next `bytes`. */
+  #wholeRows(bytes: number): { rows: number; end: number } {
+    const data = this.bytes
+    const most = Math.min(this.#at + bytes, data.length)
+    let at = this.#at
+    let rows = 0
+    while (most - at >= rowBytesLeast && data[at] === messageType.copyData) {
+      const end = at + data.readInt32BE(at + 1) + 1
+      if (end > most || end - at < rowBytesLeast) break
+      at = end
+      rows += 1
+    }
+    return { rows, end: at }
+  }
+
   /** False for the trailer, whose field count is −1. */
   #parse(body: number): boolean {
     let at = this.#isFirst ? body + copyHeaderBytes : body
     this.#isFirst = false
-    const fields = this.bytes.readInt16BE(at)
-    if (fields < 0) return false
+    if (this.bytes.readInt16BE(at) < 0) return false
     at += 2
-    for (let i = 0; i < fields; i++) {
+    for (let i = 0; i < this.starts.length; i++) {
       const length = this.bytes.readInt32BE(at)
       at += 4
       this.starts[i] = at
       this.lengths[i] = length
       if (length > 0) at += length
     }
+    this.restStart = at
+    this.restEnd = this.#at
     this.hasRow = true
     return true
   }
