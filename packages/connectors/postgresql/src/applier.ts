@@ -23,8 +23,10 @@ import {
   type BatchPart,
   type ChangeBatch,
   cellStarts,
+  hasUnchanged,
   keyOf,
   type NetChange,
+  type RowKey,
   type SingleChange,
   type TableChanges,
 } from './change-batch.ts'
@@ -215,7 +217,7 @@ class Pipeline {
 function sendNet(pipeline: Pipeline, { table, net }: TableChanges): void {
   const deletes: Tuple[] = []
   const inserts: Tuple[] = []
-  const updates = new Map<string, { columns: readonly number[]; rows: Tuple[] }>()
+  const updates = new Map<string, UpdateGroup>()
   for (const change of net.values()) collect(table, change, { deletes, inserts, updates })
   if (deletes.length > 0) send(pipeline, table, deleteRows(table), table.key, deletes)
   for (const { columns, rows } of updates.values()) {
@@ -228,8 +230,16 @@ function sendNet(pipeline: Pipeline, { table, net }: TableChanges): void {
 interface Groups {
   readonly deletes: Tuple[]
   readonly inserts: Tuple[]
-  readonly updates: Map<string, { columns: readonly number[]; rows: Tuple[] }>
+  /** By the columns that are said. */
+  readonly updates: Map<string, UpdateGroup>
 }
+
+interface UpdateGroup {
+  readonly columns: readonly number[]
+  readonly rows: Tuple[]
+}
+
+const wholeRows = 'all'
 
 function collect(table: FollowedTable, { existed, key, row }: NetChange, groups: Groups): void {
   if (!row) {
@@ -240,12 +250,12 @@ function collect(table: FollowedTable, { existed, key, row }: NetChange, groups:
     groups.inserts.push(row)
     return
   }
-  const columns = saidColumns(table, row)
-  if (columns.every((i) => table.key.includes(i))) return
-  const id = columns.join()
+  const isWhole = !hasUnchanged(row)
+  const columns = isWhole ? writtenColumns(table) : saidColumns(table, row)
+  const id = isWhole ? wholeRows : columns.join()
   const group = groups.updates.get(id)
   if (group) group.rows.push(row)
-  else groups.updates.set(id, { columns, rows: [row] })
+  else if (columns.some((i) => !table.key.includes(i))) groups.updates.set(id, { columns, rows: [row] })
 }
 
 /** One by one in the order of the source, for when the net effect would violate a unique index in passing. */
@@ -353,7 +363,7 @@ function saidColumns(table: FollowedTable, tuple: Tuple): number[] {
 
 interface Touched {
   /** Each key once, with a tuple that carries it. */
-  readonly keys: Map<FollowedTable, Map<string, Tuple>>
+  readonly keys: Map<FollowedTable, Map<RowKey, Tuple>>
   /** Tables that must be compared as a whole: without a key, or truncated. */
   readonly wholes: Set<FollowedTable>
 }
@@ -368,7 +378,7 @@ function touched(batch: ChangeBatch): Touched {
   return result
 }
 
-function touchNet({ keys }: Touched, table: FollowedTable, net: Map<string, NetChange>): void {
+function touchNet({ keys }: Touched, table: FollowedTable, net: Map<RowKey, NetChange>): void {
   const known = keysOf(keys, table)
   for (const [key, change] of net) known.set(key, change.row ?? change.key)
 }
@@ -383,8 +393,8 @@ function touchSingle({ keys, wholes }: Touched, table: FollowedTable, change: Si
   if (change.kind !== 'delete') known.set(keyOf(table, change.row), change.row)
 }
 
-function keysOf(keys: Touched['keys'], table: FollowedTable): Map<string, Tuple> {
-  const known = keys.get(table) ?? new Map<string, Tuple>()
+function keysOf(keys: Touched['keys'], table: FollowedTable): Map<RowKey, Tuple> {
+  const known = keys.get(table) ?? new Map<RowKey, Tuple>()
   keys.set(table, known)
   return known
 }

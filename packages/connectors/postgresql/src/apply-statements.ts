@@ -28,19 +28,25 @@ function cached(table: FollowedTable, kind: string, build: () => string): Statem
   return statement
 }
 
-/** Those that the target has. */
-export function writtenColumns(table: FollowedTable): number[] {
-  return table.columns.flatMap((column, i) => (column.isAbsent ? [] : [i]))
+const written = new WeakMap<FollowedTable, readonly number[]>()
+
+/** Those that the target has. The same array for the same table. */
+export function writtenColumns(table: FollowedTable): readonly number[] {
+  const known = written.get(table)
+  if (known) return known
+  const columns = table.columns.flatMap((column, i) => (column.isAbsent ? [] : [i]))
+  written.set(table, columns)
+  return columns
 }
 
 /** Parameters: one text[] for each of `writtenColumns`, in order. */
 export function insertRows(table: FollowedTable): Statement {
   return cached(table, 'insert', () => {
-    const written = writtenColumns(table)
-    if (written.length === 0) return `INSERT INTO ${table.qualified} DEFAULT VALUES`
-    const names = written.map((i) => name(table, i)).join(', ')
-    const values = written.map((i) => `u.c${i}::${type(table, i)}`).join(', ')
-    return `INSERT INTO ${table.qualified} (${names}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${unnest(written)}`
+    const all = writtenColumns(table)
+    if (all.length === 0) return `INSERT INTO ${table.qualified} DEFAULT VALUES`
+    const names = all.map((i) => name(table, i)).join(', ')
+    const values = all.map((i) => `u.c${i}::${type(table, i)}`).join(', ')
+    return `INSERT INTO ${table.qualified} (${names}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${unnest(all)}`
   })
 }
 
@@ -68,9 +74,9 @@ export function updateRows(table: FollowedTable, columns: readonly number[]): St
 export function renumberRows(table: FollowedTable, columns: readonly number[]): Statement {
   return cached(table, `renumber ${columns.join()}`, () => {
     const identities = renumbered(table, columns)
-    const written = writtenColumns(table)
-    const names = written.map((i) => name(table, i)).join(', ')
-    const values = written.map((i) => (identities.includes(i) ? `new_${i}` : name(table, i)))
+    const all = writtenColumns(table)
+    const names = all.map((i) => name(table, i)).join(', ')
+    const values = all.map((i) => (identities.includes(i) ? `new_${i}` : name(table, i)))
     const differs = identities.map((i) => `t.${name(table, i)} <> u.c${i}::${type(table, i)}`)
     return `WITH old AS (DELETE FROM ONLY ${table.qualified} t USING ${unnest(columns)}
         WHERE ${sameKey(table)} AND (${differs.join(' OR ')})
@@ -159,9 +165,10 @@ function equals(table: FollowedTable, i: number, n: number): string {
 /** Built-in types, by object id, whose equality holds at least wherever their texts are the same. */
 const withEquality = new Set([16, 20, 21, 23, 25, 26, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1700, 2950])
 
+/** In a select list the arrays are walked side by side; in FROM each would be stored as rows first. */
 function unnest(columns: readonly number[]): string {
-  const parameters = columns.map((_, n) => `$${n + 1}::text[]`).join(', ')
-  return `unnest(${parameters}) AS u(${columns.map((i) => `c${i}`).join(', ')})`
+  const cells = columns.map((i, n) => `unnest($${n + 1}::text[]) AS c${i}`)
+  return `(SELECT ${cells.join(', ')}) AS u`
 }
 
 function sameKey(table: FollowedTable): string {

@@ -5,7 +5,7 @@ import type { Lsn } from './lsn.ts'
 import { type Commit, decodePgoutput, type PgoutputHandler, type Relation, type Tuple } from './pgoutput.ts'
 
 /** A batch is full at either; a larger transaction is written in parts of this size. */
-const rowsMost = 20_000
+const rowsMost = 60_000
 const bytesMost = 8 * 1024 * 1024
 
 interface Hold {

@@ -56,7 +56,7 @@ interface Step {
   readonly leavesUnsaid: boolean
 }
 
-const keys = ['', 'a', 'b', 'ă\u0000']
+const keys = ['', 'a', '1', '01', '10', 'ă\u0000']
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.constantFrom('write', 'write', 'delete', 'move'),
   key: fc.constantFrom(...keys),

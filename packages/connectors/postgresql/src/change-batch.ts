@@ -28,7 +28,7 @@ export type SingleChange =
 
 export interface TableChanges {
   readonly table: FollowedTable
-  readonly net: Map<string, NetChange>
+  readonly net: Map<RowKey, NetChange>
   /** The same changes one by one; kept only where the net effect may not be applicable as it is. */
   readonly ordered: SingleChange[]
 }
@@ -130,7 +130,7 @@ export class ChangeBatch {
   }
 
   /** The old row goes and the new one comes, unless a large value of it was left unsaid: then the row itself moves. */
-  #changeKey(table: FollowedTable, change: { old: Tuple; oldKey: string; row: Tuple; newKey: string }): void {
+  #changeKey(table: FollowedTable, change: { old: Tuple; oldKey: RowKey; row: Tuple; newKey: RowKey }): void {
     const { old, oldKey, row, newKey } = change
     const changes = this.#changes(table)
     const before = changes.net.get(oldKey)?.row
@@ -146,7 +146,7 @@ export class ChangeBatch {
     if (table.hasOtherUniques) changes.ordered.push({ kind: 'update', old, row: complete })
   }
 
-  #remove(changes: TableChanges, key: string, old: Tuple): void {
+  #remove(changes: TableChanges, key: RowKey, old: Tuple): void {
     const before = changes.net.get(key)
     invariant(!before || before.row, `The stream deletes a row of ${changes.table.label} twice.`)
     changes.net.set(key, { existed: before?.existed ?? true, key: before?.key ?? old, row: null })
@@ -176,29 +176,52 @@ export class ChangeBatch {
   }
 }
 
-/** The bytes of the key's cells, each with its length, as a string that a map can hold. */
-export function keyOf(table: FollowedTable, tuple: Tuple): string {
-  const cells = cellStarts(tuple, table.columns.length)
+/** What a map can hold of a row's key; the same for the same bytes, and for no others. */
+export type RowKey = string | number
+
+/** The bytes of the key's cells, each with its length; of a single one that is a plain number, the number. */
+export function keyOf(table: FollowedTable, tuple: Tuple): RowKey {
   const { data } = tuple
-  let key = ''
-  for (const index of table.key) {
-    const at = cells[index] as number
+  const [only] = table.key
+  if (table.key.length === 1 && only !== undefined) {
+    let at = tuple.at + 2
+    for (let i = 0; i < only; i++) at = cellEnd(data, at)
     if (data[at] !== cell.text) throw unidentifiable(table)
     const end = cellEnd(data, at)
-    key += table.key.length === 1 ? data.toString('latin1', at + 5, end) : data.toString('latin1', at + 1, end)
+    return plainNumber(data, at + 5, end) ?? data.toString('latin1', at + 5, end)
+  }
+  const starts = cellStarts(tuple, table.columns.length)
+  let key = ''
+  for (const index of table.key) {
+    const at = starts[index] as number
+    if (data[at] !== cell.text) throw unidentifiable(table)
+    key += data.toString('latin1', at + 1, cellEnd(data, at))
   }
   return key
 }
 
+/** Of digits that are written in no other way and that a number holds exactly; making a string takes far longer. */
+function plainNumber(data: Buffer, from: number, to: number): number | undefined {
+  const isLeadingZero = data[from] === 0x30 && to - from > 1
+  if (to - from > 15 || to === from || isLeadingZero) return undefined
+  let number = 0
+  for (let i = from; i < to; i++) {
+    const digit = (data[i] as number) - 0x30
+    if (digit < 0 || digit > 9) return undefined
+    number = number * 10 + digit
+  }
+  return number
+}
+
 /** Where each cell of a tuple begins. The array is reused by the next call. */
-const starts: number[] = []
+const reused: number[] = []
 export function cellStarts(tuple: Tuple, columns: number): readonly number[] {
   let at = tuple.at + 2
   for (let i = 0; i < columns; i++) {
-    starts[i] = at
+    reused[i] = at
     at = cellEnd(tuple.data, at)
   }
-  return starts
+  return reused
 }
 
 export function hasUnchanged({ data, at }: Tuple): boolean {

@@ -5,6 +5,8 @@
  */
 const headerBytes = 20
 const textOid = 25
+/** Up to here a loop is done before a call into the runtime has begun. */
+const fewBytes = 32
 
 export class TextArray {
   #buffer = Buffer.allocUnsafe(1024)
@@ -16,8 +18,10 @@ export class TextArray {
   append(data: Buffer, from: number, to: number): void {
     const size = to - from
     this.#reserve(4 + size)
-    this.#buffer.writeInt32BE(size, this.#length)
-    data.copy(this.#buffer, this.#length + 4, from, to)
+    const buffer = this.#buffer
+    let at = buffer.writeInt32BE(size, this.#length)
+    if (size > fewBytes) data.copy(buffer, at, from, to)
+    else for (let i = from; i < to; i++) buffer[at++] = data[i] as number
     this.#length += 4 + size
     this.#count += 1
   }
