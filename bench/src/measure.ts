@@ -2,8 +2,8 @@
 
 export interface Row {
   readonly work: string
-  /** Says which way is good: `s`, `ms`, `MiB` lower; `rows/s`, `messages/s` higher. */
-  readonly unit: 's' | 'ms' | 'MiB' | 'rows/s' | 'messages/s'
+  /** Says which way is good: `s`, `ms`, `MiB` lower; rates higher. */
+  readonly unit: 's' | 'ms' | 'MiB' | 'MiB/s' | 'rows/s' | 'messages/s'
   /** Median of the runs. */
   readonly ours: number
   readonly peer: number
@@ -17,13 +17,38 @@ export interface BenchmarkOptions {
   readonly runs: number
   /** Size of the data, in the benchmark's own unit. */
   readonly scale: number
+  /** How much is written for those who catch up with it. */
+  readonly transactions: number
+  /** Folder where our processes leave a CPU profile each. */
+  readonly profiles?: string | undefined
   readonly log: (line: string) => void
 }
 
-export interface Benchmark {
+export interface Measured {
+  readonly rows: readonly Row[]
+  /** Versions and data size, for the record. */
+  readonly setting: string
+}
+
+type Measure = (options: BenchmarkOptions) => Promise<Measured>
+
+export interface WholeBenchmark {
   readonly title: string
-  /** `setting`: versions and data size, for the record. */
-  run(options: BenchmarkOptions): Promise<{ readonly rows: readonly Row[]; readonly setting: string }>
+  readonly run: Measure
+}
+
+/** Each part can be run by itself and has a section of its own in the results. */
+export interface PartedBenchmark {
+  readonly title: string
+  readonly parts: Readonly<Record<string, Measure>>
+}
+
+export type Benchmark = WholeBenchmark | PartedBenchmark
+
+/** What is not held against a peer but against a figure that must be kept. */
+export function goal(options: { work: string; unit: Row['unit']; ours: number; goal: number; runs?: number }): Row {
+  const { work, unit, ours, goal: peer, runs = 1 } = options
+  return { work, unit, ours: round(ours), peer, peerName: 'goal', ratio: round(ours / peer), runs }
 }
 
 export interface Contest {
@@ -34,6 +59,12 @@ export interface Contest {
   readonly prepare?: () => Promise<void>
   readonly ours: () => Promise<number>
   readonly peer: () => Promise<number>
+}
+
+export async function time(work: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now()
+  await work()
+  return (performance.now() - startedAt) / 1_000
 }
 
 export async function contest(options: Contest, runs: number, log: (line: string) => void): Promise<Row> {

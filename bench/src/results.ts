@@ -4,8 +4,16 @@ import type { Row } from './measure.ts'
 
 const file = new URL('../RESULTS.md', import.meta.url)
 
+interface Run {
+  readonly name: string
+  readonly rows: readonly Row[]
+  readonly setting: string
+  /** As it was typed. */
+  readonly command: string
+}
+
 /** Replaces the section of this benchmark, so that the file always holds the newest run of each. */
-export async function recordResults(run: { name: string; rows: readonly Row[]; setting: string }): Promise<void> {
+export async function recordResults(run: Run): Promise<void> {
   const text = await readFile(file, 'utf8').catch(
     () => '# Results\n\nEach section is one run, both sides in turn on one machine. A ratio is ours ÷ peer.\n',
   )
@@ -15,14 +23,14 @@ export async function recordResults(run: { name: string; rows: readonly Row[]; s
   await writeFile(file, `${[head.trimEnd(), ...sorted.map((s) => s.trimEnd())].join('\n\n')}\n`)
 }
 
-function section({ name, rows, setting }: { name: string; rows: readonly Row[]; setting: string }): string {
+function section({ name, rows, setting, command }: Run): string {
   const lines = rows.map(
     (row) =>
       `| ${row.work} | ${row.ours} ${row.unit} | ${row.peer} ${row.unit} | ${row.peerName} | ${row.ratio} | ${row.runs} |`,
   )
   return `## ${name}
 
-${new Date().toISOString().slice(0, 10)}, \`npm run bench -- ${name}\`, ${machine()}. ${setting}
+${new Date().toISOString().slice(0, 10)}, \`${command}\`, ${machine()}. ${setting}
 
 | Work | Ours | Peer | Peer's name | Ratio | Runs |
 |---|---|---|---|---|---|

@@ -8,7 +8,7 @@ import type { CutoverStatus } from '@replatform/control/api-types'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import type { SoakOptions } from './soak.ts'
 
-interface Felt {
+export interface Felt {
   readonly gapMs: number
   readonly cutover: CutoverStatus
 }
@@ -41,7 +41,7 @@ export async function soakPauses({ cutovers, log }: SoakOptions): Promise<object
   return figuresOf(felt)
 }
 
-function figuresOf(felt: readonly Felt[]): object {
+export function figuresOf(felt: readonly Felt[]): object {
   const gaps = felt.map(({ gapMs }) => gapMs).sort((a, b) => a - b)
   const steps = felt.flatMap(({ cutover }) => cutover.steps)
   const parts = [...new Set(steps.map(({ name }) => name))].map((name) => {

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { soakPauses } from './soak-pauses.ts'
 import { soakPostgresql } from './soak-postgresql.ts'
+import { soakPostgresqlPauses } from './soak-postgresql-pauses.ts'
 import { soakRedisCompare } from './soak-redis-compare.ts'
 import { soakRedisFuzz } from './soak-redis-fuzz.ts'
 import { soakSchema } from './soak-schema.ts'
@@ -34,6 +35,10 @@ const soaks: Readonly<Record<string, Soak>> = {
   'redis-fuzz': { title: 'damaged snapshots and streams of Redis (--inputs)', run: soakRedisFuzz },
   waves: { title: 'cutovers of a wave under payments, with kills of whatever takes part (--kills)', run: soakWaves },
   pauses: { title: 'what payments feel of a wave, with its parts (--cutovers)', run: soakPauses },
+  'postgresql-pauses': {
+    title: 'what 200 payments a second feel of cutovers of one PostgreSQL database (--cutovers)',
+    run: soakPostgresqlPauses,
+  },
   workers: {
     title: 'many small moves by 1, 2 and 4 workers, and by 3 of which two are killed (--moves)',
     run: soakWorkers,
