@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { proveReachability } from '../reach/prove.ts'
-import { buildApp } from '../stacks/environment.ts'
-import { TemplateGraph } from '../template/template-graph.ts'
+import type { TemplateGraph } from '../template/template-graph.ts'
+import { graphOf } from '../test-fixtures/graph-of.ts'
 import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
 import { checkTemplates, rules, violated } from './check.ts'
 import { pciRequirements } from './pci-requirements.ts'
@@ -17,7 +17,7 @@ describe.each([
   const blueprint = walletBlueprint({ environment, phase })
   let graph: TemplateGraph
   beforeAll(() => {
-    graph = TemplateGraph.of(buildApp(blueprint).synth())
+    graph = graphOf(blueprint)
   }, patienceMs)
 
   test('breaks no rule', () => {

@@ -1,8 +1,8 @@
 import { beforeAll, expect, test } from 'vitest'
 import type { Blueprint } from '../plan/blueprint.ts'
 import { proveReachability } from '../reach/prove.ts'
-import { buildApp } from '../stacks/environment.ts'
 import { type Resource, TemplateGraph } from '../template/template-graph.ts'
+import { graphOf } from '../test-fixtures/graph-of.ts'
 import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
 import { checkTemplates, violated } from './check.ts'
 
@@ -47,7 +47,7 @@ const harmless: Readonly<Record<string, string>> = {
 const blueprint = walletBlueprint({ phase: 'transition' })
 let graph: TemplateGraph
 beforeAll(() => {
-  graph = TemplateGraph.of(buildApp(blueprint).synth())
+  graph = graphOf(blueprint)
 }, patienceMs)
 
 test(

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import type { Blueprint } from '../plan/blueprint.ts'
-import { buildApp } from '../stacks/environment.ts'
 import { type Resource, TemplateGraph } from '../template/template-graph.ts'
+import { graphOf } from '../test-fixtures/graph-of.ts'
 import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
 import { rules } from './check.ts'
 
@@ -68,7 +68,7 @@ const spoilt: Readonly<Record<string, (graph: TemplateGraph) => readonly [Templa
 
 let graph: TemplateGraph
 beforeAll(() => {
-  graph = TemplateGraph.of(buildApp(blueprint).synth())
+  graph = graphOf(blueprint)
 }, patienceMs)
 
 test.each(rules.map((rule) => [rule.id, rule] as const))(

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
-import { buildApp } from '../stacks/environment.ts'
-import { TemplateGraph } from '../template/template-graph.ts'
+import type { TemplateGraph } from '../template/template-graph.ts'
+import { graphOf } from '../test-fixtures/graph-of.ts'
 import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
 import { explain } from './explain.ts'
 import { leftOut } from './left-out.ts'
@@ -10,7 +10,7 @@ import { shippedPrices } from './shipped-prices.ts'
 const blueprint = walletBlueprint()
 let graph: TemplateGraph
 beforeAll(() => {
-  graph = TemplateGraph.of(buildApp(blueprint).synth())
+  graph = graphOf(blueprint)
 }, patienceMs)
 
 const row = { region: 'ap-southeast-1', per: 'hour', asOf: '2026-11-01', source: 'a test' } as const

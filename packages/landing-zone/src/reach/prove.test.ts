@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { buildApp } from '../stacks/environment.ts'
 import { type Resource, TemplateGraph } from '../template/template-graph.ts'
+import { graphOf } from '../test-fixtures/graph-of.ts'
 import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
 import { proveReachability, reachabilityFindings } from './prove.ts'
 
@@ -8,7 +8,7 @@ import { proveReachability, reachabilityFindings } from './prove.ts'
 const blueprint = walletBlueprint()
 let graph: TemplateGraph
 beforeAll(() => {
-  graph = TemplateGraph.of(buildApp(blueprint).synth())
+  graph = graphOf(blueprint)
 }, patienceMs)
 
 const named = (part: string): Resource => {

@@ -32,8 +32,8 @@ export function synthesize(blueprint: Blueprint, outdir: string): CloudAssembly 
   return buildApp(blueprint, outdir).synth()
 }
 
-export function buildApp(blueprint: Blueprint, outdir?: string): App {
-  const app = new App({ ...(outdir ? { outdir } : {}), analyticsReporting: false, treeMetadata: false })
+export function buildApp(blueprint: Blueprint, outdir: string): App {
+  const app = new App({ outdir, analyticsReporting: false, treeMetadata: false })
   addEnvironment(app, blueprint)
   return app
 }
