@@ -384,7 +384,7 @@ export const catalogue = {
   },
   'redis.no-way-back': {
     retry: 'operator',
-    meaning: 'This route cannot follow the new side back to the old one yet.',
+    meaning: 'The old side is older than 6: what fences it stops the mover too, so nothing can be brought back to it.',
     untouched: nothingTouched,
     next: 'Finalize the move; see docs/11-moving-redis.md.',
   },

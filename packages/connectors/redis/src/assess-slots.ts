@@ -3,9 +3,8 @@ import type { OpenOptions } from '@replatform/core/connector'
 import { evidence, type Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
 import { assess } from './assess.ts'
-import { clusterRefuses, clusterReturn, otherDatabaseFindings, slotCountFindings } from './cluster-findings.ts'
+import { otherDatabaseFindings, slotCountFindings } from './cluster-findings.ts'
 import type { NodePool } from './node-pool.ts'
-import { mayReplicate } from './replication-right.ts'
 import { readKeyspace } from './server-info.ts'
 import { SlotLayout } from './slot-layout.ts'
 import type { Shard, Topology } from './topology.ts'
@@ -19,7 +18,7 @@ export interface AssessSlotsOptions {
 
 export async function assessSlots({ open, nodes, source, target }: AssessSlotsOptions): Promise<Finding[]> {
   const layout = new SlotLayout(open, source, target)
-  const findings: Finding[] = [clusterReturn()]
+  const findings: Finding[] = []
   // Every server is looked at once, beside one of the other side.
   for (let at = 0; at < Math.max(source.shards.length, target.shards.length); at++) {
     const ours = source.shards[at % source.shards.length] as Shard
@@ -35,11 +34,8 @@ export async function assessSlots({ open, nodes, source, target }: AssessSlotsOp
   const rooms = findings.filter(({ id }) => id === 'redis.target-too-small')
   const others = findings.filter(({ id }) => id !== 'redis.target-too-small')
   const databases = await nodes.source.use(open.source.url, readKeyspace)
-  const urls = source.shards.map(({ url }) => url)
-  const refusing = urls.length - (await nodes.source.each(urls, mayReplicate)).filter(Boolean).length
   return [
     ...merge(others),
-    ...(refusing > 0 ? [clusterRefuses(refusing)] : []),
     ...(await slotCountFindings({ nodes, source, target, wasSmall: rooms.length > 0 })),
     ...(target.isCluster ? otherDatabaseFindings(databases) : []),
   ]

@@ -124,7 +124,6 @@ test('scripts by text, and what a cluster cannot take', async () => {
     expect.arrayContaining([
       'blocker redis.scripts-by-text',
       'blocker redis.other-databases',
-      'risk redis.cluster-no-way-back',
       'risk redis.refused-commands',
       'risk redis.clients',
     ]),

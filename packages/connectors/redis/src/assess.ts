@@ -46,8 +46,7 @@ export async function assess({ open, keys, source, target }: AssessOptions): Pro
     ...(await userFindings(open, source)),
     ...(await userFindings(open, target)),
     ...(await takeInventory({ ...facts, connections: { source, target }, isManaged: isElastiCache(open, 'target') })),
-    // A cluster has no way back yet that could need them.
-    ...(facts.target.isCluster ? [] : notificationFindings(await readNotifications(target))),
+    ...notificationFindings(await readNotifications(target)),
   ]
 }
 

@@ -5,26 +5,6 @@ import type { NodePool } from './node-pool.ts'
 import { readInfo } from './server-info.ts'
 import type { Topology } from './topology.ts'
 
-export function clusterReturn(): Finding {
-  return {
-    id: 'redis.cluster-no-way-back',
-    severity: 'risk',
-    title: 'After the cutover there is no way back where a cluster is on either side: the old side stays as it was.',
-    evidence: ['cluster_enabled'],
-    remedy: 'Rehearse the cutover, and keep the old side until the new one is trusted.',
-  }
-}
-
-export function clusterRefuses(servers: number): Finding {
-  return {
-    id: 'redis.replication-refused',
-    severity: 'blocker',
-    title: 'The source lets the mover not replicate, and from or to a cluster there is no other way.',
-    evidence: [`PSYNC or REPLCONF is refused by ${servers} servers`],
-    remedy: 'ACL SETUSER <mover> +psync +replconf on every server of the cluster.',
-  }
-}
-
 export function otherDatabaseFindings(databases: ReadonlyMap<number, number>): Finding[] {
   const others = [...databases].filter(([db]) => db !== 0)
   if (others.length === 0) return []

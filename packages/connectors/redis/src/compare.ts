@@ -1,6 +1,7 @@
 /**
  * Compares all keys of two sides by an enumeration of its own (SCAN on each), values by what they hold and not by how
- * they are encoded, deadlines by the moment they name. Memory does not grow with the number of keys.
+ * they are encoded, deadlines by the moment they name. Lanes are compared side by side, and pages of a lane as well;
+ * what they hold of values is bounded together, so that memory does not grow with the number of keys or of lanes.
  *
  * While both sides live, what looks different may only be late. Such keys are looked at once more at one point: the
  * follower stands still, the source tells values and offset in one transaction, the follower goes on to exactly that
@@ -8,20 +9,16 @@
  */
 import { createHash } from 'node:crypto'
 import type { CompareResult, Difference, DifferenceKind } from '@replatform/core/difference'
+import { ByteBudget } from './byte-budget.ts'
 import { isControlKey } from './control-keys.ts'
-import type { Follower } from './follower.ts'
+import { eachAtOnce } from './each-at-once.ts'
+import type { KeyLane, KeyLanes } from './key-lanes.ts'
 import { type KeyLook, readDeadline } from './key-look.ts'
-import type { KeyReader } from './key-reader.ts'
 import { compareLarge } from './large-compare.ts'
 import { isSameValue } from './value-digest.ts'
 
 export interface CompareKeysOptions {
-  readonly source: KeyReader
-  readonly target: KeyReader
-  /** What a result is called; `db0`, `db1` … unless said. */
-  readonly nameOf?: (db: number) => string
-  /** Null where nobody follows: what differs is different. */
-  readonly follower: Follower | null
+  readonly keys: KeyLanes
   readonly signal: AbortSignal | undefined
   /** May make the target's key what was seen of the source's, while the follower stands at that very point. */
   readonly repair?: (db: number, key: Buffer, ours: KeyLook) => Promise<boolean>
@@ -33,78 +30,121 @@ export interface CompareKeysOptions {
 }
 
 const mostSamples = 10
-const bytesAtOnce = 16 * 1024 * 1024
+/** Of values that are looked at together. */
+const groupBytes = 4 * 1024 * 1024
+/** Of values that are held at once on one side, in all. */
+const heldBytes = 16 * 1024 * 1024
 /** Above it a value is compared in pieces. */
 export const largeBytes = 16 * 1024 * 1024
+const lanesAtOnce = 4
+const pagesAtOnce = 3
 const suspectsAtOnce = 200
 /** Where the source only tells what is left of a deadline. */
 const toleranceMs = 1_000
 
-/** Every database of either side. */
+/** Every database of either side. Each side's keys are enumerated once. */
 export async function compareAllKeys(options: CompareKeysOptions): Promise<CompareResult[]> {
-  const [sources, targets] = await Promise.all([options.source.databases(), options.target.databases()])
-  const databases = [...new Set([...sources.keys(), ...targets.keys()])].sort((a, b) => a - b)
+  const { lanes, targets, laneOf } = options.keys
+  const held = await Promise.all(lanes.map(({ source }) => source.databases()))
+  const others = await Promise.all(targets.map((target) => target.databases()))
+  const databases = new Set([...held, ...others].flatMap((side) => [...side.keys()]))
+  const room = new ByteBudget(heldBytes)
   const results: CompareResult[] = []
-  for (const db of databases) {
-    const comparison = new DatabaseComparison(options, db, sources.get(db) ?? 0)
-    for await (const keys of options.source.scan(db, options.signal)) await comparison.compare(keys)
-    for await (const keys of options.target.scan(db, options.signal)) await comparison.findExtra(keys)
-    results.push(await comparison.finish())
+  for (const db of [...databases].sort((a, b) => a - b)) {
+    const comparisons = lanes.map(
+      (lane, index) => new LaneComparison({ ...options, lane, db, total: held[index]?.get(db) ?? 0, room }),
+    )
+    await eachAtOnce(comparisons, lanesAtOnce, (comparison) => comparison.compareAll())
+    await eachAtOnce(targets, lanesAtOnce, (target) =>
+      eachAtOnce(target.scan(db, options.signal), pagesAtOnce, async (page) => {
+        for (const [lane, keys] of Map.groupBy(page, laneOf)) {
+          if (lane !== undefined) await comparisons[lane]?.findExtra(keys)
+        }
+      }),
+    )
+    for (const comparison of comparisons) results.push(await comparison.finish())
   }
   return results
 }
 
-/** Only the keys that are named. */
+/** Only the keys that are named; a result for each lane and database that is. */
 export async function compareSomeKeys(
   options: CompareKeysOptions,
   changed: readonly { readonly db: number; readonly keys: readonly Buffer[] }[],
 ): Promise<CompareResult[]> {
+  const room = new ByteBudget(heldBytes)
   const results: CompareResult[] = []
   for (const { db, keys } of changed) {
-    const comparison = new DatabaseComparison(options, db, keys.length)
-    for (let at = 0; at < keys.length; at += 1000) await comparison.compare(keys.slice(at, at + 1000))
-    results.push(await comparison.finish())
+    const byLane = Map.groupBy(keys, options.keys.laneOf)
+    const comparisons = options.keys.lanes.map((lane, index) => {
+      const own = byLane.get(index) ?? []
+      return { own, comparison: new LaneComparison({ ...options, lane, db, total: own.length, room }) }
+    })
+    await eachAtOnce(comparisons, lanesAtOnce, async ({ own, comparison }) => {
+      for (let at = 0; at < own.length; at += 1000) await comparison.compare(own.slice(at, at + 1000))
+    })
+    for (const { comparison } of comparisons) results.push(await comparison.finish())
   }
   return results
 }
 
 type Verdict = DifferenceKind | 'matching' | 'repaired' | 'absent'
 
-class DatabaseComparison {
-  readonly #options: CompareKeysOptions
+interface LaneOptions extends CompareKeysOptions {
+  readonly lane: KeyLane
+  readonly db: number
+  /** Keys that the source is taken to have there. */
+  readonly total: number
+  readonly room: ByteBudget
+}
+
+class LaneComparison {
+  readonly #options: LaneOptions
   readonly #db: number
-  readonly #total: number
   readonly #counts = { processed: 0, matching: 0, repaired: 0, mismatched: 0, missing: 0, extra: 0 }
   readonly #samples: Difference[] = []
   #suspects: Buffer[] = []
   #untold: Buffer[] = []
+  /** Who holds the follower is alone at it. */
+  #alone: Promise<unknown> = Promise.resolve()
 
-  constructor(options: CompareKeysOptions, db: number, total: number) {
+  constructor(options: LaneOptions) {
     this.#options = options
-    this.#db = db
-    this.#total = total
+    this.#db = options.db
+  }
+
+  /** All that the source has in the lane. */
+  async compareAll(): Promise<void> {
+    const { lane, signal } = this.#options
+    const pages = lane.source.scan(this.#db, signal)
+    await eachAtOnce(pages, lane.follower ? 1 : pagesAtOnce, (page) => this.compare(page))
   }
 
   async compare(found: readonly Buffer[]): Promise<void> {
-    this.#options.signal?.throwIfAborted()
+    const { lane, total, signal, report } = this.#options
+    signal?.throwIfAborted()
     const keys = found.filter((key) => !isControlKey(this.#db, key))
-    const sizes = await this.#options.source.sizes(this.#db, keys)
-    for (const group of groupBySize(keys, sizes)) await this.#compareGroup(group)
+    const sizes = await lane.source.sizes(this.#db, keys)
+    await this.#compareGroups(keys, sizes)
     for (const [index, key] of keys.entries()) if ((sizes[index] as number) > largeBytes) await this.#compareLarge(key)
     await this.#tellDifferences()
-    this.#options.report?.({
-      name: this.#name,
-      processed: this.#counts.processed,
-      total: Math.max(this.#total, this.#counts.processed),
-    })
+    const { processed } = this.#counts
+    report?.({ name: this.#name, processed, total: Math.max(total, processed) })
   }
 
   /** Those on the target that the source does not have; what it has was compared by the source's own enumeration. */
   async findExtra(found: readonly Buffer[]): Promise<void> {
+    const { source, target } = this.#options.lane
     const keys = found.filter((key) => !isControlKey(this.#db, key))
-    const exist = await this.#options.source.exist(this.#db, keys)
+    const exist = await source.exist(this.#db, keys)
     const gone = keys.filter((_, index) => !exist[index])
-    if (gone.length > 0) await this.#compareGroup(gone)
+    if (gone.length === 0) return
+    const sizes = await target.sizes(this.#db, gone)
+    await this.#compareGroups(gone, sizes)
+    for (const [index, key] of gone.entries()) {
+      const size = sizes[index] as number
+      if (size > largeBytes) await this.#options.room.hold(size, () => this.#compareGroup([key]))
+    }
     await this.#tellDifferences()
   }
 
@@ -116,8 +156,14 @@ class DatabaseComparison {
     return { name: this.#name, ...counts, samples: this.#samples }
   }
 
+  async #compareGroups(keys: readonly Buffer[], sizes: readonly number[]): Promise<void> {
+    for (const group of groupBySize(keys, sizes, groupBytes)) {
+      await this.#options.room.hold(group.bytes, () => this.#compareGroup(group.keys))
+    }
+  }
+
   async #compareGroup(keys: readonly Buffer[]): Promise<void> {
-    const { source, target, follower } = this.#options
+    const { source, target, follower } = this.#options.lane
     const [ours, theirs] = await Promise.all([source.look(this.#db, keys), target.look(this.#db, keys)])
     for (const [index, key] of keys.entries()) {
       const verdict = this.#judge(ours.keys[index] as KeyLook, theirs.keys[index] as KeyLook, ours.nowMs)
@@ -135,10 +181,10 @@ class DatabaseComparison {
     }
   }
 
-  async #lookAgain(keys: readonly Buffer[]): Promise<void> {
-    const { source, target, follower, repair } = this.#options
-    await follower?.hold()
-    try {
+  #lookAgain(keys: readonly Buffer[]): Promise<void> {
+    const { repair, lane } = this.#options
+    const { source, target, follower } = lane
+    return this.#holding(async () => {
       const ours = await source.look(this.#db, keys)
       await follower?.applyUpTo(ours.offset)
       const theirs = await target.look(this.#db, keys)
@@ -147,9 +193,23 @@ class DatabaseComparison {
         const isRepaired = isDifference(verdict) && (await repair?.(this.#db, key, ours.keys[index] as KeyLook))
         this.#count(isRepaired ? 'repaired' : verdict, key)
       }
-    } finally {
-      follower?.resume()
-    }
+    })
+  }
+
+  /** The follower stands still meanwhile, where there is one. */
+  #holding(work: () => Promise<void>): Promise<void> {
+    const { follower } = this.#options.lane
+    if (!follower) return work()
+    const held = this.#alone.then(async () => {
+      await follower.hold()
+      try {
+        await work()
+      } finally {
+        follower.resume()
+      }
+    })
+    this.#alone = held.catch(() => {})
+    return held
   }
 
   /** A key that has lapsed is gone, also where it still lies there and its DEL is on its way. */
@@ -168,17 +228,17 @@ class DatabaseComparison {
   }
 
   get #name(): string {
-    return this.#options.nameOf?.(this.#db) ?? `db${this.#db}`
+    return this.#options.lane.nameOf(this.#db)
   }
 
   get #isExact(): boolean {
-    return this.#options.source.hasDeadlines && this.#options.target.hasDeadlines
+    const { source, target } = this.#options.lane
+    return source.hasDeadlines && target.hasDeadlines
   }
 
-  async #compareLarge(key: Buffer): Promise<void> {
-    const { source, target, follower } = this.#options
-    await follower?.hold()
-    try {
+  #compareLarge(key: Buffer): Promise<void> {
+    const { source, target, follower } = this.#options.lane
+    return this.#holding(async () => {
       const db = this.#db
       const servers = { source: await source.serverOf(db, key), target: await target.serverOf(db, key) }
       const equal =
@@ -188,9 +248,7 @@ class DatabaseComparison {
           await readDeadline(servers.target, key, target.hasDeadlines),
         )
       this.#count(equal ? 'matching' : 'mismatched', key)
-    } finally {
-      follower?.resume()
-    }
+    })
   }
 
   async #tellDifferences(): Promise<void> {
@@ -223,22 +281,22 @@ function isDifference(verdict: Verdict): verdict is DifferenceKind {
 export function* groupBySize(
   keys: readonly Buffer[],
   sizes: readonly number[],
-  atOnce = bytesAtOnce,
-): Generator<Buffer[]> {
+  atOnce: number,
+): Generator<{ readonly keys: Buffer[]; readonly bytes: number }> {
   let group: Buffer[] = []
   let bytes = 0
   for (const [index, key] of keys.entries()) {
     const size = sizes[index] as number
     if (size > largeBytes) continue
     if (bytes + size > atOnce && group.length > 0) {
-      yield group
+      yield { keys: group, bytes }
       group = []
       bytes = 0
     }
     group.push(key)
     bytes += size
   }
-  if (group.length > 0) yield group
+  if (group.length > 0) yield { keys: group, bytes }
 }
 
 /** What stands before the first separator is a kind of key; the rest may name a person, and is told by its digest. */

@@ -18,6 +18,8 @@ export interface ControlKeys {
   readonly decisions: string
   /** What keyspace notifications were set to on the source, where the flow has changed it. */
   readonly notifications: string
+  /** Set: the first slot of every part that the flow ever had, where its target is a cluster. */
+  readonly parts: string
 }
 
 export function controlKeys({ move, direction }: FlowKey): ControlKeys {
@@ -27,6 +29,7 @@ export function controlKeys({ move, direction }: FlowKey): ControlKeys {
     checkpoint: `${base}:${direction}:checkpoint`,
     decisions: `${base}:decisions`,
     notifications: `${base}:${direction}:notifications`,
+    parts: `${base}:${direction}:parts`,
   }
 }
 

@@ -1,41 +1,40 @@
 /** The full load of a source that lets nobody replicate: every key as it stands when it is met. */
 import type { Loaded } from '@replatform/core/connector'
 import { isControlKey } from './control-keys.ts'
-import type { KeyCopier } from './key-copier.ts'
+import { eachAtOnce } from './each-at-once.ts'
 import type { KeyReader } from './key-reader.ts'
+import type { OpenCopier } from './open-copier.ts'
 
 export interface CopyLoadOptions {
-  readonly source: KeyReader
-  /** Each copies a page at a time. */
-  readonly copiers: readonly KeyCopier[]
+  /** For each shard of the source; each copier copies a page at a time. */
+  readonly shards: readonly (readonly OpenCopier[])[]
   readonly signal: AbortSignal
   readonly progress: (loaded: Loaded) => Promise<void>
 }
 
 /** What is written meanwhile must be known by other means. Rejects when no copier writes any more. */
-export async function copyAllKeys({ source, copiers, signal, progress }: CopyLoadOptions): Promise<Loaded> {
+export async function copyAllKeys({ shards, signal, progress }: CopyLoadOptions): Promise<Loaded> {
   const failed = new AbortController()
   const either = AbortSignal.any([signal, failed.signal])
-  const pages = pagesOf(source, either)
   const sums = { rows: 0, bytes: 0 }
-  const work = async (copier: KeyCopier) => {
-    for (let next = await pages.next(); !next.done; next = await pages.next()) {
-      const { db, keys } = next.value
+  const copyShard = async (copiers: readonly OpenCopier[]) => {
+    const [{ source }] = copiers as [OpenCopier]
+    const free = copiers.map(({ copier }) => copier)
+    await eachAtOnce(pagesOf(source, either), copiers.length, async ({ db, keys }) => {
+      const copier = free.pop()
+      if (!copier) return
       sums.bytes += await copier.copy(db, keys)
       sums.rows += keys.length
+      free.push(copier)
       await progress({ ...sums })
-    }
+    })
   }
-  const outcomes = await Promise.allSettled(
-    copiers.map((copier) =>
-      work(copier).catch((thrown) => {
-        failed.abort(thrown)
-        throw thrown
-      }),
-    ),
+  await eachAtOnce(shards, shards.length, (copiers) =>
+    copyShard(copiers).catch((thrown) => {
+      failed.abort(thrown)
+      throw thrown
+    }),
   )
-  signal.throwIfAborted()
-  if (outcomes.some(({ status }) => status === 'rejected')) throw failed.signal.reason
   return sums
 }
 

@@ -25,12 +25,12 @@ export interface EpochWriterOptions {
 }
 
 export class EpochWriter implements BatchWriter, AsyncDisposable {
-  readonly #options: EpochWriterOptions
+  readonly options: EpochWriterOptions
   readonly #watch: Buffer
   #armed: Promise<RespValue[]> | null = null
 
   constructor(options: EpochWriterOptions) {
-    this.#options = options
+    this.options = options
     const { epoch } = options.keys
     this.#watch = Buffer.concat([
       encodeCommand(['SELECT', 0]),
@@ -49,7 +49,7 @@ export class EpochWriter implements BatchWriter, AsyncDisposable {
    * carried out failed (the others stand then), or with what kept all of them from being carried out.
    */
   async commit(buffer: CommandBuffer): Promise<void> {
-    const { target } = this.#options
+    const { target } = this.options
     await this.#requireEpoch(await (this.#armed ?? this.#arm()))
     const count = buffer.commands
     const done = Promise.all([target.exchange(multi, 1), target.exchange(buffer.view, count), target.exchange(exec, 1)])
@@ -67,24 +67,24 @@ export class EpochWriter implements BatchWriter, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#options.target.close()
+    this.options.target.close()
   }
 
   #arm(): Promise<RespValue[]> {
-    return this.#options.target.exchange(this.#watch, 3)
+    return this.options.target.exchange(this.#watch, 3)
   }
 
   async #requireEpoch([, , found]: RespValue[]): Promise<void> {
-    if (String(found) === String(this.#options.epoch)) return
-    if (found instanceof RedisReplyError) throw toRedisError(found, this.#options.target.place)
+    if (String(found) === String(this.options.epoch)) return
+    if (found instanceof RedisReplyError) throw toRedisError(found, this.options.target.place)
     throw new ReplatformError('epoch.superseded', {
-      message: `The target is at epoch ${String(found)}, this mover holds ${this.#options.epoch}.`,
+      message: `The target is at epoch ${String(found)}, this mover holds ${this.options.epoch}.`,
     })
   }
 
   #refused(failed: RedisReplyError, wasCarriedOut: boolean): ReplatformError {
     if (!wasCarriedOut && ['NOPERM', 'OOM', 'LOADING', 'READONLY'].includes(failed.code)) {
-      return toRedisError(failed, this.#options.target.place)
+      return toRedisError(failed, this.options.target.place)
     }
     const message = `The target refused a command: ${withoutArguments(failed.message)}.`
     return new ReplatformError('redis.apply-refused', { message })

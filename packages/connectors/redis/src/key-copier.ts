@@ -2,45 +2,52 @@
  * Copies keys as they stand on the source now, whatever happened to them: value and deadline, or that they are gone.
  * Values cross as the source dumps them; where the target is older than those bytes, as the commands that build them.
  */
-import { CommandBuffer } from './command-buffer.ts'
+import type { BatchWriter } from './batch-writer.ts'
+import type { CommandBuffer } from './command-buffer.ts'
 import { groupBySize, largeBytes } from './compare.ts'
-import type { EpochWriter } from './epoch-writer.ts'
 import type { KeyLook } from './key-look.ts'
 import type { KeyReader } from './key-reader.ts'
 import { copyLarge } from './large-copy.ts'
 import { addNative } from './native-commands.ts'
 
-export interface KeyCopierOptions {
-  readonly source: KeyReader
-  readonly writer: EpochWriter
-  /** Newest RDB version that the target restores. */
+/** Where copies go to. */
+export interface CopyTarget {
+  /** One for each server of the target. */
+  readonly writers: readonly BatchWriter[]
+  /** Which of them a key belongs to. */
+  readonly writerOf: (key: Buffer) => number
+  /** Newest RDB version that all of them restore. */
   readonly targetRdbVersion: number
 }
 
-/** A MULTI of so much is read on a source that serves clients. */
+export interface KeyCopierOptions extends CopyTarget, Pick<CopyOptions, 'deadline'> {
+  readonly source: KeyReader
+}
+
+/** What is read at once on a source that serves clients. */
 const bytesAtOnce = 1024 * 1024
 const footerBytes = 10
 
 export class KeyCopier {
   readonly #options: KeyCopierOptions
-  readonly #buffer = new CommandBuffer(2 * bytesAtOnce)
+  readonly #buffers: readonly CommandBuffer[]
 
   constructor(options: KeyCopierOptions) {
     this.#options = options
+    this.#buffers = options.writers.map((writer) => writer.createBuffer((2 * bytesAtOnce) / options.writers.length))
   }
 
   /** Resolves, with their bytes, when they are durable on the target. Idempotent. One call at a time. */
   async copy(db: number, keys: readonly Buffer[]): Promise<number> {
-    const { source } = this.#options
+    const { source, writers, writerOf } = this.#options
     const sizes = await source.sizes(db, keys)
     let bytes = 0
-    for (const group of groupBySize(keys, sizes, bytesAtOnce)) bytes += await this.#copyGroup(db, group)
+    for (const group of groupBySize(keys, sizes, bytesAtOnce)) bytes += await this.#copyGroup(db, group.keys)
     for (const [index, key] of keys.entries()) {
       if ((sizes[index] as number) <= largeBytes) continue
-      const { writer } = this.#options
       bytes += await copyLarge({
         source: await source.serverOf(db, key),
-        writer,
+        writer: writers[writerOf(key)] as BatchWriter,
         db,
         key,
         hasDeadlines: source.hasDeadlines,
@@ -50,18 +57,31 @@ export class KeyCopier {
   }
 
   async #copyGroup(db: number, keys: readonly Buffer[]): Promise<number> {
-    const { source, writer } = this.#options
+    const { source, writers, writerOf } = this.#options
     const { keys: looks } = await source.look(db, keys)
-    this.#buffer.clear()
-    this.#buffer.add(['SELECT', db])
-    for (const [index, key] of keys.entries()) addCopy(this.#buffer, key, looks[index] as KeyLook, this.#options)
-    const bytes = this.#buffer.length
-    await writer.commit(this.#buffer)
-    return bytes
+    for (const buffer of this.#buffers) {
+      buffer.clear()
+      buffer.add(['SELECT', db])
+    }
+    for (const [index, key] of keys.entries()) {
+      addCopy(this.#buffers[writerOf(key)] as CommandBuffer, key, looks[index] as KeyLook, this.#options)
+    }
+    const full = [...this.#buffers.entries()].filter(([, buffer]) => buffer.commands > 1)
+    const outcomes = await Promise.allSettled(
+      full.map(async ([at, buffer]) => {
+        await writers[at]?.commit(buffer)
+        return buffer.length
+      }),
+    )
+    return outcomes.reduce((sum, outcome) => {
+      if (outcome.status === 'rejected') throw outcome.reason
+      return sum + outcome.value
+    }, 0)
   }
 }
 
 export interface CopyOptions {
+  /** Newest RDB version that the target restores. */
   readonly targetRdbVersion: number
   /** What becomes of a deadline on the target. */
   readonly deadline?: (deadlineMs: number) => number

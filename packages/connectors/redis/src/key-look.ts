@@ -92,6 +92,13 @@ export async function* scanKeys(connection: Connection, db: number, signal?: Abo
   } while (cursor !== '0')
 }
 
+/** Answers of 0 and 1; any other is a fault: a server that no longer has the key's slot says nothing about the key. */
+export function requireFlags(connection: Connection, replies: readonly RespValue[]): boolean[] {
+  const failed = replies.find((reply) => typeof reply !== 'number')
+  if (failed !== undefined) throw toRedisError(failed, connection.place)
+  return replies.map((reply) => reply !== 0)
+}
+
 /** About the bytes that each key takes on that server; 0 for none. */
 export async function readSizes(connection: Connection, db: number, keys: readonly Buffer[]): Promise<number[]> {
   const commands = keys.map((key) => ['MEMORY', 'USAGE', key, 'SAMPLES', 5] as const)

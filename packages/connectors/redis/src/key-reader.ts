@@ -1,6 +1,6 @@
 /** The keys of one side as a comparison reads them, wherever they lie. */
 import type { Connection } from './connection.ts'
-import { type LookedAt, lookAtKeys, readSizes, scanKeys } from './key-look.ts'
+import { type LookedAt, lookAtKeys, readSizes, requireFlags, scanKeys } from './key-look.ts'
 import { readKeyspace } from './server-info.ts'
 
 export interface KeyReader {
@@ -43,7 +43,7 @@ export class ServerReader implements KeyReader {
 
   async exist(db: number, keys: readonly Buffer[]): Promise<boolean[]> {
     const [, ...exists] = await this.#server.pipeline([['SELECT', db], ...keys.map((key) => ['EXISTS', key])])
-    return exists.map((reply) => reply !== 0)
+    return requireFlags(this.#server, exists)
   }
 
   look(db: number, keys: readonly Buffer[]): Promise<LookedAt> {

@@ -3,55 +3,53 @@
  * a rollback. A key that the source has renewed meanwhile is gone there, and the renewal, when it arrives, finds
  * nothing.
  */
-import { CommandBuffer } from './command-buffer.ts'
+import type { BatchWriter } from './batch-writer.ts'
 import { compareAllKeys } from './compare.ts'
 import { openConnection } from './connection.ts'
-import type { ControlKeys } from './control-keys.ts'
 import { lifted } from './deadline.ts'
-import { EpochWriter } from './epoch-writer.ts'
 import type { Follower } from './follower.ts'
 import { addCopy } from './key-copier.ts'
-import { ServerReader } from './key-reader.ts'
-import { readRdbVersion } from './rdb-version.ts'
-import { readServer } from './server-info.ts'
+import { openLanes } from './key-lanes.ts'
+import { openCopyTarget } from './open-copier.ts'
+import type { SlotLayout } from './slot-layout.ts'
 
 export interface LapsedKeysOptions {
-  readonly sourceUrl: string
-  readonly targetUrl: string
-  readonly keys: ControlKeys
+  readonly layout: SlotLayout
   readonly epoch: number
-  /** Runs meanwhile. */
-  readonly follower: Follower
+  /** By shard of the source; they run meanwhile. */
+  readonly followers: readonly Follower[]
   readonly signal: AbortSignal
 }
 
-/** Resolves with how many keys were brought back; then the checkpoint no longer asks for it. */
-export async function bringBackLapsed(options: LapsedKeysOptions): Promise<number> {
-  const { keys, epoch, follower, signal } = options
-  await using stack = new AsyncDisposableStack()
-  const source = stack.use(await openConnection({ url: options.sourceUrl, side: 'source' }))
-  const target = stack.use(await openConnection({ url: options.targetUrl, side: 'target' }))
-  const writing = await openConnection({ url: options.targetUrl, side: 'target' })
-  const writer = stack.use(new EpochWriter({ target: writing, keys, epoch }))
-  const targetRdbVersion = await readRdbVersion(target, keys.epoch)
-  const buffer = new CommandBuffer()
+/** Resolves with how many keys were brought back; then the checkpoints no longer ask for it. */
+export async function bringBackLapsed({ layout, epoch, followers, signal }: LapsedKeysOptions): Promise<number> {
+  await using keys = await openLanes(layout, { followers })
+  await using copies = await openCopyTarget(layout, [...layout.parts.keys()], epoch)
   const results = await compareAllKeys({
-    source: new ServerReader(source, (await readServer(source)).major),
-    target: new ServerReader(target, (await readServer(target)).major),
-    follower,
+    keys,
     signal,
     report: undefined,
     repair: async (db, key, ours) => {
       // A key too many did not come from a deadline: comparisons go on telling it.
       if (ours.payload === null) return false
-      buffer.clear()
+      const writer = copies.writers[copies.writerOf(key)] as BatchWriter
+      const buffer = writer.createBuffer(64 * 1024)
       buffer.add(['SELECT', db])
-      addCopy(buffer, key, ours, { targetRdbVersion, deadline: lifted })
+      addCopy(buffer, key, ours, { targetRdbVersion: copies.targetRdbVersion, deadline: lifted })
       await writer.commit(buffer)
       return true
     },
   })
-  await target.command('SELECT', 0)
-  await target.command('HDEL', keys.checkpoint, 'lapsed')
+  await forgetLapse(layout)
   return results.reduce((sum, { repaired = 0 }) => sum + repaired, 0)
+}
+
+async function forgetLapse(layout: SlotLayout): Promise<void> {
+  for (const [part, { url }] of layout.parts.entries()) {
+    await using target = await openConnection({ url, side: 'target' })
+    for (const source of layout.sources.keys()) {
+      if (!layout.partsOf(source).includes(part)) continue
+      await target.command('HDEL', layout.keysOf(part, source).checkpoint, 'lapsed')
+    }
+  }
 }

@@ -3,16 +3,17 @@
  * the old value or the new one. Writes on the source meanwhile may be in the copy or not: they make the key come again.
  */
 import { ReplatformError } from '@replatform/core/errors'
-import { type Argument, CommandBuffer } from './command-buffer.ts'
+import type { BatchWriter } from './batch-writer.ts'
+import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
-import type { EpochWriter } from './epoch-writer.ts'
 import { readDeadline } from './key-look.ts'
+import { keySlot, tagOf } from './key-slot.ts'
 import { nativeCommands } from './native-commands.ts'
 
 export interface LargeCopyOptions {
   /** Has the database selected. */
   readonly source: Connection
-  readonly writer: EpochWriter
+  readonly writer: BatchWriter
   readonly db: number
   readonly key: Buffer
   readonly hasDeadlines: boolean
@@ -25,9 +26,10 @@ const footerBytes = 10
 /** Resolves with the bytes that were written. */
 export async function copyLarge(options: LargeCopyOptions): Promise<number> {
   const { source, writer, db, key, hasDeadlines } = options
-  // No key of our own: what a crash leaves of it is extra, and goes when everything is looked at.
-  const beside = Buffer.concat([Buffer.from('replatform-copying:'), key])
-  const buffer = new CommandBuffer(2 * pieceBytes)
+  // No key of our own: what a crash leaves of it is extra, and goes when everything is looked at. In a cluster it lies
+  // on the server of the key.
+  const beside = Buffer.concat([Buffer.from(`replatform-copying:{${tagOf(keySlot(key))}}:`), key])
+  const buffer = writer.createBuffer(2 * pieceBytes)
   const write = async (...commands: Argument[][]): Promise<number> => {
     buffer.clear()
     buffer.add(['SELECT', db])

@@ -18,13 +18,13 @@ import type { Side } from '@replatform/core/move'
 import { assess } from './assess.ts'
 import { ChangedKeys } from './changed-keys.ts'
 import { compareAllKeys, compareSomeKeys } from './compare.ts'
-import { type Connection, openConnection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { type ControlKeys, controlKeys } from './control-keys.ts'
 import { sweepDeadlines } from './deadline-sweep.ts'
 import { hasUsers, requireFenced } from './fence.ts'
 import { formatPoint, parsePoint, raiseEpoch, readFlow } from './flow-store.ts'
 import { loadAll, type OpenStream, readGroup } from './full-load.ts'
-import { ServerReader } from './key-reader.ts'
+import { openLanes } from './key-lanes.ts'
 import { bringBackLapsed } from './lapsed-keys.ts'
 import { type FollowSession, openFollower } from './open-follower.ts'
 import { prepareLoad } from './prepare.ts'
@@ -32,6 +32,7 @@ import { readScriptCalls } from './replica-fence.ts'
 import { beginAgain, ensureBacklog } from './replication-backlog.ts'
 import { historyOf, offsetOf, readServer } from './server-info.ts'
 import { Sides } from './sides.ts'
+import { SlotLayout } from './slot-layout.ts'
 
 const unhurriedMs = 10_000
 const onlyChunk = 'snapshot'
@@ -121,8 +122,8 @@ export class RedisMover implements Mover {
   async #bringBack({ follower, epoch }: FollowSession, signal: AbortSignal): Promise<void> {
     const { move, log, source, target } = this.#open
     try {
-      const options = { sourceUrl: source.url, targetUrl: target.url, keys: this.#keys, epoch, follower, signal }
-      const keys = await bringBackLapsed(options)
+      const layout = SlotLayout.ofServers(this.#open, { source: source.url, target: target.url })
+      const keys = await bringBackLapsed({ layout, epoch, followers: [follower], signal })
       log.info({ move, keys }, 'Keys that had lapsed while deadlines were lowered were brought back.')
     } catch (thrown) {
       if (!signal.aborted) log.warn({ move, err: thrown }, 'Lapsed keys were not looked for to the end.')
@@ -165,23 +166,22 @@ export class RedisMover implements Mover {
 
   async compare({ scope, at, signal, report }: CompareOptions): Promise<CompareReport> {
     const startedAt = performance.now()
-    await using source = await openConnection({ url: this.#open.source.url, side: 'source' })
-    await using target = await openConnection({ url: this.#open.target.url, side: 'target' })
-    const server = await readServer(source)
-    const { major: targetMajor } = await readServer(target)
+    const { source, target } = this.#open
     // Both hold the follower: one at a time.
     await this.#bringingBack
-    const follower = at === 'live' ? (this.#following?.follower ?? null) : null
+    const follower = at === 'live' ? this.#following?.follower : undefined
+    const layout = SlotLayout.ofServers(this.#open, { source: source.url, target: target.url })
+    await using keys = await openLanes(layout, { followers: follower ? [follower] : [] })
+    const options = { keys, signal, report }
     const changed = scope === 'changed' ? this.#changed.list() : null
-    const readers = { source: new ServerReader(source, server.major), target: new ServerReader(target, targetMajor) }
-    const options = { ...readers, follower, signal, report }
     this.#changed.begin()
     try {
       const results = changed ? await compareSomeKeys(options, changed) : await compareAllKeys(options)
       const equal = results.every(isEqual)
       if (!equal) this.#changed.giveUp()
-      const end = { replid: historyOf(server), offset: offsetOf(server.fields) }
-      return { scope, at: formatPoint(end), equal, seconds: (performance.now() - startedAt) / 1_000, results }
+      const end = await this.#sides.source.use(readServer)
+      const point = { replid: historyOf(end), offset: offsetOf(end.fields) }
+      return { scope, at: formatPoint(point), equal, seconds: (performance.now() - startedAt) / 1_000, results }
     } catch (thrown) {
       this.#changed.giveUp()
       throw thrown

@@ -1,10 +1,12 @@
 /** What stands about a flow on each part of a clustered target: epoch and checkpoints. */
 import { ReplatformError } from '@replatform/core/errors'
+import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
 import { requireWhole, toMap } from './flow-store.ts'
 import type { PartPlace, PartWriter } from './part-writer.ts'
 import type { ReplicationPoint } from './psync.ts'
+import type { RespValue } from './resp-reader.ts'
 
 export interface PartCheckpoint {
   readonly replid: string
@@ -29,21 +31,24 @@ export async function readPartCheckpoint(target: Connection, keys: ControlKeys):
   }
 }
 
-/** Once they are on all parts the load of a shard is done. */
+/** Once they are on all parts the load of a shard is done. `isLowered`: see `PartCheckpoint`. */
 export async function writeFirstCheckpoint(
   writer: PartWriter,
-  keys: ControlKeys,
   { replid, offset }: ReplicationPoint,
+  { isLowered }: Pick<PartCheckpoint, 'isLowered'>,
 ): Promise<void> {
+  const { checkpoint } = writer.keys
+  const place = ['replid', replid, 'offset', offset, 'step', 0, 'written', offset, 'lowered', isLowered ? 1 : 0]
   const buffer = writer.createBuffer(1024)
-  buffer.add(['DEL', keys.checkpoint])
-  buffer.add(['HSET', keys.checkpoint, 'replid', replid, 'offset', offset, 'step', 0, 'written', offset, 'lowered', 0])
+  buffer.add(['DEL', checkpoint])
+  buffer.add(['HSET', checkpoint, ...place])
   await writer.commit(buffer)
 }
 
+/** A key that holds the epoch, and how to ask the server that it lies on. */
 export interface PartEpoch {
-  readonly target: Connection
-  readonly keys: ControlKeys
+  readonly epoch: string
+  readonly ask: (...command: Argument[]) => Promise<RespValue>
 }
 
 const raise = `
@@ -54,17 +59,15 @@ if found < wanted then redis.call('SET', KEYS[1], string.format('%.0f', wanted))
 return math.max(found, wanted)`
 
 /**
- * The first part hands out the number, so that no two movers get the same; from the return on no earlier mover gets
+ * The first hands out the number, so that no two movers get the same; from the return on no earlier mover gets
  * anything through on any part. Rejects with `epoch.superseded` when another mover was faster on one of them.
  */
 export async function raisePartEpochs(parts: readonly PartEpoch[]): Promise<number> {
-  const found = await Promise.all(parts.map(({ target, keys }) => target.command('GET', keys.epoch)))
+  const found = await Promise.all(parts.map(({ epoch, ask }) => ask('GET', epoch)))
   const highest = Math.max(...found.map((epoch) => Number(String(epoch ?? 0))))
   const [first, ...others] = parts as [PartEpoch, ...PartEpoch[]]
-  const epoch = Number(await first.target.command('EVAL', raise, 1, first.keys.epoch, highest, 'next'))
-  const reached = await Promise.all(
-    others.map(({ target, keys }) => target.command('EVAL', raise, 1, keys.epoch, epoch, 'this')),
-  )
+  const epoch = Number(await first.ask('EVAL', raise, 1, first.epoch, highest, 'next'))
+  const reached = await Promise.all(others.map((part) => part.ask('EVAL', raise, 1, part.epoch, epoch, 'this')))
   const newer = reached.map(Number).find((other) => other > epoch)
   if (newer === undefined) return epoch
   throw new ReplatformError('epoch.superseded', { message: `A part of the target is at epoch ${newer} already.` })

@@ -74,6 +74,10 @@ export class PartWriter implements BatchWriter, AsyncDisposable {
     return this.#options.target
   }
 
+  get keys(): ControlKeys {
+    return this.#options.keys
+  }
+
   createBuffer(bytes: number): ScriptBuffer {
     return new ScriptBuffer(bytes)
   }

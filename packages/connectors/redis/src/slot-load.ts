@@ -1,6 +1,7 @@
 /** The full load where slots are spread over servers: each shard of the source is read, and written where its keys belong. */
 import type { Loaded } from '@replatform/core/connector'
 import { openConnection } from './connection.ts'
+import type { ControlKeys } from './control-keys.ts'
 import { emptyPart } from './empty-part.ts'
 import type { OpenStream } from './full-load.ts'
 import { keySlot } from './key-slot.ts'
@@ -97,7 +98,7 @@ class ShardLoad {
   }
 
   async run(): Promise<{ stream: SlotStream; loaded: Loaded }> {
-    const { layout, source, own, signal, progress } = this.#options
+    const { layout, own, signal, progress } = this.#options
     await using stack = new AsyncDisposableStack()
     const memoryBytes = spoolMemoryBytes / layout.sources.length
     const link = own(await ReplicaLink.open({ url: this.#shard.url, after: null, memoryBytes }))
@@ -118,11 +119,7 @@ class ShardLoad {
       signal,
       progress,
     })
-    await Promise.all(
-      firsts.map((writer, index) => {
-        return writeFirstCheckpoint(writer, layout.keysOf(this.#parts[index] as number, source), link.start)
-      }),
-    )
+    await Promise.all(firsts.map((writer) => writeFirstCheckpoint(writer, link.start, { isLowered: false })))
     link.acknowledge(link.start.offset, true)
     return { stream: { link, first: rest.data.length > 0 ? rest : null }, loaded: { rows, bytes } }
   }
@@ -144,8 +141,6 @@ class ShardLoad {
   }
 }
 
-async function openWriter(url: string, keys: PartKeys, epoch: number): Promise<PartWriter> {
+export async function openWriter(url: string, keys: ControlKeys, epoch: number): Promise<PartWriter> {
   return new PartWriter({ target: await openConnection({ url, side: 'target' }), keys, epoch })
 }
-
-type PartKeys = ReturnType<SlotLayout['keysOf']>

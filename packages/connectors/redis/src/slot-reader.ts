@@ -1,7 +1,7 @@
 /** The keys of one side whose servers answer for slots, as a comparison reads them. */
 import type { Connection } from './connection.ts'
 import { lowered } from './deadline.ts'
-import { type KeyLook, type LookedAt, readSizes, scanKeys } from './key-look.ts'
+import { type KeyLook, type LookedAt, readSizes, requireFlags, scanKeys } from './key-look.ts'
 import type { KeyReader } from './key-reader.ts'
 import { keySlot, type SlotSet } from './key-slot.ts'
 import { offsetOf, parseInfo } from './server-info.ts'
@@ -57,8 +57,7 @@ export class SlotReader implements KeyReader {
 
   exist(_db: number, keys: readonly Buffer[]): Promise<boolean[]> {
     return this.#each(keys, async (connection, own) => {
-      const replies = await connection.pipeline(own.map((key) => ['EXISTS', key]))
-      return replies.map((reply) => reply !== 0)
+      return requireFlags(connection, await connection.pipeline(own.map((key) => ['EXISTS', key])))
     })
   }
 

@@ -17,8 +17,8 @@ import { openConnection } from './connection.ts'
 import { RedisMover } from './mover.ts'
 import { mayReplicate } from './replication-right.ts'
 import { ResyncMover } from './resync-mover.ts'
-import { readServer } from './server-info.ts'
 import { SlotMover } from './slot-mover.ts'
+import { readTopology, type Topology } from './topology.ts'
 
 export class TopologyMover implements Mover {
   readonly #open: OpenOptions
@@ -111,19 +111,23 @@ export class TopologyMover implements Mover {
   }
 
   async #find(): Promise<Mover> {
-    const [source, target] = await Promise.all([this.#isCluster('source'), this.#isCluster('target')])
-    if (source || target) return new SlotMover(this.#open)
-    const isCopied = this.#open.direction === 'reverse' || !(await this.#mayReplicate())
-    return isCopied ? new ResyncMover(this.#open) : new RedisMover(this.#open)
+    const [source, target] = await Promise.all([this.#topology('source'), this.#topology('target')])
+    const isCopied = this.#open.direction === 'reverse' || !(await allMayReplicate(source))
+    if (isCopied) return new ResyncMover(this.#open)
+    return source.isCluster || target.isCluster ? new SlotMover(this.#open) : new RedisMover(this.#open)
   }
 
-  async #mayReplicate(): Promise<boolean> {
-    await using source = await openConnection({ url: this.#open.source.url, side: 'source' })
-    return await mayReplicate(source)
+  async #topology(side: Side): Promise<Topology> {
+    const { url } = this.#open[side]
+    await using connection = await openConnection({ url, side })
+    return await readTopology(connection, url)
   }
+}
 
-  async #isCluster(side: Side): Promise<boolean> {
-    await using connection = await openConnection({ url: this.#open[side].url, side })
-    return (await readServer(connection)).isCluster
+async function allMayReplicate({ shards }: Topology): Promise<boolean> {
+  for (const { url } of shards) {
+    await using source = await openConnection({ url, side: 'source' })
+    if (!(await mayReplicate(source))) return false
   }
+  return true
 }

@@ -100,3 +100,12 @@ function nodeUrl(url: string, { host, port }: Node): string {
   node.port = String(port)
   return node.href
 }
+
+export function urlsOf(owners: readonly { readonly url: string }[]): string[] {
+  return owners.map(({ url }) => url)
+}
+
+/** Those that take writes and their replicas. */
+export function allServers({ shards }: Topology): string[] {
+  return shards.flatMap(({ url, replicas }) => [url, ...replicas])
+}

@@ -1,5 +1,11 @@
+import { expect } from 'vitest'
 import type { Argument } from '../command-buffer.ts'
-import type { Connection } from '../connection.ts'
+import type { RespValue } from '../resp-reader.ts'
+
+/** One server, or a cluster by one. */
+export interface Writable extends AsyncDisposable {
+  command(...args: Argument[]): Promise<RespValue>
+}
 
 /** Writes on whichever side takes writes, and remembers what was acknowledged. */
 export class RoamingWriter implements AsyncDisposable {
@@ -11,11 +17,11 @@ export class RoamingWriter implements AsyncDisposable {
   /** Commands that ended without an answer. */
   unknown = 0
   readonly name: string
-  readonly #open: (side: 'source' | 'target') => Promise<Connection>
+  readonly #open: (side: 'source' | 'target') => Promise<Writable>
   readonly #ended: Promise<void>
   #isOver = false
 
-  constructor(name: string, open: (side: 'source' | 'target') => Promise<Connection>) {
+  constructor(name: string, open: (side: 'source' | 'target') => Promise<Writable>) {
     this.name = name
     this.#open = open
     this.#ended = this.#run()
@@ -24,6 +30,24 @@ export class RoamingWriter implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true
     await this.#ended
+  }
+
+  /** What was acknowledged is there once, and what else is there had no answer. */
+  async expectAllOn(side: Writable): Promise<void> {
+    const { name, pushed, deadlines, increments, unknown } = this
+    const list = ((await side.command('LRANGE', `list:${name}`, 0, -1)) as Buffer[]).map((n) => Number(String(n)))
+    expect(new Set(list).size).toBe(list.length)
+    const there = new Set(list)
+    expect(pushed.filter((n) => !there.has(n))).toEqual([])
+    expect(list.length - pushed.length).toBeLessThanOrEqual(unknown)
+    const counted = Number(String(await side.command('GET', `counter:${name}`)))
+    expect(counted).toBeGreaterThanOrEqual(increments)
+    expect(counted - increments).toBeLessThanOrEqual(unknown)
+    let other = 0
+    for (const [key, deadline] of deadlines) {
+      if ((await side.command('PEXPIRETIME', key)) !== deadline) other += 1
+    }
+    expect(other).toBeLessThanOrEqual(unknown)
   }
 
   async #run(): Promise<void> {
@@ -39,7 +63,7 @@ export class RoamingWriter implements AsyncDisposable {
     }
   }
 
-  async #writeOnce(connection: Connection, n: number): Promise<void> {
+  async #writeOnce(connection: Writable, n: number): Promise<void> {
     const { name } = this
     const deadline = Date.now() + 3_600_000 + n
     const session = `session:${name}:${n % 200}`
@@ -53,7 +77,7 @@ export class RoamingWriter implements AsyncDisposable {
     await this.#ask(connection, ['HSET', `hash:${name}`, `f${n % 20}`, n], () => {})
   }
 
-  async #ask(connection: Connection, command: Argument[], onAnswer: () => void): Promise<void> {
+  async #ask(connection: Writable, command: Argument[], onAnswer: () => void): Promise<void> {
     this.unknown += 1
     await connection.command(...command)
     this.unknown -= 1

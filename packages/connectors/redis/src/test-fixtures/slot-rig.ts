@@ -18,6 +18,8 @@ export interface SlotRig extends AsyncDisposable {
   readonly target: readonly RedisServer[]
   readonly clusters: { readonly source: RedisCluster | null; readonly target: RedisCluster | null }
   readonly urls: { readonly source: string; readonly target: string }
+  /** As an application, on whichever servers make up the side. */
+  openApp(side: 'source' | 'target'): Promise<SlotClient>
   createMover(direction?: Direction, urls?: SlotRig['urls']): Mover
 }
 
@@ -42,6 +44,7 @@ export async function startSlotRig(options: { source: SideOptions; target: SideO
     target: theirs.servers,
     clusters: { source: ours.cluster, target: theirs.cluster },
     urls,
+    openApp: (side) => SlotClient.open((side === 'source' ? ours : theirs).servers[0]?.url('app', 'app-secret') ?? ''),
     createMover: (direction = 'forward', { source, target } = urls) => {
       const side = (url: string) => ({ kind: 'redis', url }) as const
       const [from, to] = direction === 'forward' ? [source, target] : [target, source]
