@@ -9,7 +9,7 @@ import { readKeyspace } from './server-info.ts'
 
 const script = `
 redis.call('SELECT', 0)
-if redis.call('GET', KEYS[1]) ~= ARGV[5] then return redis.error_reply('SUPERSEDED') end
+if redis.call('GET', KEYS[1]) ~= ARGV[5] then return redis.error_reply('SUPERSEDED by another mover') end
 redis.call('SELECT', ARGV[6])
 local page = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2])
 local lift, lower = tonumber(ARGV[3]), ARGV[4] == 'lower'

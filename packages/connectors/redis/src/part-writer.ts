@@ -37,11 +37,11 @@ export function isBehind(a: PartPlace, b: PartPlace): boolean {
 
 // The first write is one that a full memory refuses, so that nothing was done before.
 const script = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('SUPERSEDED') end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('SUPERSEDED by another mover') end
 if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1])
 else
   local at = redis.call('HMGET', KEYS[2], 'offset', 'step')
-  if tostring(at[1]) .. ':' .. tostring(at[2]) ~= ARGV[2] then return redis.error_reply('ELSEWHERE') end
+  if tostring(at[1]) .. ':' .. tostring(at[2]) ~= ARGV[2] then return redis.error_reply('ELSEWHERE than expected') end
   redis.call('HSET', KEYS[2], 'replid', ARGV[3], 'offset', ARGV[4], 'step', ARGV[5], 'written', ARGV[6], 'lowered', 0)
 end
 local i, failed = 7, nil

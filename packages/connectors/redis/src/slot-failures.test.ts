@@ -6,9 +6,8 @@
 import { pollUntil } from '@replatform/testkit/poll-until'
 import type { RedisServer } from '@replatform/testkit/redis-server'
 import { expect, test, vi } from 'vitest'
-import { openConnection } from './connection.ts'
-import type { RespValue } from './resp-reader.ts'
 import { Following, loadMove } from './test-fixtures/move-rig.ts'
+import { asMover, moveSlotOf, replicasOf, takeOver, untilLedTo } from './test-fixtures/slot-changes.ts'
 import { SlotClient, type SlotRig, startSlotRig } from './test-fixtures/slot-rig.ts'
 
 // Servers that take over are waited for, also on a busy machine.
@@ -21,24 +20,6 @@ async function count(app: SlotClient, rounds: number): Promise<void> {
 /** Every write so far is on the replica as well: Redis does not promise what only one server had. */
 async function replicated(app: SlotClient, links = 1): Promise<void> {
   for (const connection of app.all) expect(await connection.command('WAIT', links, 20_000)).toBe(links)
-}
-
-function replicasOf(rig: SlotRig, side: 'source' | 'target'): [RedisServer] {
-  return [...(rig.clusters[side]?.replicas ?? [])] as [RedisServer]
-}
-
-/** The rig's own user is fenced out like everybody. */
-async function asMover(server: RedisServer, command: readonly string[]) {
-  await using connection = await openConnection({ url: server.url('mover', 'mover-secret'), side: 'target' })
-  return await connection.command(...command)
-}
-
-async function takeOver(replica: RedisServer): Promise<void> {
-  await asMover(replica, ['CLUSTER', 'FAILOVER', 'TAKEOVER'])
-  await pollUntil('the replica is the primary', async () => {
-    const role = await asMover(replica, ['ROLE'])
-    return Array.isArray(role) && String(role[0]) === 'master'
-  })
 }
 
 /** Follows until it is level; what is only a sign of a server that takes over is tried again. */
@@ -79,10 +60,7 @@ test('a replica of the source takes over: what the old primary said counts, and 
   await expect(following.ended).rejects.toMatchObject({ retry: 'retry' })
   await takeOver(replica)
   const urls = { ...rig.urls, source: (rig.source[1] as RedisServer).url('mover', 'mover-secret') }
-  await pollUntil('the cluster leads to the new primary', async () => {
-    const slots = textOf(await asMover(rig.source[1] as RedisServer, ['CLUSTER', 'SLOTS']))
-    return slots.includes(`${replica.port}`) && !slots.includes(`${primary.port}`)
-  })
+  await untilLedTo(replica, primary, rig.source[1] as RedisServer)
   await using after = await SlotClient.open(urls.source)
   await count(after, 20)
   await follow({ ...rig, createMover: () => rig.createMover('forward', urls) }, after)
@@ -120,10 +98,7 @@ test('a replica of the target takes over that has not everything: its part is wr
   await expect(following.ended).rejects.toMatchObject({ retry: 'retry' })
   await takeOver(replica)
   const urls = { ...rig.urls, target: (rig.target[1] as RedisServer).url('mover', 'mover-secret') }
-  await pollUntil('the cluster leads to the new primary', async () => {
-    const slots = textOf(await asMover(rig.target[1] as RedisServer, ['CLUSTER', 'SLOTS']))
-    return slots.includes(`${replica.port}`) && !slots.includes(`${primary.port}`)
-  })
+  await untilLedTo(replica, primary, rig.target[1] as RedisServer)
   await using held = await SlotClient.open(urls.target)
   const behind = await held.pipeline(Array.from({ length: 60 }, (_, k) => ['GET', `n:${k}`]))
   expect(behind.map(String)).toContain('40')
@@ -151,25 +126,3 @@ test.each(['source', 'target'] as const)('slots that move on the %s stop the mov
   // It does not go on by being asked again.
   await expect(new Following(mover).ended).rejects.toMatchObject({ retry: expect.stringMatching(/operator|terminal/) })
 })
-
-/** As `redis-cli --cluster reshard` does, for one slot. */
-async function moveSlotOf(key: string, servers: readonly RedisServer[]): Promise<void> {
-  const [first] = servers as [RedisServer]
-  const ask = async (server: RedisServer, ...command: string[]) => asMover(server, command)
-  const slot = String(await ask(first, 'CLUSTER', 'KEYSLOT', key))
-  const shard = Math.floor((Number(slot) * servers.length) / 16_384)
-  const from = servers[shard] as RedisServer
-  const to = servers[(shard + 1) % servers.length] as RedisServer
-  const [fromId, toId] = [String(await ask(from, 'CLUSTER', 'MYID')), String(await ask(to, 'CLUSTER', 'MYID'))]
-  await ask(to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId)
-  await ask(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId)
-  const keys = ((await ask(from, 'CLUSTER', 'GETKEYSINSLOT', slot, '1000')) as Buffer[]).map(String)
-  const login = ['AUTH2', 'mover', 'mover-secret']
-  await ask(from, 'MIGRATE', to.host, String(to.port), '', '0', '10000', ...login, 'KEYS', ...keys)
-  await ask(to, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId)
-  for (const server of servers) await ask(server, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId)
-}
-
-function textOf(value: RespValue): string {
-  return Array.isArray(value) ? value.map(textOf).join(' ') : String(value)
-}

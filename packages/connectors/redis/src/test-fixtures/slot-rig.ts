@@ -1,5 +1,5 @@
 /** Both sides of a move of which at least one is a cluster, and a mover in this process. */
-import type { Mover } from '@replatform/core/connector'
+import type { Log, Mover } from '@replatform/core/connector'
 import type { Direction } from '@replatform/core/move'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { type RedisCluster, type RedisClusterOptions, startRedisCluster } from '@replatform/testkit/redis-cluster'
@@ -20,7 +20,7 @@ export interface SlotRig extends AsyncDisposable {
   readonly urls: { readonly source: string; readonly target: string }
   /** As an application, on whichever servers make up the side. */
   openApp(side: 'source' | 'target'): Promise<SlotClient>
-  createMover(direction?: Direction, urls?: SlotRig['urls']): Mover
+  createMover(direction?: Direction, urls?: SlotRig['urls'], log?: Log): Mover
 }
 
 export async function startSlotRig(options: { source: SideOptions; target: SideOptions }): Promise<SlotRig> {
@@ -45,7 +45,7 @@ export async function startSlotRig(options: { source: SideOptions; target: SideO
     clusters: { source: ours.cluster, target: theirs.cluster },
     urls,
     openApp: (side) => SlotClient.open((side === 'source' ? ours : theirs).servers[0]?.url('app', 'app-secret') ?? ''),
-    createMover: (direction = 'forward', { source, target } = urls) => {
+    createMover: (direction = 'forward', { source, target } = urls, log = silent) => {
       const side = (url: string) => ({ kind: 'redis', url }) as const
       const [from, to] = direction === 'forward' ? [source, target] : [target, source]
       return redisRoute.open({
@@ -55,12 +55,14 @@ export async function startSlotRig(options: { source: SideOptions; target: SideO
         target: side(to),
         tools: {},
         workers: 1,
-        log: { info() {}, warn() {}, error() {} },
+        log,
       })
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
+
+const silent: Log = { info() {}, warn() {}, error() {} }
 
 interface Held {
   readonly connection: Connection
