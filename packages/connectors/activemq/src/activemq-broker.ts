@@ -14,6 +14,7 @@ import type {
 } from '@replatform/connector-rabbitmq/brokers'
 import type { MessageSink, SinkEvents } from '@replatform/connector-rabbitmq/message-sink'
 import type { QueuePlan } from '@replatform/connector-rabbitmq/queue-plan'
+import { Tap } from '@replatform/connector-rabbitmq/tap'
 import type { Decision } from '@replatform/core/connector'
 import { invariant, ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { Side } from '@replatform/core/move'
@@ -21,10 +22,11 @@ import { fenceActivemq, requireAlone } from './activemq-fence.ts'
 import { RecordLedger, readLedger } from './activemq-ledger.ts'
 import type { PlannedQueue } from './activemq-plan.ts'
 import { readActivemqQueue } from './activemq-reader.ts'
+import { QueueTap } from './activemq-tap.ts'
 import { type ActivemqAddress, parseActivemqAddress } from './address.ts'
 import { type NamedConnection, openConnection } from './broker-connection.ts'
 import { Jolokia } from './jolokia.ts'
-import { connectionName, controlQueue, isOwnQueue, ledgerQueue, markerQueue } from './own-names.ts'
+import { connectionName, controlQueue, isOwnQueue, ledgerQueue, markerQueue, tapQueue } from './own-names.ts'
 import { readRecord, writeRecord } from './record-queue.ts'
 import { TransactionSink } from './transaction-sink.ts'
 
@@ -53,6 +55,8 @@ export class ActivemqBroker implements Broker {
   #named: NamedConnection | null = null
   #looking: Promise<NamedConnection> | null = null
   #epoch = 0
+  /** Since this mover took its epoch. */
+  #tap = new Tap()
 
   constructor(options: ActivemqBrokerOptions) {
     this.address = parseActivemqAddress(options.url)
@@ -79,12 +83,14 @@ export class ActivemqBroker implements Broker {
     const { queue, address, events } = options
     const { maxPriority, ttlMs } = queue as Partial<PlannedQueue>
     const epoch = this.#epoch
+    const tap = queue.tap === undefined ? undefined : await this.#tapOf(queue, address, queue.tap)
     return TransactionSink.open({
       connection,
       lost,
       queue: address,
       markerQueue: queue.delivery === 'exactly-once' ? markerQueue(this.#options.move, address) : undefined,
       rules: { maxPriority, queueTtlMs: ttlMs, replyAddress: this.#options.replyAddress },
+      tap,
       events,
       requireEpoch: () => this.#requireEpoch(epoch),
     })
@@ -99,9 +105,9 @@ export class ActivemqBroker implements Broker {
     return this.look(({ connection }) => readLedger(connection, ledgerQueue(this.#options.move)))
   }
 
-  /** Its plan asks for no copies. */
-  async tapped(): Promise<ReadonlyMap<string, TapResult>> {
-    return new Map()
+  async tapped({ withinMs }: { readonly withinMs: number }): Promise<ReadonlyMap<string, TapResult>> {
+    await this.#tap.settle(withinMs)
+    return this.#tap.results
   }
 
   async recordDecision(decision: Decision): Promise<void> {
@@ -152,6 +158,7 @@ export class ActivemqBroker implements Broker {
     }
     await this.#write('epoch', epoch)
     this.#epoch = epoch
+    this.#tap = new Tap()
   }
 
   async cleanUp(): Promise<void> {
@@ -220,6 +227,23 @@ export class ActivemqBroker implements Broker {
   async #dropName(): Promise<void> {
     await this.#named?.[Symbol.asyncDispose]()
     this.#named = null
+  }
+
+  /** What an earlier mover had copied says nothing any more. */
+  async #tapOf(queue: QueuePlan, address: string, every: number): Promise<QueueTap> {
+    const copies = tapQueue(this.#options.move, address)
+    await this.jolokia.removeQueue(copies)
+    const hasOtherLife = (queue as Partial<PlannedQueue>).ttlMs !== undefined
+    const { connection } = this.#writer()
+    return new QueueTap({
+      connection,
+      name: queue.name,
+      queue: address,
+      tapQueue: copies,
+      every,
+      hasOtherLife,
+      tap: this.#tap,
+    })
   }
 
   #writer(): NamedConnection {

@@ -1,4 +1,5 @@
 /** A plan RabbitMQ → ActiveMQ, as it stands in the file that people edit. */
+import { noFile } from '@replatform/connector-rabbitmq/plan-text'
 import { invariant, ReplatformError } from '@replatform/core/errors'
 import { type Static, Type } from 'typebox'
 import { Check, Errors } from 'typebox/value'
@@ -28,6 +29,8 @@ const Queue = Type.Object(
     order: Type.Enum(['kept', 'loose']),
     delivery: Type.Enum(['exactly-once', 'at-least-once']),
     id: Type.Enum(['message-id', 'none']),
+    /** Every so many-th message is copied by the target and compared; absent for none. */
+    tap: Type.Optional(Type.Integer({ minimum: 1 })),
     bindings: Type.Array(Binding),
     /** Levels of the source's priorities; absent where it keeps none. */
     maxPriority: Type.Optional(Type.Integer({ minimum: 1, maximum: 255 })),
@@ -79,13 +82,14 @@ export type PlannedUser = ActivemqPlan['topology']['users'][number]
 export type LeftOut = ActivemqPlan['topology']['leftOut'][number]
 
 /** Throws `topology.invalid`, which names the place and what was expected there. */
-export function readActivemqPlan(edited: unknown): ActivemqPlan {
+export function readActivemqPlan(edited: unknown, placeOf = noFile): ActivemqPlan {
   if (!Check(ActivemqPlan, edited)) {
     const [first] = Errors(ActivemqPlan, edited)
-    throw invalid(placeOf(first?.instancePath ?? '', edited), `${first?.message ?? 'it is no plan'}`)
+    const pointer = first?.instancePath ?? ''
+    throw invalid(`${nameOf(pointer, edited)}${placeOf(pointer)}`, `${first?.message ?? 'it is no plan'}`)
   }
   const [problem] = contradictions(edited)
-  if (problem) throw invalid(problem.place, problem.message)
+  if (problem) throw invalid(`${problem.place}${placeOf(pointerOf(problem.place, edited))}`, problem.message)
   return edited
 }
 
@@ -160,12 +164,19 @@ function twice(queues: readonly PlannedQueue[]): Problem[] {
 }
 
 /** `/queues/3/carry` as `queue payments, carry`. */
-function placeOf(pointer: string, edited: unknown): string {
+function nameOf(pointer: string, edited: unknown): string {
   const [, first, index, ...rest] = pointer.split('/')
   const list = (edited as { queues?: { name?: unknown }[] } | null)?.queues
   const name = first === 'queues' && Array.isArray(list) ? list[Number(index)]?.name : undefined
   if (typeof name !== 'string') return pointer || 'its top'
   return [`queue ${name}`, ...rest].join(', ')
+}
+
+/** `queue payments` as `/queues/3`. */
+function pointerOf(place: string, { queues, topology }: ActivemqPlan): string {
+  const queue = queues.findIndex(({ name }) => place === `queue ${name}`)
+  if (queue >= 0) return `/queues/${queue}`
+  return `/topology/exchanges/${topology.exchanges.findIndex(({ name }) => place === `exchange ${name}`)}`
 }
 
 function invalid(place: string, message: string): ReplatformError {

@@ -21,6 +21,10 @@ export function markerQueue(move: string, queue: string): string {
   return `replatform.${move}.markers.${queue}`
 }
 
+export function tapQueue(move: string, queue: string): string {
+  return `replatform.${move}.tap.${queue}`
+}
+
 export function isOwnQueue(move: string, queue: string): boolean {
   return queue.startsWith(`replatform.${move}.`)
 }

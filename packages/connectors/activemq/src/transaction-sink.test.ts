@@ -2,13 +2,16 @@
 import { longText } from '@replatform/connector-rabbitmq/field-table'
 import { writeProperties } from '@replatform/connector-rabbitmq/message-properties'
 import type { SourceMessage } from '@replatform/connector-rabbitmq/source-message'
+import { Tap } from '@replatform/connector-rabbitmq/tap'
 import type { ReplatformError } from '@replatform/core/errors'
 import { type ActivemqServer, startActivemq } from '@replatform/testkit/activemq-server'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { QueueTap } from './activemq-tap.ts'
 import { parseActivemqAddress } from './address.ts'
 import { type NamedConnection, openConnection } from './broker-connection.ts'
-import { drainOverAmqp } from './test-fixtures/consumers.ts'
+import { drainOverAmqp, sendEncoded } from './test-fixtures/consumers.ts'
+import { encodeForActivemq } from './message-mapping.ts'
 import { type SinkOptions, TransactionSink } from './transaction-sink.ts'
 
 let server: ActivemqServer
@@ -37,7 +40,12 @@ interface Watched extends AsyncDisposable {
   readonly failed: ReplatformError[]
 }
 
-async function openSink(held: NamedConnection, queue: string, markerQueue?: string): Promise<Watched> {
+async function openSink(
+  held: NamedConnection,
+  queue: string,
+  markerQueue?: string,
+  tap?: QueueTap,
+): Promise<Watched> {
   const watched = {
     stored: [] as number[],
     wereThere: [] as number[],
@@ -55,6 +63,7 @@ async function openSink(held: NamedConnection, queue: string, markerQueue?: stri
     lost,
     queue,
     markerQueue,
+    tap,
     rules,
     events,
     requireEpoch,
@@ -160,4 +169,26 @@ test('a name admits one connection: a second mover of the same flow is refused',
   await expect(
     openConnection({ address: parseActivemqAddress(server.url({ password: 'wrong' })), side: 'target', name: 'x' }),
   ).rejects.toMatchObject({ code: 'auth.failed' })
+})
+
+test('copies that the broker makes are what was read; another one is found', async () => {
+  await using held = await connect('tapped')
+  const tap = new Tap()
+  const copies = { name: 'source', queue: 'tapped', tapQueue: 'copies', every: 2, hasOtherLife: false, tap }
+  const queueTap = new QueueTap({ connection: held.connection, ...copies })
+  const all = messages(1_200)
+  {
+    await using watched = await openSink(held, 'tapped', 'tapped-markers', queueTap)
+    for (const message of all) watched.sink.send(message)
+    await pollUntil('all are confirmed', () => watched.stored.length === all.length)
+    await pollUntil('all copies are compared', () => tap.waiting === 0)
+    expect(tap.results.get('source')).toEqual({ compared: 600, mismatched: 0 })
+    tap.expect('copies', all[0] as SourceMessage)
+    await sendEncoded(server, 'queue://copies', encodeForActivemq(all[1] as SourceMessage, rules, Date.now()))
+    await pollUntil('the other one is compared', () => tap.waiting === 0)
+    expect(tap.results.get('source')).toEqual({ compared: 601, mismatched: 1 })
+  }
+  // In their order, whether they were copied or not.
+  const bodies = await drainOverAmqp(server, 'queue://tapped', all.length)
+  expect(bodies).toEqual(all.map(({ body }) => body.toString()))
 })

@@ -12,6 +12,7 @@ import { encodeEntry } from './held-log.ts'
 import { type MarkerLimits, MarkerLog } from './marker-log.ts'
 import { encodeForActivemq, type QueueRules } from './message-mapping.ts'
 import { digestOf, encodeMarker } from './message-marker.ts'
+import type { QueueTap } from './activemq-tap.ts'
 import { type Outcome, TransactionalSession, type TransactionId } from './transactional-session.ts'
 
 export interface SinkOptions {
@@ -22,6 +23,8 @@ export interface SinkOptions {
   /** Queue of the markers; undefined for at-least-once. */
   readonly markerQueue: string | undefined
   readonly markerLimits?: MarkerLimits
+  /** Undefined where nothing is copied. */
+  readonly tap?: QueueTap | undefined
   readonly events: SinkEvents
   /** Rejects when the connection is gone. */
   readonly lost: Promise<never>
@@ -41,6 +44,7 @@ interface Carried {
   readonly message: SourceMessage
   readonly encoded: Buffer
   readonly digest: string | undefined
+  readonly isTapped: boolean
 }
 
 interface Batch {
@@ -55,6 +59,7 @@ export class TransactionSink implements MessageSink {
   readonly #options: SinkOptions
   readonly #session: TransactionalSession
   readonly #sender: Sender
+  readonly #tapSender: Sender | undefined
   readonly #markerSender: Sender | undefined
   readonly #markers: MarkerLog | undefined
   /** Full or old enough, in order. */
@@ -70,6 +75,7 @@ export class TransactionSink implements MessageSink {
     this.#options = options
     this.#session = parts.session
     this.#sender = parts.sender
+    this.#tapSender = parts.tapSender
     this.#markers = parts.markers
     this.#markerSender = parts.markerSender
     this.delivery = parts.markers ? 'exactly-once' : 'at-least-once'
@@ -82,9 +88,12 @@ export class TransactionSink implements MessageSink {
     const markers =
       markerQueue === undefined ? undefined : await MarkerLog.open(connection, markerQueue, options.markerLimits)
     const markerSender = markerQueue === undefined ? undefined : await session.openSender(`queue://${markerQueue}`)
-    const sink = new TransactionSink(options, { session, sender, markers, markerSender })
-    sender.on('sender_error', () => sink.#fail(linkError(queue, sender.error)))
-    sender.on('sender_close', () => sink.#fail(linkError(queue, sender.error)))
+    const tapSender = options.tap && (await session.openSender(options.tap.address, { inLineWith: sender }))
+    const sink = new TransactionSink(options, { session, sender, tapSender, markers, markerSender })
+    for (const link of tapSender ? [sender, tapSender] : [sender]) {
+      link.on('sender_error', () => sink.#fail(linkError(queue, link.error)))
+      link.on('sender_close', () => sink.#fail(linkError(queue, link.error)))
+    }
     options.lost.catch((thrown) => sink.#fail(toReplatformError(thrown)))
     return sink
   }
@@ -103,7 +112,7 @@ export class TransactionSink implements MessageSink {
     }
     const encoded = encodeForActivemq(message, this.#options.rules, Date.now())
     this.#filling ??= this.#newBatch()
-    this.#filling.carried.push({ message, encoded, digest })
+    this.#filling.carried.push({ message, encoded, digest, isTapped: this.#options.tap?.takes() ?? false })
     this.#filling.bytes += encoded.length
     if (isFull(this.#filling)) this.#close()
   }
@@ -119,6 +128,7 @@ export class TransactionSink implements MessageSink {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end()
     this.#markers?.close()
+    this.#options.tap?.close()
     // What is open would stay so as long as the connection.
     const undone = [...this.#open].map((id) => this.#session.rollBack(id).catch(() => undefined))
     await Promise.race([Promise.all(undone), this.#options.lost.catch(() => undefined), delay(5_000)])
@@ -170,7 +180,9 @@ export class TransactionSink implements MessageSink {
     const { carried } = batch
     const id = await this.#session.declare()
     this.#open.add(id)
-    const outcomes = carried.map(({ encoded }) => this.#transfer(this.#sender, encoded, id))
+    const outcomes = carried.map(({ encoded, isTapped }) =>
+      this.#transfer((isTapped && this.#tapSender) || this.#sender, encoded, id),
+    )
     const digests = carried.flatMap(({ digest }) => digest ?? [])
     const marker =
       this.#markerSender && digests.length > 0
@@ -188,6 +200,7 @@ export class TransactionSink implements MessageSink {
     }
     this.#options.requireEpoch()
     if (marker) this.#markers?.willCommit(carried.at(-1)?.message.deliveryTag ?? 0)
+    for (const { message, isTapped } of carried) if (isTapped) this.#options.tap?.willCommit(message)
     this.#open.delete(id)
     await this.#session.commit(id)
     for (const { message } of carried) this.#options.events.confirmed(message, 'stored')
@@ -234,6 +247,7 @@ function isFull({ carried, bytes }: Batch): boolean {
 interface SinkParts {
   readonly session: TransactionalSession
   readonly sender: Sender
+  readonly tapSender: Sender | undefined
   readonly markers: MarkerLog | undefined
   readonly markerSender: Sender | undefined
 }

@@ -29,6 +29,9 @@ interface CoordinatorInternals {
   on_attach(frame: { readonly performative: { target?: unknown } }): void
 }
 
+/** What waits for credit, in its order. */
+type Line = { readonly sender: Sender; readonly send: () => void }[]
+
 const declared = 0x33
 const transactional = 0x34
 const coordinator = 0x30
@@ -45,7 +48,7 @@ export class TransactionalSession {
   readonly #transactionOf = new Map<string, unknown>()
   readonly #declared = new Map<number, TransactionId>()
   readonly #waiting = new Map<number, (outcome: Outcome) => void>()
-  readonly #queues = new Map<Sender, (() => void)[]>()
+  readonly #lines = new Map<Sender, Line>()
   #tags = 0
 
   private constructor(session: Session, coordinatorLink: Sender) {
@@ -75,18 +78,21 @@ export class TransactionalSession {
     return opened
   }
 
-  /** A link that others can see the credit of; settled deliveries are reported by `send`. */
-  async openSender(address: string): Promise<Sender> {
+  /**
+   * A link that others can see the credit of; settled deliveries are reported by `send`. `inLineWith` another: what is
+   * sent by both keeps its order, whichever of them has to wait for credit.
+   */
+  async openSender(address: string, { inLineWith }: { readonly inLineWith?: Sender } = {}): Promise<Sender> {
     const sender = this.session.open_sender(address)
     await Promise.race([
       once(sender, 'sendable'),
       once(sender, 'sender_error').then(() => Promise.reject(sender.error)),
     ])
     sender.on('settled', ({ delivery }: EventContext) => delivery && this.#settled(delivery))
-    const waiting: (() => void)[] = []
-    this.#queues.set(sender, waiting)
+    const line = (inLineWith && this.#lines.get(inLineWith)) ?? []
+    this.#lines.set(sender, line)
     sender.on('sendable', () => {
-      while (waiting.length > 0 && sender.sendable()) waiting.shift()?.()
+      while (line[0]?.sender.sendable()) line.shift()?.send()
     })
     return sender
   }
@@ -110,10 +116,10 @@ export class TransactionalSession {
 
   /** As `send`, in turn, as soon as the broker gives credit. */
   sendWhenPossible(sender: Sender, encoded: Buffer, id: TransactionId, outcome: (outcome: Outcome) => void): void {
-    const waiting = this.#queues.get(sender)
-    if (!waiting) throw new Error('a sender of another session')
-    if (waiting.length === 0 && sender.sendable()) this.send(sender, encoded, id, outcome)
-    else waiting.push(() => this.send(sender, encoded, id, outcome))
+    const line = this.#lines.get(sender)
+    if (!line) throw new Error('a sender of another session')
+    if (line.length === 0 && sender.sendable()) this.send(sender, encoded, id, outcome)
+    else line.push({ sender, send: () => this.send(sender, encoded, id, outcome) })
   }
 
   /** Call only while the sender has credit. `id` undefined sends outside of any transaction. Answers with its number. */

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { AmqpConnection } from './amqp-connection.ts'
-import { readShortText } from './amqp-wire.ts'
+import { readProperties } from './message-properties.ts'
+import { DeliveredMessage } from './read-message.ts'
 import { Tap } from './tap.ts'
 
 /** Reads the copies while it is open; acknowledges each, so that none is left. */
@@ -14,10 +14,12 @@ export class TapReader implements AsyncDisposable {
     const channel = await connection.openChannel()
     const reader = new TapReader(connection)
     channel.listen({
-      delivery: (copy) => {
-        const name = reader.#names.get(readShortText(copy.routing, 0).text)
-        if (name !== undefined) reader.tap.take(copy, name)
-        channel.ack(copy.deliveryTag, false)
+      delivery: (delivery) => {
+        const { exchange, routingKey, body } = new DeliveredMessage(queue, delivery)
+        const name = reader.#names.get(exchange)
+        const copy = { routingKey, properties: readProperties(delivery.properties), body }
+        if (name !== undefined) reader.tap.take(exchange, copy, name)
+        channel.ack(delivery.deliveryTag, false)
       },
     })
     await channel.prefetch(100)
@@ -33,12 +35,6 @@ export class TapReader implements AsyncDisposable {
   of(exchange: string, name: string, every: number): SinkTap {
     this.#names.set(exchange, name)
     return { exchange, every, tap: this.tap }
-  }
-
-  /** Until no copy is under way any more, or the time is over. */
-  async settle(withinMs: number): Promise<void> {
-    const deadline = performance.now() + withinMs
-    while (this.tap.waiting > 0 && performance.now() < deadline) await sleep(5)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Delivery } from './amqp-channel.ts'
 import { longText, shortText } from './field-table.ts'
 import { forwardedProperties } from './forwarded-properties.ts'
-import { writeProperties } from './message-properties.ts'
+import { readProperties, writeProperties } from './message-properties.ts'
 import { DeliveredMessage } from './read-message.ts'
 import type { MessageProperties } from './source-message.ts'
 import { Tap } from './tap.ts'
@@ -23,7 +23,10 @@ function delivery(body: string, properties: MessageProperties | Buffer, from = '
 function compare(sent: readonly Delivery[], copies: readonly Delivery[]) {
   const tap = new Tap()
   for (const one of sent) tap.expect(exchange, new DeliveredMessage('q', one))
-  for (const copy of copies) tap.take(copy, 'q')
+  for (const copy of copies) {
+    const { exchange: place, routingKey, body } = new DeliveredMessage('q', copy)
+    tap.take(place, { routingKey, properties: readProperties(copy.properties), body }, 'q')
+  }
   return { ...tap.results.get('q'), waiting: tap.waiting }
 }
 

@@ -3,12 +3,21 @@
  * it is read back and held against what the source had delivered. So it is tried what the target stored, and not
  * what was meant to be sent.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import type { Delivery } from './amqp-channel.ts'
-import { readShortText } from './amqp-wire.ts'
 import type { TapResult } from './brokers.ts'
+import type { FieldTable } from './field-table.ts'
 import { readProperties } from './message-properties.ts'
 import type { MessageProperties, SourceMessage } from './source-message.ts'
+
+/** A message as the target stored it, in the terms of the source. */
+export interface Copy {
+  readonly routingKey: string
+  readonly properties: MessageProperties
+  readonly body: Buffer
+  /** The target gives every message of the queue a time to live of its own. */
+  readonly hasOtherLife?: boolean
+}
 
 /** Copies that are under way; beyond that no more are made. */
 const waitingMost = 500
@@ -17,7 +26,7 @@ const waitingBytesMost = 4 * 1024 * 1024
 const lookAhead = 50
 
 export class Tap {
-  /** By the exchange that copies. */
+  /** By the place that copies. */
   readonly #waiting = new Map<string, SourceMessage[]>()
   readonly #results = new Map<string, { compared: number; mismatched: number }>()
   #count = 0
@@ -36,17 +45,17 @@ export class Tap {
     return this.#count < waitingMost && this.#bytes < waitingBytesMost
   }
 
-  expect(exchange: string, message: SourceMessage): void {
-    const waiting = this.#waiting.get(exchange) ?? []
-    this.#waiting.set(exchange, waiting)
+  expect(place: string, message: SourceMessage): void {
+    const waiting = this.#waiting.get(place) ?? []
+    this.#waiting.set(place, waiting)
     waiting.push(message)
     this.#count++
     this.#bytes += message.body.length
   }
 
   /** `name`: the queue as the plan calls it. A copy that nobody expects is of an earlier mover. */
-  take(copy: Delivery, name: string): void {
-    const waiting = this.#waiting.get(readShortText(copy.routing, 0).text) ?? []
+  take(place: string, copy: Copy, name: string): void {
+    const waiting = this.#waiting.get(place) ?? []
     if (waiting.length === 0) return
     const found = waiting.slice(0, lookAhead).findIndex((message) => isSame(message, copy))
     const result = this.#results.get(name) ?? { compared: 0, mismatched: 0 }
@@ -59,31 +68,45 @@ export class Tap {
     }
   }
 
+  /** Until no copy is under way any more, or the time is over. */
+  async settle(withinMs: number): Promise<void> {
+    const deadline = performance.now() + withinMs
+    while (this.waiting > 0 && performance.now() < deadline) await sleep(5)
+  }
+
   /** Of a sink that has ended: what it had sent may never have arrived. */
-  forget(exchange: string): void {
-    for (const message of this.#waiting.get(exchange) ?? []) {
+  forget(place: string): void {
+    for (const message of this.#waiting.get(place) ?? []) {
       this.#count--
       this.#bytes -= message.body.length
     }
-    this.#waiting.delete(exchange)
+    this.#waiting.delete(place)
   }
 }
 
-function isSame(message: SourceMessage, copy: Delivery): boolean {
-  const { end } = readShortText(copy.routing, 0)
+function isSame(message: SourceMessage, copy: Copy): boolean {
   return (
     message.body.equals(copy.body) &&
-    readShortText(copy.routing, end).text === message.routingKey &&
-    haveSame(readProperties(message.properties), readProperties(copy.properties))
+    copy.routingKey === message.routingKey &&
+    haveSame(readProperties(message.properties), copy)
   )
 }
 
-/** The two differences that are meant: the source's count of deliveries, and a time to live that has become less. */
-function haveSame(source: MessageProperties, copy: MessageProperties): boolean {
-  const expected = {
-    ...source,
-    ...(source.headers && { headers: source.headers.filter(([name]) => name !== 'x-delivery-count') }),
-    ...(Number(copy.expiration) <= Number(source.expiration) && { expiration: copy.expiration }),
-  }
-  return isDeepStrictEqual(expected, copy)
+/** Two differences are meant: what a broker counts of deliveries, and a time to live that has become less. */
+function haveSame(source: MessageProperties, { properties, hasOtherLife }: Copy): boolean {
+  const isLess = hasOtherLife || Number(properties.expiration) <= Number(source.expiration)
+  const expected = { ...source, ...(isLess && { expiration: properties.expiration }) }
+  return isDeepStrictEqual(comparable(expected), comparable(properties))
+}
+
+const counted: ReadonlySet<string> = new Set(['x-delivery-count', 'x-acquired-count'])
+
+/** A table without headers says as much as none; their order says nothing. */
+function comparable({ headers = [], ...others }: MessageProperties): object {
+  const table: FieldTable = headers.filter(([name]) => !counted.has(name))
+  return { ...defined(others), headers: new Map(table) }
+}
+
+function defined(properties: MessageProperties): object {
+  return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined))
 }
