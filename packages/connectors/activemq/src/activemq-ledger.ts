@@ -5,7 +5,7 @@
 import type { Ledger, LedgerEntry } from '@replatform/connector-rabbitmq/brokers'
 import { toReplatformError } from '@replatform/core/errors'
 import type { Connection } from 'rhea'
-import { readRecord, writeRecord } from './record-queue.ts'
+import { type Recorded, RecordWriter, readRecord } from './record-queue.ts'
 
 type Entries = Readonly<Record<string, LedgerEntry>>
 
@@ -14,8 +14,7 @@ export async function readLedger(connection: Connection, queue: string): Promise
 }
 
 export class RecordLedger implements Ledger {
-  readonly #connection: Connection
-  readonly #queue: string
+  readonly #writer: RecordWriter<Entries>
   readonly #lost: Promise<never>
   #entries: Record<string, LedgerEntry>
   #version: number
@@ -23,17 +22,12 @@ export class RecordLedger implements Ledger {
   #writing: Promise<void> = Promise.resolve()
 
   static async open(connection: Connection, queue: string, lost: Promise<never>): Promise<RecordLedger> {
-    return new RecordLedger(connection, queue, lost, await readRecord<Entries>(connection, queue))
+    const recorded = await readRecord<Entries>(connection, queue)
+    return new RecordLedger(await RecordWriter.open(connection, queue), lost, recorded)
   }
 
-  private constructor(
-    connection: Connection,
-    queue: string,
-    lost: Promise<never>,
-    recorded: { readonly version: number; readonly value: Entries } | undefined,
-  ) {
-    this.#connection = connection
-    this.#queue = queue
+  private constructor(writer: RecordWriter<Entries>, lost: Promise<never>, recorded: Recorded<Entries> | undefined) {
+    this.#writer = writer
     this.#lost = lost
     this.#entries = { ...recorded?.value }
     this.#version = recorded?.version ?? 0
@@ -50,14 +44,15 @@ export class RecordLedger implements Ledger {
   }
 
   async close(): Promise<void> {
-    await Promise.race([this.#writing, this.#lost.catch(() => undefined)])
+    const closed = this.#writing.then(() => this.#writer[Symbol.asyncDispose]())
+    await Promise.race([closed, this.#lost.catch(() => undefined)])
   }
 
   async #write(waiting: PromiseWithResolvers<void>): Promise<void> {
     this.#waiting = null
     try {
       const recorded = { version: ++this.#version, value: { ...this.#entries } }
-      await Promise.race([writeRecord(this.#connection, this.#queue, recorded), this.#lost])
+      await Promise.race([this.#writer.write(recorded), this.#lost])
       waiting.resolve()
     } catch (thrown) {
       waiting.reject(toReplatformError(thrown))

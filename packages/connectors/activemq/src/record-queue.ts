@@ -4,7 +4,7 @@
  * two at once would lose what one of them wrote.
  */
 import { once } from 'node:events'
-import rhea, { type Connection } from 'rhea'
+import rhea, { type Connection, type Sender } from 'rhea'
 import { browse } from './browse.ts'
 
 const { message: codec } = rhea
@@ -22,29 +22,63 @@ export async function readRecord<T>(connection: Connection, queue: string): Prom
 
 /** Durable when it resolves. Of two writers at once the one with the higher version wins. */
 export async function writeRecord<T>(connection: Connection, queue: string, recorded: Recorded<T>): Promise<void> {
-  const sender = connection.open_sender(`queue://${queue}`)
-  await once(sender, 'sendable')
-  const application_properties = { [versionProperty]: rhea.types.wrap_long(recorded.version) }
-  const body = codec.data_section(Buffer.from(JSON.stringify(recorded)))
-  sender.send({ durable: true, application_properties, body })
-  await once(sender, 'accepted')
-  sender.close()
-  await removeOlder(connection, queue, recorded.version)
+  await using writer = await RecordWriter.open<T>(connection, queue)
+  await writer.write(recorded)
 }
 
+/** For a record that is written often: older versions are removed now and then, and when it is disposed of. */
+export class RecordWriter<T> implements AsyncDisposable {
+  readonly #connection: Connection
+  readonly #queue: string
+  readonly #sender: Sender
+  #version = 0
+  #writes = 0
+
+  static async open<T>(connection: Connection, queue: string): Promise<RecordWriter<T>> {
+    const sender = connection.open_sender(`queue://${queue}`)
+    await once(sender, 'sendable')
+    return new RecordWriter(connection, queue, sender)
+  }
+
+  private constructor(connection: Connection, queue: string, sender: Sender) {
+    this.#connection = connection
+    this.#queue = queue
+    this.#sender = sender
+  }
+
+  /** Durable when it resolves. One at a time. */
+  async write(recorded: Recorded<T>): Promise<void> {
+    const { version } = recorded
+    const application_properties = { [versionProperty]: rhea.types.wrap_long(version) }
+    const body = codec.data_section(Buffer.from(JSON.stringify(recorded)))
+    this.#sender.send({ durable: true, application_properties, body })
+    await once(this.#sender, 'accepted')
+    this.#version = version
+    if (++this.#writes % removeEvery === 0) await this.#removeOlder()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#sender.close()
+    if (this.#writes % removeEvery !== 0) await this.#removeOlder()
+  }
+
+  /** Never touches the newest: a reader must find it at every instant. */
+  async #removeOlder(): Promise<void> {
+    const filter = rhea.filter.selector(`${versionProperty} < ${this.#version}`)
+    const source = { address: `queue://${this.#queue}`, filter }
+    const receiver = this.#connection.open_receiver({ source, credit_window: 0 })
+    receiver.on('receiver_open', () => {
+      receiver.add_credit(100)
+      receiver.drain_credit()
+    })
+    await once(receiver, 'receiver_drained')
+    receiver.close()
+  }
+}
+
+/** Writes between two removals: each of those costs the broker more than a write. */
+const removeEvery = 25
 const versionProperty = 'replatform_version'
-
-/** Never touches the newest: a reader must find it at every instant. */
-async function removeOlder(connection: Connection, queue: string, version: number): Promise<void> {
-  const filter = rhea.filter.selector(`${versionProperty} < ${version}`)
-  const receiver = connection.open_receiver({ source: { address: `queue://${queue}`, filter }, credit_window: 0 })
-  receiver.on('receiver_open', () => {
-    receiver.add_credit(100)
-    receiver.drain_credit()
-  })
-  await once(receiver, 'receiver_drained')
-  receiver.close()
-}
 
 function parse<T>(body: unknown): Recorded<T> {
   return JSON.parse(String((body as { readonly content?: unknown } | undefined)?.content)) as Recorded<T>
