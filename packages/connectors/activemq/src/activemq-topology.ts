@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { QueueFacts, TopologyChange, TopologyTranslation } from '@replatform/connector-rabbitmq/brokers'
 import type { Definitions } from '@replatform/connector-rabbitmq/definitions'
 import type { TopologyPlan } from '@replatform/connector-rabbitmq/queue-plan'
+import type { PlaceInFile } from '@replatform/connector-rabbitmq/plan-text'
 import type { Finding } from '@replatform/core/finding'
 import rhea, { type Connection } from 'rhea'
 import type { ActivemqBroker } from './activemq-broker.ts'
@@ -53,8 +54,8 @@ export class ActivemqTopologyTranslation implements TopologyTranslation {
     return this.#known(planTopology({ definitions, facts, isOurs: this.#isOurs }))
   }
 
-  parse(edited: unknown): ActivemqPlan {
-    return this.#known(readActivemqPlan(edited))
+  parse(edited: unknown, placeOf?: PlaceInFile): ActivemqPlan {
+    return this.#known(readActivemqPlan(edited, placeOf))
   }
 
   configuration(plan: TopologyPlan): string {
@@ -72,6 +73,7 @@ export class ActivemqTopologyTranslation implements TopologyTranslation {
       isPrepared: await this.#target.isFenced(),
       connections: await this.#target.jolokia.connections(),
       service: this.#service,
+      version: await this.#target.jolokia.version(),
     })
   }
 

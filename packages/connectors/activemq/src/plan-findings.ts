@@ -5,6 +5,7 @@ import { evidence, type Finding } from '@replatform/core/finding'
 import type { ActivemqPlan, PlannedQueue } from './activemq-plan.ts'
 import type { BrokerConnection } from './jolokia.ts'
 import { isOwnConnection } from './own-names.ts'
+import { rulesFrom, rulesOf, triedVersion } from './service-rules.ts'
 
 export interface PlanFacts {
   readonly plan: ActivemqPlan
@@ -16,6 +17,8 @@ export interface PlanFacts {
   readonly isPrepared: boolean
   readonly connections: readonly BrokerConnection[]
   readonly service: string | undefined
+  /** Of the target, `5.18.6`. */
+  readonly version: string
 }
 
 export function planFindings(facts: PlanFacts): Finding[] {
@@ -24,6 +27,7 @@ export function planFindings(facts: PlanFacts): Finding[] {
     ...configuration(facts),
     ...occupied(facts),
     ...nativeTransformer(facts),
+    ...versionOf(facts),
     ...consequences(facts),
     ...repeats(facts),
     ...notFenced(facts),
@@ -101,6 +105,30 @@ function nativeTransformer({ isNative }: PlanFacts): Finding[] {
         'Let consumers speak AMQP 1.0 (JMS: Qpid JMS), or set transport.transformer=jms on the connector where you own the broker.',
     },
   ]
+}
+
+function versionOf({ version, service }: PlanFacts): Finding[] {
+  const { minor, isTried, endsOn } = rulesOf(version)
+  const findings: Finding[] = []
+  if (service === 'amazon-mq' && endsOn) {
+    findings.push({
+      id: 'activemq.version-ended',
+      severity: 'risk',
+      title: `Amazon MQ has ended its support of ActiveMQ ${minor}: it upgrades the broker by itself, and reboots it.`,
+      evidence: [`the target runs ${version}`, `support ended on ${endsOn}`, `known as of ${rulesFrom}`],
+      remedy: 'Upgrade the broker before the move begins, and not in the weeks of the cutover.',
+    })
+  }
+  if (!isTried) {
+    findings.push({
+      id: 'activemq.version-untried',
+      severity: 'note',
+      title: `This route was tried on ActiveMQ ${triedVersion}, and the target runs another version.`,
+      evidence: [`the target runs ${version}`, `known as of ${rulesFrom}`],
+      remedy: 'Rehearse the cutover with your own consumers before you rely on it.',
+    })
+  }
+  return findings
 }
 
 function consequences({ plan }: PlanFacts): Finding[] {

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { AMQPClient } from '@cloudamqp/amqp-client'
 import { type Definitions, parseDefinitions } from '@replatform/connector-rabbitmq/definitions'
+import { readPlanText } from '@replatform/connector-rabbitmq/plan-text'
 import { forbiddenByAmazonMq } from '@replatform/testkit/activemq-amazon-mq'
 import { type ActivemqServer, startActivemq } from '@replatform/testkit/activemq-server'
 import { pollUntil } from '@replatform/testkit/poll-until'
@@ -180,6 +181,9 @@ test('a plan survives its file, and an edit that would lose messages is told by 
     [{ queues: [] }, /its top/],
   ]
   for (const [wrong, message] of complaints) expect(() => readActivemqPlan(wrong)).toThrow(message)
+  const { value, placeOf } = readPlanText(stringify(complaints[3]?.[0]), 'events.yaml')
+  const line = stringify(value).split('\n').indexOf('  - name: captures') + 1
+  expect(() => readActivemqPlan(value, placeOf)).toThrow(`queue captures (line ${line} of events.yaml): its target`)
 })
 
 test('names that ActiveMQ takes for patterns, lists or options are given others, each once', () => {

@@ -22,9 +22,9 @@ import { compareBrokers, DrainWatch } from './bridge-compare.ts'
 import { BridgeRun } from './bridge-run.ts'
 import type { Broker, TapResult, TopologyTranslation } from './brokers.ts'
 import { type Circumstances, holdsUpPause, wayOf } from './crossing.ts'
+import { readPlanText } from './plan-text.ts'
 import type { QueuePlan, TopologyPlan } from './queue-plan.ts'
 import type { RabbitmqBroker } from './rabbitmq-broker.ts'
-import { parsePlanText } from './rabbitmq-plan.ts'
 
 export interface BridgeMoverOptions {
   readonly open: OpenOptions
@@ -280,7 +280,8 @@ export class BridgeMover implements Mover {
     const text = await readFile(file, 'utf8').catch((cause) => {
       throw new ReplatformError('topology.invalid', { message: `${file} cannot be read.`, cause })
     })
-    return this.#options.translation.parse(parsePlanText(text, file))
+    const { value, placeOf } = readPlanText(text, file)
+    return this.#options.translation.parse(value, placeOf)
   }
 
   /** What a person saved half-way must not stop what flows. */

@@ -7,6 +7,7 @@ import type { Decision } from '@replatform/core/connector'
 import type { Finding } from '@replatform/core/finding'
 import type { Definitions } from './definitions.ts'
 import type { MessageSink, SinkEvents } from './message-sink.ts'
+import type { PlaceInFile } from './plan-text.ts'
 import type { QueuePlan, TopologyPlan } from './queue-plan.ts'
 import type { SourceMessage } from './source-message.ts'
 
@@ -142,8 +143,8 @@ export interface TopologyChange {
 export interface TopologyTranslation {
   /** What becomes of the definitions, with the consequence of each translation. Changes nothing. */
   plan(definitions: Definitions, facts: readonly QueueFacts[]): Promise<TopologyPlan>
-  /** Reads a plan that a person edited, as parsed YAML. Throws `topology.invalid`. */
-  parse(edited: unknown): TopologyPlan
+  /** Reads a plan that a person edited, as parsed YAML. Throws `topology.invalid`, which names the place in the file. */
+  parse(edited: unknown, placeOf?: PlaceInFile): TopologyPlan
   assess(options: {
     readonly plan: TopologyPlan
     readonly definitions: Definitions

@@ -3,6 +3,7 @@ import { parse } from 'yaml'
 import type { QueueFacts } from './brokers.ts'
 import { type Definitions, parseDefinitions } from './definitions.ts'
 import { planTopology } from './plan-topology.ts'
+import { readPlanText } from './plan-text.ts'
 import { readRabbitmqPlan, renderPlan } from './rabbitmq-plan.ts'
 import { rulesOf } from './service-rules.ts'
 import { topologyFindings } from './topology-findings.ts'
@@ -132,6 +133,13 @@ test('a plan survives being written and read; a wrong edit names its place and n
   const edited = { ...plan, queues: [{ ...plan.queues[0], carry: 's3cret' }] }
   expect(() => readRabbitmqPlan(edited)).toThrow(/queues\/0\/carry/)
   expect(() => readRabbitmqPlan(edited)).not.toThrow(/s3cret/)
+  const text = renderPlan(plan).replace('carry: cutover', 'carry: s3cret')
+  const line = text.split('\n').findIndex((one) => one.includes('s3cret')) + 1
+  const { value, placeOf } = readPlanText(text, '/etc/replatform/events.yaml')
+  expect(() => readRabbitmqPlan(value, placeOf)).toThrow(`/carry (line ${line} of events.yaml): `)
+  const { value: incomplete, placeOf: around } = readPlanText('queues:\n  - name: a\n', 'events.yaml')
+  expect(() => readRabbitmqPlan(incomplete, around)).toThrow(/line [12] of events.yaml/)
+  expect(() => readPlanText('queues: [', 'events.yaml')).toThrow(/line 1/)
 })
 
 test('findings say what a person must know, and nothing secret', () => {

@@ -2,7 +2,8 @@
 import { ReplatformError } from '@replatform/core/errors'
 import { type Static, Type } from 'typebox'
 import { Check, Errors } from 'typebox/value'
-import { parse, stringify } from 'yaml'
+import { stringify } from 'yaml'
+import { noFile } from './plan-text.ts'
 
 const closed = { additionalProperties: false } as const
 const Arguments = Type.Record(Type.String(), Type.Unknown())
@@ -103,22 +104,13 @@ export type RabbitmqTopology = RabbitmqPlan['topology']
 export type PlannedQueue = RabbitmqPlan['queues'][number]
 
 /** Throws `topology.invalid`, which names the place and what was expected there, never the value. */
-export function readRabbitmqPlan(edited: unknown): RabbitmqPlan {
+export function readRabbitmqPlan(edited: unknown, placeOf = noFile): RabbitmqPlan {
   if (Check(RabbitmqPlan, edited)) return edited
   const [first] = Errors(RabbitmqPlan, edited)
+  const pointer = first?.instancePath ?? ''
   throw new ReplatformError('topology.invalid', {
-    message: `The plan is wrong at ${first?.instancePath || 'its top'}: ${first?.message ?? 'it is no plan'}.`,
+    message: `The plan is wrong at ${pointer || 'its top'}${placeOf(pointer)}: ${first?.message ?? 'it is no plan'}.`,
   })
-}
-
-/** Throws `topology.invalid` when it is no YAML. */
-export function parsePlanText(text: string, file: string): unknown {
-  try {
-    return parse(text)
-  } catch (thrown) {
-    const [line = ''] = (thrown as Error).message.split('\n')
-    throw new ReplatformError('topology.invalid', { message: `${file} is no YAML: ${line}` })
-  }
 }
 
 /** As a file for people: what each field means stands above it. */

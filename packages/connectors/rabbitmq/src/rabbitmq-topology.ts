@@ -8,6 +8,7 @@ import type { Definitions, Permissions } from './definitions.ts'
 import { segment } from './management-api.ts'
 import { planTopology } from './plan-topology.ts'
 import type { RabbitmqBroker } from './rabbitmq-broker.ts'
+import type { PlaceInFile } from './plan-text.ts'
 import { type RabbitmqPlan, readRabbitmqPlan } from './rabbitmq-plan.ts'
 import { type BrokerRules, rulesOf } from './service-rules.ts'
 import { topologyFindings } from './topology-findings.ts'
@@ -30,8 +31,8 @@ export class RabbitmqTopologyTranslation implements TopologyTranslation {
     return planTopology({ definitions, facts, rules, targetPolicies: there?.policies ?? [], isOurs })
   }
 
-  parse(edited: unknown): RabbitmqPlan {
-    return readRabbitmqPlan(edited)
+  parse(edited: unknown, placeOf?: PlaceInFile): RabbitmqPlan {
+    return readRabbitmqPlan(edited, placeOf)
   }
 
   configuration(): null {
