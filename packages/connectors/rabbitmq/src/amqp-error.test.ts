@@ -17,3 +17,9 @@ test('a queue that is gone is no queue; one that does not answer yet is asked ag
     expect(said(text).retry).toBe('retry')
   }
 })
+
+test('a virtual host that a booting node has not recovered is asked again; one without access is not', () => {
+  const refused = (text: string) => toAmqpError(new AmqpClosed(530, `NOT_ALLOWED - ${text}`), place)
+  expect(refused("access to vhost 'v' refused for user 'u': vhost 'v' is down").retry).toBe('retry')
+  expect(refused("access to vhost 'v' refused for user 'u'").code).toBe('auth.missing-rights')
+})

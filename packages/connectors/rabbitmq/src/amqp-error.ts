@@ -27,6 +27,12 @@ export function isNoQueue(thrown: unknown): boolean {
   return cause instanceof AmqpClosed && cause.replyCode === 404 && cause.message.startsWith('NOT_FOUND - no queue ')
 }
 
+/** Somebody consumes there, so that nobody can do so alone; or somebody does so alone. */
+export function isInUse(thrown: unknown): boolean {
+  const cause = thrown instanceof ReplatformError ? thrown.cause : null
+  return cause instanceof AmqpClosed && cause.replyCode === 403 && cause.message.includes('in exclusive use')
+}
+
 /** Translates what the socket or the broker said. */
 export function toAmqpError(thrown: unknown, place: Place): ReplatformError {
   if (thrown instanceof ReplatformError) return thrown
@@ -56,6 +62,10 @@ function fromBroker(error: AmqpClosed, where: string, make: Make): ReplatformErr
       }
       return make('auth.missing-rights', `A right is missing on ${where}: ${said}.`)
     case 530:
+      // A node that has just booted listens before it has recovered every virtual host.
+      if (/ is down$/i.test(error.message)) {
+        return make('connection.lost', `The virtual host on ${where} does not answer yet: ${said}.`)
+      }
       return make('auth.missing-rights', `The user has no access to the virtual host on ${where}: ${said}.`)
     case 404:
       if (/inaccessible|time ?out|stopped|not available|leader/i.test(error.message)) {

@@ -1,21 +1,39 @@
 import { Agent, request as requestPlain } from 'node:http'
 import { request as requestTls, Agent as TlsAgent } from 'node:https'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ReplatformError } from '@replatform/core/errors'
 import type { Side } from '@replatform/core/move'
 import type { BrokerAddress } from './address.ts'
 
 const withinMsMost = 15_000
+/** A broker that is booting lets its users in after seconds. */
+const bootingMsMost = 15_000
+const askAgainMs = 250
+
+export interface ManagementApiOptions {
+  readonly address: BrokerAddress
+  readonly side: Side
+  /** Connects to the broker itself as the same user, and leaves. Throws when it is not there or refuses the user. */
+  readonly login: () => Promise<void>
+}
+
+interface Answer {
+  readonly status: number
+  readonly body: string
+}
 
 /** The HTTP API of RabbitMQ's management plugin, as the user of the address. Keeps its connection between requests. */
 export class ManagementApi implements AsyncDisposable {
   readonly #address: BrokerAddress
   readonly #side: Side
+  readonly #login: () => Promise<void>
   readonly #agent: Agent
 
-  constructor({ address, side }: { readonly address: BrokerAddress; readonly side: Side }) {
+  constructor({ address, side, login }: ManagementApiOptions) {
     this.#address = address
     this.#side = side
+    this.#login = login
     const options = { keepAlive: true, maxSockets: 4 }
     this.#agent = address.management.startsWith('https:')
       ? new TlsAgent({ ...options, ...address.tls })
@@ -68,9 +86,23 @@ export class ManagementApi implements AsyncDisposable {
     })
   }
 
-  #send(method: string, path: string, body?: unknown): Promise<{ status: number; body: string }> {
+  /**
+   * While a broker boots its API answers 401 to everybody. The broker itself, which listens last, knows better: when it
+   * is not there yet its own error is thrown, which passes; when it takes the user the API is asked again for a while.
+   */
+  async #send(method: string, path: string, body?: unknown): Promise<Answer> {
+    const deadline = performance.now() + bootingMsMost
+    for (;;) {
+      const answer = await this.#sendOnce(method, path, body)
+      if (answer.status !== 401 || isForGood(answer) || performance.now() > deadline) return answer
+      await this.#login()
+      await sleep(askAgainMs)
+    }
+  }
+
+  #sendOnce(method: string, path: string, body?: unknown): Promise<Answer> {
     const { management, user, password } = this.#address
-    const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>()
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
     const send = management.startsWith('https:') ? requestTls : requestPlain
     const request = send(`${management}/api/${path}`, {
       method,
@@ -105,6 +137,11 @@ export class ManagementApi implements AsyncDisposable {
 /** A name as a part of a path. */
 export function segment(name: string): string {
   return encodeURIComponent(name)
+}
+
+/** The user lacks a tag that lets it ask. */
+function isForGood({ body }: Answer): boolean {
+  return /not (a )?management user/i.test(body)
 }
 
 function parsed(body: string, what: string): unknown {

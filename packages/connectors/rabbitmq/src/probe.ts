@@ -6,8 +6,11 @@ import { ManagementApi } from './management-api.ts'
 /** Connects both ways and tells what runs there: `RabbitMQ 3.10.8`. Throws what is in the way. */
 export async function probeRabbitmq({ url, side }: { readonly url: string; readonly side: Side }): Promise<string> {
   const address = parseBrokerAddress(url)
-  await using api = new ManagementApi({ address, side })
+  const login = async () => {
+    await using _ = await openAmqp({ address, side, name: 'replatform probes' })
+  }
+  await using api = new ManagementApi({ address, side, login })
   const { rabbitmq_version: version } = await api.get<{ rabbitmq_version: string }>('overview')
-  await using _ = await openAmqp({ address, side, name: 'replatform probes' })
+  await login()
   return `RabbitMQ ${version}`
 }

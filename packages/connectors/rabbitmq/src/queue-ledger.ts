@@ -2,9 +2,11 @@
  * The ledger as a durable queue on the broker that the messages go to. Every entry holds sums, so the last one of a
  * queue says everything; older ones fall out at the queue's limit, and an entry is written again before it could.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ReplatformError } from '@replatform/core/errors'
-import type { AmqpChannel } from './amqp-channel.ts'
+import type { AmqpChannel, Delivery } from './amqp-channel.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
+import { isInUse } from './amqp-error.ts'
 import type { Ledger, LedgerEntry } from './brokers.ts'
 import { shortText } from './field-table.ts'
 import { writeProperties } from './message-properties.ts'
@@ -12,6 +14,8 @@ import { writeProperties } from './message-properties.ts'
 const entriesMost = 4_000
 /** Every so many entries, the last one of every queue is written again. */
 const repeatEvery = 1_000
+/** Others read it within milliseconds. */
+const aloneWithinMs = 15_000
 
 /** Exchange and queue have the same name. */
 export function ledgerQueue(ownPrefix: string) {
@@ -65,7 +69,8 @@ class QueueLedger implements Ledger {
     this.#published++
     if (result) this.#waiting.set(this.#published, result)
     this.#channel.publish({
-      routing: Buffer.concat([shortText(this.#name), shortText('')]),
+      exchange: shortText(this.#name),
+      routingKey: shortText(''),
       mandatory: true,
       properties: writeProperties({ contentType: 'application/json', deliveryMode: 2 }),
       body: Buffer.from(JSON.stringify(entry)),
@@ -89,27 +94,41 @@ class QueueLedger implements Ledger {
   }
 }
 
-/** Looks at every entry and leaves all of them there. */
+/**
+ * Looks at every entry and leaves all of them there. Alone: an entry that another reader holds would not be seen, and
+ * the move would seem to begin anew.
+ */
 export async function readLedger(connection: AmqpConnection, ownPrefix: string): Promise<LedgerEntry[]> {
   const { name } = ledgerQueue(ownPrefix)
-  const channel = await connection.openChannel()
-  const { ready } = await channel.lookAt(name)
   const last = new Map<string, LedgerEntry>()
-  let seen = 0
-  const all = Promise.withResolvers<void>()
-  channel.listen({
-    delivery: ({ body }) => {
-      const entry = JSON.parse(body.toString()) as LedgerEntry
-      if ((last.get(entry.queue)?.carried ?? 0) <= entry.carried) last.set(entry.queue, entry)
-      if (++seen >= ready) all.resolve()
-    },
-    failed: (error) => all.reject(error),
+  const channel = await consumeAlone(connection, name, ({ body }) => {
+    const entry = JSON.parse(body.toString()) as LedgerEntry
+    if ((last.get(entry.queue)?.carried ?? 0) <= entry.carried) last.set(entry.queue, entry)
   })
-  if (ready > 0) {
-    await channel.consume(name, 'replatform')
-    await all.promise
-  }
+  // What was ready is sent to us ahead of the answer to the next question.
+  while ((await channel.lookAt(name)).ready > 0) await sleep(1)
+  await channel.lookAt(name)
   channel.listen({})
   await channel.close()
   return [...last.values()]
+}
+
+async function consumeAlone(
+  connection: AmqpConnection,
+  queue: string,
+  delivery: (delivery: Delivery) => void,
+): Promise<AmqpChannel> {
+  const deadline = performance.now() + aloneWithinMs
+  for (;;) {
+    const channel = await connection.openChannel()
+    channel.listen({ delivery })
+    try {
+      await channel.consume(queue, 'replatform', { alone: true })
+      return channel
+    } catch (thrown) {
+      // A refusal has cost its channel.
+      if (!isInUse(thrown) || performance.now() > deadline) throw thrown
+      await sleep(20)
+    }
+  }
 }

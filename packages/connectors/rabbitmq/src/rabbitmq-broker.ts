@@ -43,7 +43,11 @@ export class RabbitmqBroker implements Broker {
   constructor({ move, side, url, log }: RabbitmqBrokerOptions) {
     this.#log = log
     this.address = parseBrokerAddress(url)
-    this.api = new ManagementApi({ address: this.address, side })
+    const login = async () => {
+      const name = `replatform ${move} logs in`
+      await using _connection = await openAmqp({ address: this.address, side, name })
+    }
+    this.api = new ManagementApi({ address: this.address, side, login })
     this.parameters = new ControlParameters(this.api, move)
     this.#move = move
     this.#side = side
@@ -139,7 +143,7 @@ export class RabbitmqBroker implements Broker {
 
   async tapped({ withinMs }: { readonly withinMs: number }): Promise<ReadonlyMap<string, TapResult>> {
     const reader = await this.#tapReader
-    await reader?.settle(withinMs)
+    await reader?.tap.settle(withinMs)
     return reader?.tap.results ?? new Map()
   }
 
