@@ -37,7 +37,7 @@ test('over and back: whole, in order, through the topic, and home again', { time
     await using app = await move.connect()
     for (const body of numbers(1, 500)) {
       const properties = { deliveryMode: 2, messageId: body, headers: { tenant: 'eu' } }
-      await app.basicPublish('payments', '', body, properties)
+      await app.channel.basicPublish('payments', '', body, properties)
     }
   }
   const over = await flipSides({ mover, direction: 'forward', budgetMs: 60_000 })
@@ -64,7 +64,7 @@ test('over and back: whole, in order, through the topic, and home again', { time
   await using app = await move.connect()
   const received: { body: string | null; tenant: unknown; id: string | undefined; type: string | undefined }[] = []
   await pollUntil('all are home', async () => (await move.depth('risk')) === 100)
-  for (let message = await app.basicGet('risk'); message; message = await app.basicGet('risk')) {
+  for (let message = await app.channel.basicGet('risk'); message; message = await app.channel.basicGet('risk')) {
     const { headers, messageId: id, contentType: type } = message.properties
     received.push({ body: message.bodyString(), tenant: headers?.tenant, id, type })
   }

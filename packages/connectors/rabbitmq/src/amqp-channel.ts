@@ -3,6 +3,8 @@ import type { AmqpConnection } from './amqp-connection.ts'
 import { AmqpClosed, toAmqpError } from './amqp-error.ts'
 import { frameType, MethodWriter, method, readShortText, readTag } from './amqp-wire.ts'
 
+import type { Published } from './frame-writer.ts'
+
 /** A message as it comes in: the bytes, undecoded. */
 export interface Delivery {
   readonly consumerTag: string
@@ -71,8 +73,10 @@ export class AmqpChannel {
     await this.#ask(new MethodWriter(method.basicQos).long(0).short(count).octet(0), method.basicQosOk)
   }
 
-  async consume(queue: string, tag: string): Promise<void> {
-    const consume = new MethodWriter(method.basicConsume).short(0).text(queue).text(tag).octet(0).long(0)
+  /** `alone`: refused while anybody else consumes there, and refuses everybody else afterwards. */
+  async consume(queue: string, tag: string, { alone = false }: { readonly alone?: boolean } = {}): Promise<void> {
+    const bits = alone ? 4 : 0
+    const consume = new MethodWriter(method.basicConsume).short(0).text(queue).text(tag).octet(bits).long(0)
     await this.#ask(consume, method.basicConsumeOk)
   }
 
@@ -80,7 +84,7 @@ export class AmqpChannel {
     await this.#ask(new MethodWriter(method.basicCancel).text(tag).octet(0), method.basicCancelOk)
   }
 
-  publish(message: { routing: Buffer; mandatory: boolean; properties: Buffer; body: Buffer }): void {
+  publish(message: Published): void {
     if (!this.#failure) this.#connection.writer.publish(this.id, message)
   }
 

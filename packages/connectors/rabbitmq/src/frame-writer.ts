@@ -6,9 +6,18 @@ const chunkBytes = 64 * 1024
 const copiedBytes = 8 * 1024
 const headerBytes = 12
 
+export interface Published {
+  /** Both as short texts. */
+  readonly exchange: Buffer
+  readonly routingKey: Buffer
+  readonly mandatory: boolean
+  readonly properties: Buffer
+  readonly body: Buffer
+}
+
 /**
- * Collects what is written within one turn of the event loop into few large pieces: a system call for every message
- * would cost more than everything else.
+ * Collects what is written within one turn of the event loop, or for `gatherMs`, into few large pieces: a system call for
+ * every message would cost more than everything else, here and at the broker.
  */
 export class FrameWriter {
   readonly #socket: Socket
@@ -16,6 +25,8 @@ export class FrameWriter {
   #used = 0
   #sent = 0
   #isScheduled = false
+  /** Beyond a turn of the event loop, unless the piece is full before; 0 waits for no more than the turn. */
+  gatherMs = 0
   /** The largest payload of a frame that both ends agreed on. */
   payloadMost = 4_096 - frameHeadBytes - 1
 
@@ -34,15 +45,14 @@ export class FrameWriter {
     this.#end()
   }
 
-  /** `routing`: exchange and routing key as short texts. */
-  publish(channel: number, message: { routing: Buffer; mandatory: boolean; properties: Buffer; body: Buffer }): void {
-    const { routing, mandatory, properties, body } = message
-    this.#head(frameType.method, channel, 7 + routing.length)
+  publish(channel: number, { exchange, routingKey, mandatory, properties, body }: Published): void {
+    this.#head(frameType.method, channel, 7 + exchange.length + routingKey.length)
     this.#reserve(6)
     this.#chunk.writeUInt32BE(method.basicPublish, this.#used)
     this.#chunk.writeUInt16BE(0, this.#used + 4)
     this.#used += 6
-    this.#append(routing)
+    this.#append(exchange)
+    this.#append(routingKey)
     this.#octet(mandatory ? 1 : 0)
     this.#end()
     this.#head(frameType.header, channel, headerBytes + properties.length)
@@ -93,7 +103,8 @@ export class FrameWriter {
     this.#octet(frameEnd)
     if (this.#isScheduled) return
     this.#isScheduled = true
-    setImmediate(() => this.flush())
+    if (this.gatherMs === 0) setImmediate(() => this.flush())
+    else setTimeout(() => this.flush(), this.gatherMs)
   }
 
   /** The socket still reads what was given to it: a full chunk is never written again but replaced. */

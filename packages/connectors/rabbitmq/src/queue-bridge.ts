@@ -7,7 +7,7 @@
  * never lost. Only what is confirmed without a gap is acknowledged, so order survives a crash as well as the source
  * queue restores it.
  */
-import { createHash, hash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { toReplatformError } from '@replatform/core/errors'
 import type { Ledger, LedgerEntry, QueueReading, SourceBroker, TargetBroker } from './brokers.ts'
 import { hasExpiration } from './message-properties.ts'
@@ -34,6 +34,8 @@ const windowBytes = 16 * 1024 * 1024
 const entryEvery = 500
 const entryEveryMs = 20
 const retryRefusedMs = 500
+/** Larger bodies are not copied for their digest. */
+const copiedBytes = 8 * 1024
 /** After so long without a message, a sink that collects a transaction ends it. */
 const flushAfterMs = 5
 
@@ -187,8 +189,9 @@ export class QueueBridge {
   #onConfirmed(message: SourceMessage, how: 'stored' | 'was-there'): void {
     if (this.#isOver) return
     if (how === 'was-there') this.#wereThere.add(message.deliveryTag)
-    this.#confirmed.add(message.deliveryTag)
-    while (this.#confirmed.delete(this.#low + 1)) this.#low++
+    if (message.deliveryTag === this.#low + 1) this.#low++
+    else this.#confirmed.add(message.deliveryTag)
+    if (this.#confirmed.size > 0) while (this.#confirmed.delete(this.#low + 1)) this.#low++
     if (this.#low - this.#entered >= entryEvery) this.#enter()
     else if (this.#low > this.#entered) this.#timer ??= setTimeout(() => this.#enter(), entryEveryMs)
   }
@@ -215,10 +218,8 @@ export class QueueBridge {
     const count = upTo - this.#entered
     if (count === 0 || this.#isOver) return
     const messages = this.#messages.splice(0, count)
-    for (const message of messages) {
-      this.#chain.update(digestOf(message))
-      if (hasExpiration(message.properties)) this.#mayLapse++
-    }
+    for (const message of messages) if (hasExpiration(message.properties)) this.#mayLapse++
+    chainOn(this.#chain, messages)
     let known = 0
     for (let tag = this.#entered + 1; tag <= upTo; tag++) {
       const wasRedelivered = this.#redelivered.delete(tag)
@@ -272,9 +273,17 @@ function sizeOf({ properties, body }: SourceMessage): number {
   return properties.length + body.length
 }
 
-/** What a message is: its properties and its body, as they came. */
-export function digestOf({ properties, body }: SourceMessage): string {
-  return body.length > 4_096
-    ? createHash('sha256').update(properties).update(body).digest('hex')
-    : hash('sha256', Buffer.concat([properties, body]))
+/** What messages are, in their order: the length and the bytes of properties and body of each. */
+function chainOn(chain: Hash, messages: readonly SourceMessage[]): void {
+  const small: Buffer[] = []
+  for (const { properties, body } of messages) {
+    const lengths = Buffer.allocUnsafe(8)
+    lengths.writeUInt32BE(properties.length, 0)
+    lengths.writeUInt32BE(body.length, 4)
+    small.push(lengths, properties)
+    if (body.length <= copiedBytes) small.push(body)
+    else chain.update(Buffer.concat(small.splice(0))).update(body)
+  }
+  // One call for many messages: the call costs more than the bytes of most.
+  chain.update(Buffer.concat(small))
 }

@@ -67,7 +67,8 @@ class RabbitmqSink implements MessageSink {
     if (this.#failure) return
     this.#underWay.push(message)
     this.#channel.publish({
-      routing: Buffer.concat([this.#exchangeFor(message), routingKeyOf(message)]),
+      exchange: this.#exchangeFor(message),
+      routingKey: routingKeyOf(message),
       mandatory: true,
       properties: forwardedProperties(message.properties, this.#now()),
       body: message.body,

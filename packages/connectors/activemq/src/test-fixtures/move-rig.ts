@@ -7,7 +7,6 @@ import { RabbitmqBroker } from '@replatform/connector-rabbitmq/rabbitmq-broker'
 import type { Mover } from '@replatform/core/connector'
 import { type ActivemqServer, startActivemq } from '@replatform/testkit/activemq-server'
 import { TestMover } from '@replatform/testkit/mover-process'
-import { pollUntil } from '@replatform/testkit/poll-until'
 import { type RabbitmqServer, startRabbitmq } from '@replatform/testkit/rabbitmq-server'
 import { stringify } from 'yaml'
 import type { ActivemqPlan } from '../activemq-plan.ts'
@@ -84,18 +83,19 @@ export class TestMove {
     return activemqRoute.open({ move: name, direction: 'forward', ...this.#sides, ...common })
   }
 
-  /** Of RabbitMQ, as an application. */
-  async connect(): Promise<AMQPChannel & AsyncDisposable> {
-    const url = this.#rig.old.url({ user: `app-${this.name}`, password: 'app', vhost: this.name })
-    const client = new AMQPClient(url)
+  /** Of RabbitMQ, as an application; its channel confirms. */
+  async connect(): Promise<{ readonly channel: AMQPChannel } & AsyncDisposable> {
+    const client = new AMQPClient(this.appUrl)
     client.onerror = () => {}
     const connection = await client.connect()
     const channel = await connection.channel()
     channel.onerror = () => {}
     await channel.confirmSelect()
-    return Object.assign(channel, {
-      [Symbol.asyncDispose]: () => connection.close().catch(() => {}),
-    })
+    return { channel, [Symbol.asyncDispose]: () => connection.close().catch(() => {}) }
+  }
+
+  get appUrl(): string {
+    return this.#rig.old.url({ user: `app-${this.name}`, password: 'app', vhost: this.name })
   }
 
   async depth(queue: string): Promise<number> {
@@ -120,104 +120,5 @@ export class TestMove {
   get #sides() {
     const { old, next } = this.#urls
     return { source: { kind: 'rabbitmq', url: old }, target: { kind: 'activemq', url: next } } as const
-  }
-}
-
-/** As the worker does it: a mover that ended with an error that will pass is started again. */
-export class RestartingBridge implements AsyncDisposable {
-  readonly #move: TestMove
-  #mover: TestMover | null = null
-  #running: Promise<void> = Promise.resolve()
-  #isStopped = false
-  failure: unknown = null
-
-  constructor(move: TestMove) {
-    this.#move = move
-  }
-
-  get mover(): TestMover {
-    if (!this.#mover) throw new Error('no mover runs')
-    return this.#mover
-  }
-
-  /** Messages that the mover of now has carried. */
-  get carried(): number {
-    const last = this.#mover?.events.findLast((event) => event.event === 'follow')
-    return last?.event === 'follow' ? last.progress.rows : 0
-  }
-
-  async start(state: 'planned' | 'in-sync'): Promise<void> {
-    const mover = await this.#move.startMover()
-    this.#mover = mover
-    this.#running = mover.client.call('run', { direction: 'forward', state }).then(
-      () => {},
-      async (error) => {
-        await mover[Symbol.asyncDispose]()
-        if (this.#isStopped) return
-        if (error.retry && error.retry !== 'retry') this.failure = error
-        else await this.start('in-sync')
-      },
-    )
-    this.#running.catch((thrown) => {
-      this.failure = thrown
-    })
-  }
-
-  async kill(): Promise<void> {
-    await this.#mover?.kill()
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true
-    await this.#mover?.client.call('stop', {})
-    await this.#running
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isStopped = true
-    await this.#mover?.[Symbol.asyncDispose]()
-    await this.#running.catch(() => {})
-  }
-}
-
-/** Publishes numbers with an id each, and never one that it is not sure of again. */
-export class NumberedProducer {
-  readonly confirmed: number[] = []
-  readonly #move: TestMove
-  readonly #queue: string
-  readonly #perSecond: number
-  #isStopped = false
-  #next = 1
-
-  constructor(move: TestMove, queue: string, perSecond = 500) {
-    this.#move = move
-    this.#queue = queue
-    this.#perSecond = perSecond
-  }
-
-  async run(): Promise<void> {
-    while (!this.#isStopped) {
-      await this.#publish().catch(() => {})
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-  }
-
-  stop(): void {
-    this.#isStopped = true
-  }
-
-  async #publish(): Promise<void> {
-    await using channel = await pollUntil('the source answers', () => this.#move.connect())
-    while (!this.#isStopped) {
-      const numbers = Array.from({ length: Math.ceil(this.#perSecond / 50) }, () => this.#next++)
-      await Promise.all(
-        numbers.map(async (number) => {
-          const properties = { deliveryMode: 2, messageId: `${this.#queue}-${number}` }
-          await channel.basicPublish('', this.#queue, String(number), properties)
-          this.confirmed.push(number)
-        }),
-      )
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
   }
 }

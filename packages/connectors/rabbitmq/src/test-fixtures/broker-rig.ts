@@ -107,8 +107,11 @@ export class TestMove {
 
   /** As an application, or as the rig that may do anything. */
   async connect(side: 'old' | 'next', user: 'app' | 'rig' = 'app'): Promise<TestClient> {
-    const login = user === 'app' ? { user: `app-${this.name}`, password: 'app' } : {}
-    return TestClient.open(this.#rig[side].url({ ...login, vhost: this.name }))
+    return TestClient.open(user === 'app' ? this.appUrl(side) : this.#rig[side].url({ vhost: this.name }))
+  }
+
+  appUrl(side: 'old' | 'next'): string {
+    return this.#rig[side].url({ user: `app-${this.name}`, password: 'app', vhost: this.name })
   }
 
   call(side: 'old' | 'next', method: string, path: string, body?: unknown): Promise<unknown> {
@@ -177,6 +180,21 @@ export class TestClient implements AsyncDisposable {
         properties: message.properties,
       })
     }
+  }
+
+  /** The bodies of everything that is ready, taken out; for many, of which nobody else takes or adds any. */
+  async takeAll(queue: string): Promise<string[]> {
+    const count = await this.depth(queue)
+    const bodies: string[] = []
+    if (count === 0) return bodies
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const consumer = await this.channel.basicConsume(queue, { noAck: true }, (message) => {
+      bodies.push(message.bodyString() ?? '')
+      if (bodies.length === count) resolve()
+    })
+    await promise
+    await consumer.cancel()
+    return bodies
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
