@@ -2,12 +2,21 @@
  * RabbitMQ to RabbitMQ against RabbitMQ's own dynamic Shovel: draining a backlog of durable messages of one queue and of
  * eight, the rate of the target's own confirmed fill, and the delay at 1,000 messages a second.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { type ActivemqServer, startActivemq } from '@replatform/testkit/activemq-server'
 import { type RabbitmqServer, startRabbitmq } from '@replatform/testkit/rabbitmq-server'
+import { fillActivemq, nameOf, producerSettings, untilOnActivemq } from './activemq-clients.ts'
+import { startBare, startOurs } from './bridge-process.ts'
 import { type Benchmark, type BenchmarkOptions, contest, type Row } from './measure.ts'
-import { addressOf, bodyBytes, delays, fill, percentile, startShovel, untilThere } from './rabbitmq-clients.ts'
+import {
+  addressOf,
+  bodyBytes,
+  delays,
+  fill,
+  identified,
+  percentile,
+  startShovel,
+  untilThere,
+} from './rabbitmq-clients.ts'
 
 const types = { classic: {}, quorum: { 'x-queue-type': 'quorum' } } as const
 type QueueType = keyof typeof types
@@ -29,13 +38,52 @@ export const messaging: Benchmark = {
     const rows: Row[] = []
     for (const type of ['classic', 'quorum'] as const) {
       rows.push(await drain(pair, { type, queues: 1, count, prefetch }, runs))
-      rows.push(await againstFill(pair, { type, count }, runs))
+      for (const who of ['ours', 'bare'] as const) rows.push(await againstFill(pair, { type, count, who }, runs))
     }
     rows.push(await drain(pair, { type: 'classic', queues: 8, count, prefetch }, runs))
     rows.push(await delay(pair, prefetch, runs))
-    const setting = `RabbitMQ 3.10.8 to 3.10.8 on the same machine, durable messages of ${bodyBytes} bytes, each confirmed; Shovel on-confirm with prefetch ${prefetch}, the best of 500, 1,000, 2,000 and 5,000.`
+    rows.push(await intoActivemq(source, { count: Math.min(count, 40_000), log }, runs))
+    const setting = `RabbitMQ 3.10.8 to 3.10.8 on the same machine, durable messages of ${bodyBytes} bytes, each confirmed; Shovel on-confirm with prefetch ${prefetch}, the best of 500, 1,000, 2,000 and 5,000. ActiveMQ 5.18 with a heap of 1 GB.`
     return { rows, setting }
   },
+}
+
+/** Exactly once, with markers and ledger, against a producer that has nothing to do but to send. */
+export async function intoActivemq(
+  source: RabbitmqServer,
+  { count, log }: { readonly count: number; readonly log: BenchmarkOptions['log'] },
+  runs: number,
+): Promise<Row> {
+  await using target = await startActivemq({ heapMb: 1_024 })
+  let fills = 0
+  const filled = (setting: (typeof producerSettings)[number], messages: number) =>
+    fillActivemq(target, { queue: `fill.${fills++}`, count: messages, bytes: bodyBytes, setting })
+  const found: { setting: (typeof producerSettings)[number]; rate: number }[] = []
+  for (const setting of producerSettings) {
+    const rate = await filled(setting, Math.ceil(count / 4))
+    log(`bare producer of ActiveMQ, ${nameOf(setting)}: ${Math.round(rate)} messages/s`)
+    found.push({ setting, rate })
+  }
+  const [best] = found.toSorted((a, b) => b.rate - a.rate)
+  if (!best) throw new Error('no setting was tried')
+  let drains = 0
+  const ours = async () => {
+    const queue = `activemq.${drains++}`
+    await makeQueues(source, [queue], 'classic')
+    await fill(source, queue, count, identified)
+    const bridge = await startOurs({ source, target }, log)
+    await using _bridge = bridge
+    const startedAt = performance.now()
+    await untilOnActivemq(target, queue, count)
+    return (count * 1_000) / (performance.now() - startedAt)
+  }
+  const peer = () => filled(best.setting, count)
+  const work = `drain of ${count} into ActiveMQ, one classic queue`
+  return await contest(
+    { work, unit: 'messages/s', peerName: `bare producer, ${nameOf(best.setting)}`, ours, peer },
+    runs,
+    log,
+  )
 }
 
 interface Work {
@@ -47,7 +95,7 @@ interface Work {
 
 function drain(pair: Pair, work: Work, runs: number): Promise<Row> {
   const names = namesOf(work)
-  const ours = () => timed(pair, names, work, () => startOurs(pair))
+  const ours = () => timed(pair, names, work, () => startOurs(pair, pair.log))
   const peer = () =>
     timed(pair, names, work, async () => {
       await using stack = new AsyncDisposableStack()
@@ -64,17 +112,26 @@ function drain(pair: Pair, work: Work, runs: number): Promise<Row> {
   )
 }
 
-function againstFill(pair: Pair, { type, count }: { type: QueueType; count: number }, runs: number): Promise<Row> {
+interface FillWork {
+  readonly type: QueueType
+  readonly count: number
+  /** `bare`: what any bridge could reach on this machine, where the fill has both cores for one broker. */
+  readonly who: 'ours' | 'bare'
+}
+
+function againstFill(pair: Pair, { type, count, who }: FillWork, runs: number): Promise<Row> {
   const work = { type, queues: 1, count, prefetch: 0 }
   const names = namesOf(work)
-  const ours = () => timed(pair, names, work, () => startOurs(pair))
+  const [queue = ''] = names
+  const start = () => (who === 'ours' ? startOurs(pair, pair.log) : startBare(pair, queue, pair.log))
+  const ours = () => timed(pair, names, work, start)
   const peer = async () => {
     await makeQueues(pair.target, names, type)
-    return fill(pair.target, names[0] as string, count)
+    return fill(pair.target, queue, count)
   }
   return contest(
     {
-      work: `drain of ${count}, one ${type} queue`,
+      work: `${who === 'ours' ? '' : 'bare consumer and publisher instead of ours, '}drain of ${count}, one ${type} queue`,
       unit: 'messages/s',
       peerName: "target's confirmed fill",
       ours,
@@ -93,7 +150,7 @@ function delay(pair: Pair, prefetch: number, runs: number): Promise<Row> {
     const found = await delays({ from: pair.source, to: pair.target, queue, perSecond: 1_000, seconds: 10 })
     return percentile(found.slice(1_000), 0.99)
   }
-  const ours = () => measured(() => startOurs(pair))
+  const ours = () => measured(() => startOurs(pair, pair.log))
   const peer = () => measured(() => startShovel(pair.source, pair.target, { queue, prefetch }))
   return contest(
     { work: 'producer to consumer at 1,000 messages/s, 99 % within', unit: 'ms', peerName: 'Shovel', ours, peer },
@@ -112,35 +169,11 @@ async function timed(
   for (const name of names) await fill(pair.source, name, count / names.length)
   const bridge = await start()
   await using _bridge = bridge
+  // The rate at which messages flow: how long each takes to begin is not part of it.
+  const before = await untilThere(pair.target, names, 1)
   const startedAt = performance.now()
-  await untilThere(pair.target, names, count)
-  return (count * 1_000) / (performance.now() - startedAt)
-}
-
-/** Its time begins when it has its plan and begins to read. */
-async function startOurs({ source, target, log }: Pair): Promise<AsyncDisposable> {
-  const program = fileURLToPath(new URL('./rabbitmq-once.ts', import.meta.url))
-  const env = { ...process.env, BENCH_SOURCE_URL: addressOf(source), BENCH_TARGET_URL: addressOf(target) }
-  const child = spawn(process.execPath, ['--max-old-space-size=160', program], {
-    env,
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  let output = ''
-  const ready = Promise.withResolvers<void>()
-  child.stdout.on('data', (piece) => {
-    output += piece
-    if (output.includes('ready')) ready.resolve()
-  })
-  const ended = once(child, 'exit')
-  await Promise.race([ready.promise, ended])
-  return {
-    async [Symbol.asyncDispose]() {
-      child.stdin.end()
-      const [code] = await ended
-      if (code !== 0) throw new Error(`The bridge ended with ${code}`)
-      log(`the mover took ${JSON.parse(output.split('\n').at(-2) ?? '{}').rssMiB} MiB at most`)
-    },
-  }
+  const after = await untilThere(pair.target, names, count)
+  return ((after - before) * 1_000) / (performance.now() - startedAt)
 }
 
 async function bestPrefetch(pair: Pair, count: number): Promise<number> {

@@ -10,6 +10,11 @@ export const bodyBytes = 200
 const window = 2_000
 const durable = writeProperties({ deliveryMode: 2 })
 
+/** With a message id each, as exactly-once needs it. */
+export function identified(number: number): Buffer {
+  return writeProperties({ deliveryMode: 2, messageId: `m-${number}` })
+}
+
 export function addressOf(server: RabbitmqServer): string {
   return `${server.url()}?management=${server.management.url}`
 }
@@ -19,17 +24,23 @@ function open(server: RabbitmqServer, name: string) {
 }
 
 /** Publishes so many durable messages, each confirmed; answers messages a second. */
-export async function fill(server: RabbitmqServer, queue: string, count: number): Promise<number> {
+export async function fill(
+  server: RabbitmqServer,
+  queue: string,
+  count: number,
+  propertiesOf: (number: number) => Buffer = () => durable,
+): Promise<number> {
   await using connection = await open(server, 'fills')
   const channel = await connection.openChannel()
   await channel.confirmSelect()
-  const message = { routing: Buffer.concat([shortText(''), shortText(queue)]), mandatory: true, properties: durable }
+  const message = { exchange: shortText(''), routingKey: shortText(queue), mandatory: true }
   const body = Buffer.alloc(bodyBytes, 'x')
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const confirmed = new Set<number>()
   let [sent, low] = [0, 0]
   const more = () => {
-    for (; sent < count && sent - low < window; sent++) channel.publish({ ...message, body })
+    for (; sent < count && sent - low < window; sent++)
+      channel.publish({ ...message, properties: propertiesOf(sent), body })
     if (low === count) resolve()
   }
   channel.listen({
@@ -46,16 +57,16 @@ export async function fill(server: RabbitmqServer, queue: string, count: number)
   return (count * 1_000) / (performance.now() - startedAt)
 }
 
-/** Waits until the queues hold so many together. */
-export async function untilThere(server: RabbitmqServer, queues: readonly string[], count: number): Promise<void> {
+/** Waits until the queues hold so many together; answers how many they hold then. */
+export async function untilThere(server: RabbitmqServer, queues: readonly string[], count: number): Promise<number> {
   await using connection = await open(server, 'watches')
   const channel = await connection.openChannel()
   const all = async () => {
     let sum = 0
     for (const queue of queues) sum += (await channel.lookAt(queue)).ready
-    return sum >= count
+    return sum >= count ? sum : undefined
   }
-  await pollUntil(`${count} messages are there`, all, { withinMs: 600_000, everyMs: 10 })
+  return pollUntil(`${count} messages are there`, all, { withinMs: 600_000, everyMs: 10 })
 }
 
 /** Publishes at that rate on one side and consumes on the other; answers each message's time in milliseconds. */
@@ -84,7 +95,7 @@ export async function delays(options: {
   })
   await consumer.prefetch(500)
   await consumer.consume(queue, 'measures')
-  const routing = Buffer.concat([shortText(''), shortText(queue)])
+  const [exchange, routingKey] = [shortText(''), shortText(queue)]
   let sent = 0
   const startedAt = performance.now()
   const timer = setInterval(() => {
@@ -92,7 +103,7 @@ export async function delays(options: {
     for (; sent < due; sent++) {
       const body = Buffer.alloc(bodyBytes)
       body.writeDoubleBE(performance.now())
-      producer.publish({ routing, mandatory: true, properties: durable, body })
+      producer.publish({ exchange, routingKey, mandatory: true, properties: durable, body })
     }
     if (sent === count) clearInterval(timer)
   }, 1)

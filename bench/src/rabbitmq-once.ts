@@ -5,20 +5,25 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { activemqRoute } from '@replatform/connector-activemq/route'
 import { BridgeMover } from '@replatform/connector-rabbitmq/bridge-mover'
 import { type RabbitmqPlan, renderPlan } from '@replatform/connector-rabbitmq/rabbitmq-plan'
 import { rabbitmqRoute } from '@replatform/connector-rabbitmq/route'
 import { invariant } from '@replatform/core/errors'
 
-const side = (name: string) => ({ kind: 'rabbitmq' as const, url: process.env[name] as string })
+const targetKind = process.env.BENCH_TARGET_KIND === 'activemq' ? 'activemq' : 'rabbitmq'
+const route = targetKind === 'activemq' ? activemqRoute : rabbitmqRoute
 const log = { info() {}, warn() {}, error() {} }
-const sides = { source: side('BENCH_SOURCE_URL'), target: side('BENCH_TARGET_URL') }
+const sides = {
+  source: { kind: 'rabbitmq', url: process.env.BENCH_SOURCE_URL as string },
+  target: { kind: targetKind, url: process.env.BENCH_TARGET_URL as string },
+} as const
 const folder = await mkdtemp(join(tmpdir(), 'bench-messaging-'))
 const topology = join(folder, 'plan.yaml')
 const common = { move: 'bench', direction: 'forward', ...sides, tools: {}, workers: 1, log } as const
 
 async function writePlan(): Promise<void> {
-  await using mover = rabbitmqRoute.open(common)
+  await using mover = route.open(common)
   invariant(mover instanceof BridgeMover, 'The route opens a bridge.')
   const plan = (await mover.proposeTopology()) as RabbitmqPlan
   await writeFile(topology, renderPlan({ ...plan, queues: plan.queues.map((queue) => ({ ...queue, carry: 'now' })) }))
@@ -26,7 +31,7 @@ async function writePlan(): Promise<void> {
 
 await writePlan()
 {
-  await using mover = rabbitmqRoute.open({ ...common, topology })
+  await using mover = route.open({ ...common, topology })
   await mover.prepare({ load: true })
   const abort = new AbortController()
   let rssBytes = 0

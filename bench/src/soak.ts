@@ -1,5 +1,6 @@
 /** `npm run soak -- <name> [--kills 30] [--json]`: hours of what tests do for seconds. Ends with 1 at the first loss. */
 import { parseArgs } from 'node:util'
+import { soakMessaging } from './soak-messaging.ts'
 import { soakPauses } from './soak-pauses.ts'
 import { soakPostgresql } from './soak-postgresql.ts'
 import { soakPostgresqlPauses } from './soak-postgresql-pauses.ts'
@@ -16,6 +17,7 @@ export interface SoakOptions {
   readonly seeds: number
   readonly inputs: number
   readonly keys: number
+  readonly messages: number
   readonly seed: number
   readonly log: (line: string) => void
 }
@@ -43,6 +45,7 @@ const soaks: Readonly<Record<string, Soak>> = {
     title: 'many small moves by 1, 2 and 4 workers, and by 3 of which two are killed (--moves)',
     run: soakWorkers,
   },
+  messaging: { title: 'memory of the bridge with a backlog of very many messages (--messages)', run: soakMessaging },
   'redis-compare': { title: 'memory of comparing very many keys (--keys)', run: soakRedisCompare },
 }
 
@@ -55,6 +58,7 @@ const { values, positionals } = parseArgs({
     seeds: { type: 'string', default: '500' },
     inputs: { type: 'string', default: '1000000' },
     keys: { type: 'string', default: '10000000' },
+    messages: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -66,7 +70,7 @@ const soak = name === undefined ? undefined : soaks[name]
 if (!soak || values.help) {
   const names = Object.entries(soaks).map(([key, { title }]) => `  ${key.padEnd(14)}${title}`)
   console.error(
-    `Usage: npm run soak -- <name> [--kills 30] [--moves 50] [--cutovers 20] [--seeds 500] [--inputs 1000000] [--keys n] [--seed n] [--json]\n\n${names.join('\n')}`,
+    `Usage: npm run soak -- <name> [--kills 30] [--moves 50] [--cutovers 20] [--seeds 500] [--inputs 1000000] [--keys n] [--messages n] [--seed n] [--json]\n\n${names.join('\n')}`,
   )
   process.exit(values.help ? 0 : 2)
 }
@@ -74,7 +78,7 @@ if (!soak || values.help) {
 const log = (line: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${line}`)
 const seed = Number(values.seed)
 log(`seed ${seed}`)
-const { kills, moves, cutovers, seeds, inputs, keys } = values
+const { kills, moves, cutovers, seeds, inputs, keys, messages } = values
 const options = {
   kills: Number(kills),
   moves: Number(moves),
@@ -82,6 +86,7 @@ const options = {
   seeds: Number(seeds),
   inputs: Number(inputs),
   keys: Number(keys),
+  messages: Number(messages),
 }
 const figures = await soak.run({ ...options, seed, log })
 if (values.json) console.log(JSON.stringify({ soak: name, seed, ...figures }))

@@ -214,6 +214,8 @@ function environment(daemon: Daemon, epmd: Daemon, { flavour }: RabbitmqOptions)
     RABBITMQ_LOG_BASE: daemon.path('log'),
     // Its script then becomes the server instead of waiting for it: the id that we know is the server's.
     RUNNING_UNDER_SYSTEMD: 'true',
+    // Threads that spin while they wait would take the cores from the other servers of a rig.
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+sbwt none +sbwtdcpu none +sbwtdio none',
     ...(flavour === 'amazon-mq' ? { RABBITMQ_FEATURE_FLAGS: amazonMqFeatureFlags.join(',') } : {}),
   }
 }

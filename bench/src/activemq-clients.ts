@@ -1,0 +1,108 @@
+/** Bare producers of ActiveMQ, as fast as each setting goes: what the bridge is held against. */
+import { once } from 'node:events'
+import { TransactionalSession } from '@replatform/connector-activemq/transactional-session'
+import type { ActivemqServer } from '@replatform/testkit/activemq-server'
+import { pollUntil } from '@replatform/testkit/poll-until'
+import rhea, { type Connection, type Sender } from 'rhea'
+
+const { message: codec } = rhea
+
+export type ProducerSetting =
+  | { readonly kind: 'window'; readonly connections: number; readonly window: number }
+  | { readonly kind: 'transactions'; readonly messages: number }
+
+export const producerSettings: readonly ProducerSetting[] = [
+  { kind: 'window', connections: 1, window: 1_000 },
+  { kind: 'window', connections: 4, window: 500 },
+  { kind: 'transactions', messages: 500 },
+  { kind: 'transactions', messages: 1_000 },
+]
+
+export function nameOf(setting: ProducerSetting): string {
+  if (setting.kind === 'transactions') return `transactions of ${setting.messages}`
+  return `${setting.connections} connections with ${setting.window} unconfirmed`
+}
+
+/** Durable messages a second, each confirmed. */
+export async function fillActivemq(
+  server: ActivemqServer,
+  { queue, count, bytes, setting }: { queue: string; count: number; bytes: number; setting: ProducerSetting },
+): Promise<number> {
+  const encoded = codec.encode({ durable: true, body: codec.data_section(Buffer.alloc(bytes, 'x')) })
+  const connections = setting.kind === 'window' ? setting.connections : 1
+  const opened = await Promise.all(Array.from({ length: connections }, () => connect(server)))
+  const share = Math.floor(count / connections)
+  const startedAt = performance.now()
+  try {
+    await Promise.all(
+      opened.map(async (connection) =>
+        setting.kind === 'window'
+          ? sendWindowed(connection, { queue, count: share, window: setting.window, encoded })
+          : sendInTransactions(connection, { queue, count: share, messages: setting.messages, encoded }),
+      ),
+    )
+    return (share * connections * 1_000) / (performance.now() - startedAt)
+  } finally {
+    for (const connection of opened) connection.close()
+  }
+}
+
+/** Until so many are in the queue. */
+export async function untilOnActivemq(server: ActivemqServer, queue: string, count: number): Promise<void> {
+  const isThere = async () => ((await server.statistics.queue(queue))?.enqueued ?? 0) >= count
+  await pollUntil(`${count} are in ${queue}`, isThere, { withinMs: 600_000, everyMs: 50 })
+}
+
+interface Sending {
+  readonly queue: string
+  readonly count: number
+  readonly encoded: Buffer
+}
+
+async function sendWindowed(
+  connection: Connection,
+  { queue, count, window, encoded }: Sending & { readonly window: number },
+): Promise<void> {
+  const sender = connection.open_sender(`queue://${queue}`)
+  let sent = 0
+  let accepted = 0
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const push = () => {
+    while (sent < count && sent - accepted < window && sender.sendable()) {
+      sender.send(encoded as never, undefined as never, 0)
+      sent++
+    }
+  }
+  sender.on('sendable', push)
+  sender.on('accepted', () => {
+    accepted++
+    if (accepted === count) resolve()
+    else push()
+  })
+  await promise
+}
+
+async function sendInTransactions(
+  connection: Connection,
+  { queue, count, messages, encoded }: Sending & { readonly messages: number },
+): Promise<void> {
+  const session = await TransactionalSession.open(connection)
+  const sender = await session.openSender(`queue://${queue}`)
+  for (let done = 0; done < count; done += messages) {
+    const size = Math.min(messages, count - done)
+    const id = await session.declare()
+    await Promise.all(Array.from({ length: size }, () => transfer(session, sender, encoded, id)))
+    await session.commit(id)
+  }
+}
+
+function transfer(session: TransactionalSession, sender: Sender, encoded: Buffer, id: Buffer): Promise<unknown> {
+  return new Promise((resolve) => session.sendWhenPossible(sender, encoded, id, resolve))
+}
+
+async function connect({ host, port, user, password }: ActivemqServer): Promise<Connection> {
+  const options = { host, port, username: user, password, reconnect: false }
+  const connection = rhea.create_container().connect(options)
+  await once(connection, 'connection_open')
+  return connection
+}
