@@ -66,7 +66,7 @@ export async function untilThere(server: RabbitmqServer, queues: readonly string
     for (const queue of queues) sum += (await channel.lookAt(queue)).ready
     return sum >= count ? sum : undefined
   }
-  return pollUntil(`${count} messages are there`, all, { withinMs: 600_000, everyMs: 10 })
+  return await pollUntil(`${count} messages are there`, all, { withinMs: 600_000, everyMs: 10 })
 }
 
 /** Publishes at that rate on one side and consumes on the other; answers each message's time in milliseconds. */

@@ -184,7 +184,8 @@ async function unlessFenced(act: () => Promise<unknown>): Promise<boolean> {
     await act()
     return true
   } catch (thrown) {
-    if (toReplatformError(thrown).code.endsWith('.fence-lifted')) return false
+    const { code } = toReplatformError(thrown)
+    if (code === 'fence.not-held' || code.endsWith('.fence-lifted')) return false
     throw thrown
   }
 }

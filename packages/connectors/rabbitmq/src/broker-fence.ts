@@ -66,8 +66,14 @@ export async function requireVhostFenced(place: FencePlace): Promise<void> {
   const open = await connectionsOfOthers(place)
   if (admitted.length === 0 && open.length === 0 && (await isVhostFenced(place))) return
   throw new ReplatformError('fence.not-held', {
-    message: `The virtual host ${place.vhost} is not closed: ${admitted.length} users with permissions, ${open.length} connections.`,
+    message: `The virtual host ${place.vhost} is not closed: ${counted(admitted, 'users with permissions')}, ${counted(open, 'connections')}.`,
   })
+}
+
+/** The first few by name: they tell who it is. */
+function counted(names: readonly string[], what: string): string {
+  const shown = names.slice(0, 3).join(', ')
+  return shown === '' ? `no ${what}` : `${names.length} ${what} (${shown}${names.length > 3 ? ', …' : ''})`
 }
 
 export async function setPermissions(place: FencePlace, user: string, permissions: Permissions): Promise<void> {
