@@ -32,7 +32,8 @@ writer.listen({
   },
 })
 reader.listen({
-  delivery: ({ properties, body }) => writer.publish({ exchange, routingKey, mandatory: process.env.BENCH_MANDATORY === '1', properties, body }),
+  delivery: ({ properties, body }) =>
+    writer.publish({ exchange, routingKey, mandatory: process.env.BENCH_MANDATORY === '1', properties, body }),
 })
 const idle = setInterval(acknowledge, 20)
 const ended = new Promise((resolve) => process.stdin.resume().once('end', resolve))

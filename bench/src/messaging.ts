@@ -2,21 +2,12 @@
  * RabbitMQ to RabbitMQ against RabbitMQ's own dynamic Shovel: draining a backlog of durable messages of one queue and of
  * eight, the rate of the target's own confirmed fill, and the delay at 1,000 messages a second.
  */
-import { type ActivemqServer, startActivemq } from '@replatform/testkit/activemq-server'
+import { startActivemq } from '@replatform/testkit/activemq-server'
 import { type RabbitmqServer, startRabbitmq } from '@replatform/testkit/rabbitmq-server'
 import { fillActivemq, nameOf, producerSettings, untilOnActivemq } from './activemq-clients.ts'
 import { startBare, startOurs } from './bridge-process.ts'
 import { type Benchmark, type BenchmarkOptions, contest, type Row } from './measure.ts'
-import {
-  addressOf,
-  bodyBytes,
-  delays,
-  fill,
-  identified,
-  percentile,
-  startShovel,
-  untilThere,
-} from './rabbitmq-clients.ts'
+import { bodyBytes, delays, fill, identified, percentile, startShovel, untilThere } from './rabbitmq-clients.ts'
 
 const types = { classic: {}, quorum: { 'x-queue-type': 'quorum' } } as const
 type QueueType = keyof typeof types

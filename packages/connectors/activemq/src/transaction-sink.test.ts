@@ -10,8 +10,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { QueueTap } from './activemq-tap.ts'
 import { parseActivemqAddress } from './address.ts'
 import { type NamedConnection, openConnection } from './broker-connection.ts'
-import { drainOverAmqp, sendEncoded } from './test-fixtures/consumers.ts'
 import { encodeForActivemq } from './message-mapping.ts'
+import { drainOverAmqp, sendEncoded } from './test-fixtures/consumers.ts'
 import { type SinkOptions, TransactionSink } from './transaction-sink.ts'
 
 let server: ActivemqServer
@@ -40,12 +40,7 @@ interface Watched extends AsyncDisposable {
   readonly failed: ReplatformError[]
 }
 
-async function openSink(
-  held: NamedConnection,
-  queue: string,
-  markerQueue?: string,
-  tap?: QueueTap,
-): Promise<Watched> {
+async function openSink(held: NamedConnection, queue: string, markerQueue?: string, tap?: QueueTap): Promise<Watched> {
   const watched = {
     stored: [] as number[],
     wereThere: [] as number[],

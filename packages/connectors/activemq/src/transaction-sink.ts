@@ -8,11 +8,11 @@ import type { Delivery, MessageSink, SinkEvents } from '@replatform/connector-ra
 import type { SourceMessage } from '@replatform/connector-rabbitmq/source-message'
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { Connection, Sender } from 'rhea'
+import type { QueueTap } from './activemq-tap.ts'
 import { encodeEntry } from './held-log.ts'
 import { type MarkerLimits, MarkerLog } from './marker-log.ts'
 import { encodeForActivemq, type QueueRules } from './message-mapping.ts'
 import { digestOf, encodeMarker } from './message-marker.ts'
-import type { QueueTap } from './activemq-tap.ts'
 import { type Outcome, TransactionalSession, type TransactionId } from './transactional-session.ts'
 
 export interface SinkOptions {
