@@ -35,7 +35,11 @@ function tableLines(result: CompareResult, nameWidth: number, { colors, columns 
 
 function remarks({ results, pauseSeconds }: CompareReport): string[] {
   const repaired = results.reduce((sum, result) => sum + (result.repaired ?? 0), 0)
+  const resumed = results.reduce((sum, result) => sum + (result.resumed ?? 0), 0)
   return [
+    ...(resumed > 0
+      ? [`${formatCount(resumed)} of them had been found equal by a comparison that was interrupted.`]
+      : []),
     ...(repaired > 0 ? [`${formatCount(repaired)} of them differed and were repaired.`] : []),
     ...(pauseSeconds === undefined
       ? []

@@ -107,9 +107,13 @@ async function checkTool(name: string, program: string): Promise<string> {
 
 function storeChecks(invocation: Invocation, name: string, store: EstateStore): Check[] {
   const sides: readonly Side[] = ['source', 'target']
-  const references = [store.source.url, store.target.url, store.switch?.pgbouncer?.admin].filter(
-    (url) => url !== undefined,
-  )
+  const references = [
+    store.source.url,
+    store.target.url,
+    store.source.replica,
+    store.target.replica,
+    store.switch?.pgbouncer?.admin,
+  ].filter((url) => url !== undefined)
   return [
     [`${name} route`, async () => `${routeFor(store).source} → ${routeFor(store).target}`],
     ...references.map((reference): Check => [`${name} secret`, () => checkSecret(invocation, reference)]),

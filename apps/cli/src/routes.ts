@@ -36,8 +36,9 @@ export function describeRoute(store: EstateStore) {
 
 /** One side of a store with its secret resolved: from here on it must not be logged. */
 export function endpointOf(store: EstateStore, side: Side, resolveSecret: ResolveSecret): Endpoint {
-  const { kind, url, service } = store[side]
-  return { kind, url: resolveSecret(url), service }
+  const { kind, url, service, replica } = store[side]
+  const resolved = { url: resolveSecret(url), replica: replica === undefined ? undefined : resolveSecret(replica) }
+  return { kind, ...resolved, service, tables: store.tables }
 }
 
 export interface OpenMoverOptions {

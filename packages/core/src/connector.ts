@@ -6,7 +6,7 @@
  * and no verb has a second form.
  */
 import type { CompareReport } from './difference.ts'
-import type { SchemaChanges, StoreKind } from './estate.ts'
+import type { SchemaChanges, StoreKind, TableFilter } from './estate.ts'
 import type { Finding } from './finding.ts'
 import type { Direction, Side } from './move.ts'
 import type { Position } from './position.ts'
@@ -45,6 +45,10 @@ export interface Endpoint {
   readonly url: string
   /** Managed service behind the address (`rds` …), where there is one. */
   readonly service?: string | undefined
+  /** Address of a standby of this side, to be read by comparisons while payments go on. */
+  readonly replica?: string | undefined
+  /** Which tables are there for the move; all of them where nothing is said. The same on both sides. */
+  readonly tables?: TableFilter | undefined
 }
 
 export interface OpenOptions {

@@ -22,6 +22,8 @@ export interface CompareResult {
   readonly extra: number
   /** Differed, and was made equal by this comparison; counted as matching. Only where a `resync` flow ends. */
   readonly repaired?: number
+  /** Rows of `processed` that a comparison which was interrupted had found equal, and nobody has written since. */
+  readonly resumed?: number
   /** At most ten. */
   readonly samples: readonly Difference[]
 }

@@ -188,6 +188,37 @@ export const catalogue = {
     untouched: 'The target stays as of the last commit before the change; the source is unchanged.',
     next: 'Set `schemaChanges: carry` for the store and `replatform resume`; what cannot be carried takes a new start with an empty target.',
   },
+  'postgresql.filter-matches-nothing': {
+    retry: 'operator',
+    meaning: "A pattern of the store's `tables` fits no table of the source, or all patterns together leave none.",
+    untouched: nothingTouched,
+    next: 'Correct the pattern in the estate file; names are matched as they are written, capitals included.',
+  },
+  'postgresql.filter-splits': {
+    retry: 'operator',
+    meaning:
+      'A table that moves cannot exist without one that stays: it is a partition of it, or made of its row type.',
+    untouched: nothingTouched,
+    next: 'Let both move, or both stay: change `tables` of the store in the estate file.',
+  },
+  'postgresql.replica-unusable': {
+    retry: 'operator',
+    meaning: 'The replica that comparisons are to read is no standby of the source any more, or holds no position.',
+    untouched: 'Nothing was compared; the move goes on following.',
+    next: 'Name a standby of the source under `replica`, or leave it out to read the source itself, then compare again.',
+  },
+  'postgresql.replica-lagging': {
+    retry: 'operator',
+    meaning: 'The replica that comparisons are to read did not come level with the source in time.',
+    untouched: 'Nothing was compared; the move goes on following.',
+    next: 'See on the replica why it lags (pg_stat_wal_receiver, long queries), then compare again.',
+  },
+  'postgresql.replica-conflict': {
+    retry: 'operator',
+    meaning: 'The replica ended the comparison to go on with its replay.',
+    untouched: 'The move goes on following; what was found equal is kept.',
+    next: 'Set hot_standby_feedback = on there, or raise max_standby_streaming_delay, then compare again: it goes on.',
+  },
   'postgresql.timeline-changed': {
     retry: 'operator',
     meaning: 'The source is not the server that the slot was made on: it was restored or failed over.',
@@ -399,6 +430,12 @@ export const catalogue = {
     meaning: 'A side could not be fenced in time, because transactions would not end.',
     untouched: 'The fence was taken off again; applications go on as before.',
     next: 'End the transactions that the message names, or raise pauseBudget, then cut over again.',
+  },
+  'fence.other-move': {
+    retry: 'operator',
+    meaning: 'The fence of another move stands on the database that must be fenced: a database has one at a time.',
+    untouched: 'The fence that stands was left as it is.',
+    next: 'Finalize or cancel the other move first, or let one move carry the tables of both.',
   },
   'fence.not-held': {
     retry: 'operator',

@@ -117,6 +117,8 @@ function propertyOf(schema: Schema | undefined, key: string): Schema | undefined
 function contradictions(estate: Estate): Complaint[] {
   return [
     ...sameBothSides(estate),
+    ...tablesOfOthers(estate),
+    ...replicasOfOthers(estate),
     ...wavesWithoutStores(estate),
     ...servicesWithoutStores(estate),
     ...twice(estate.waves ?? []),
@@ -152,6 +154,25 @@ function sameBothSides(estate: Estate): Complaint[] {
     source.url === target.url
       ? [{ path: ['stores', name, 'target', 'url'], at: 'value', message: 'the same reference as the source' }]
       : [],
+  )
+}
+
+function tablesOfOthers(estate: Estate): Complaint[] {
+  return Object.entries(estate.stores).flatMap(([name, { source, tables }]): Complaint[] => {
+    if (!tables || source.kind === 'postgresql') return []
+    return [{ path: ['stores', name, 'tables'], at: 'key', message: `a store of kind "${source.kind}" has no tables` }]
+  })
+}
+
+function replicasOfOthers(estate: Estate): Complaint[] {
+  return Object.entries(estate.stores).flatMap(([name, store]) =>
+    (['source', 'target'] as const).flatMap((side): Complaint[] => {
+      const { kind, replica } = store[side]
+      if (replica === undefined || kind === 'postgresql') return []
+      return [
+        { path: ['stores', name, side, 'replica'], at: 'key', message: `only postgresql is compared by a replica` },
+      ]
+    }),
   )
 }
 

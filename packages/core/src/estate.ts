@@ -34,6 +34,12 @@ const StoreSide = Type.Object(
     kind: StoreKind,
     url: SecretReference,
     service: Type.Optional(Type.String({ description: 'The managed service behind the address, such as rds.' })),
+    replica: Type.Optional(
+      Type.String({
+        pattern: secretPattern,
+        description: 'A standby of this side that comparisons read instead, as a secret reference.',
+      }),
+    ),
   },
   closed,
 )
@@ -83,6 +89,31 @@ const SchemaChanges = Type.Enum(['carry', 'stop', 'ignore'], {
 })
 export type SchemaChanges = Static<typeof SchemaChanges>
 
+const TablePatterns = (what: string) =>
+  Type.Optional(
+    Type.Array(
+      Type.String({
+        pattern: '^[^.]+\\..+$',
+        description: 'A pattern of the form schema.table, in which * stands for any characters.',
+      }),
+      { minItems: 1, uniqueItems: true, description: what },
+    ),
+  )
+
+const TableFilter = Type.Object(
+  {
+    include: TablePatterns('What moves; everything where this is left out.'),
+    exclude: TablePatterns('What stays, of that.'),
+  },
+  {
+    ...closed,
+    minProperties: 1,
+    description:
+      'Which tables of a relational store move; a partitioned table stands for its partitions, a table for its sequences. A pattern that fits nothing is an error.',
+  },
+)
+export type TableFilter = Static<typeof TableFilter>
+
 const Store = Type.Object(
   {
     source: StoreSide,
@@ -104,6 +135,7 @@ const Store = Type.Object(
       }),
     ),
     schemaChanges: Type.Optional(SchemaChanges),
+    tables: Type.Optional(TableFilter),
     workers: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 32, default: 4, description: 'Chunks and indexes in work at once.' }),
     ),

@@ -1,17 +1,22 @@
 import type { OpenOptions } from '@replatform/core/connector'
+import type { TableFilter } from '@replatform/core/estate'
 import { evidence, type Finding, type Severity } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
+import { readTables } from './catalog.ts'
 import { type CatalogCheck, catalogChecks } from './catalog-checks.ts'
 import { toolMajor } from './client-tools.ts'
+import { readIdlePatterns, readStayingTables } from './filter-crossing.ts'
 import {
   definitionFindings,
   encodingFindings,
   extensionFindings,
+  idlePatternFinding,
   occupiedTargetFindings,
   publicSchemaFindings,
   replicationRoleFindings,
   roleFindings,
   statements,
+  tableFilterFinding,
   tableFindings,
   versionFindings,
 } from './findings.ts'
@@ -55,6 +60,7 @@ async function assessSides(options: AssessOptions, source: Session, target: Sess
   }
   const forward = [
     ...versions,
+    ...(await filterFindings(source, options.source.tables)),
     ...extensionFindings(facts.source, facts.target),
     ...roleFindings(facts.source, facts.target),
     ...publicSchemaFindings(facts.source, facts.target),
@@ -69,6 +75,13 @@ async function assessSides(options: AssessOptions, source: Session, target: Sess
     ...(await runChecks('target', target)),
     ...definitionFindings(await readDefinitionChanges(target, move)),
   ]
+}
+
+async function filterFindings(source: Session, filter: TableFilter | undefined): Promise<Finding[]> {
+  if (!filter) return []
+  const idle = await readIdlePatterns(source, filter)
+  if (idle.length > 0) return [idlePatternFinding(idle)]
+  return [tableFilterFinding(await readTables(source), await readStayingTables(source))]
 }
 
 async function runChecks(side: Side, session: Session): Promise<Finding[]> {

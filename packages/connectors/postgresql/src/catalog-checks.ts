@@ -5,7 +5,9 @@
 
 import type { Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
-import { notOfExtension, notOurs } from './catalog.ts'
+import { isCarried, notOfExtension } from './catalog.ts'
+import { crossingForeignKeys, crossingTriggers, leftBehind, splitTables } from './filter-crossing.ts'
+import { hasFilter } from './table-filter.ts'
 
 export interface CatalogCheck extends Pick<Finding, 'id' | 'severity'> {
   readonly on: readonly Side[]
@@ -22,7 +24,51 @@ const isSuperuser = `(SELECT rolsuper FROM pg_roles WHERE rolname = current_user
 const identityIndex = `CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END`
 const isReplatform = `starts_with(application_name, 'replatform ')`
 
+/** Nothing crosses an edge where there is none. */
+const whereFiltered = (sql: string) => `SELECT item FROM (${sql}) AS crossing WHERE ${hasFilter}`
+
+/** Of a move that carries only some of the tables. */
+const filterChecks: readonly CatalogCheck[] = [
+  {
+    id: 'postgresql.filter-splits',
+    severity: 'blocker',
+    on: ['source'],
+    sql: whereFiltered(splitTables),
+    title: (count) =>
+      `${count} ${count === 1 ? 'table that moves is a partition of, or made from,' : 'tables that move are partitions of, or made from,'} what stays.`,
+    remedy: 'Let both move, or both stay: change `tables` of the store in the estate file.',
+  },
+  {
+    id: 'postgresql.filter-crossing-foreign-key',
+    severity: 'risk',
+    on: ['source'],
+    sql: whereFiltered(crossingForeignKeys),
+    title: (count) =>
+      `${count} foreign ${count === 1 ? 'key joins' : 'keys join'} a table that moves and one that stays: it is not made on the target, and rows that stay can refer to no row that comes after the cutover.`,
+    remedy: 'Let both tables move, or drop the key before the cutover and let the application hold it.',
+  },
+  {
+    id: 'postgresql.filter-crossing-trigger',
+    severity: 'risk',
+    on: ['source'],
+    sql: whereFiltered(crossingTriggers),
+    title: (count) =>
+      `${count} ${count === 1 ? 'trigger function names' : 'trigger functions name'} a table on the other side of the filter; after the cutover it fails there, or finds rows that are no longer kept.`,
+    remedy: 'Let both tables move, or change the function before the cutover. Only its text was looked at.',
+  },
+  {
+    id: 'postgresql.filter-left-behind',
+    severity: 'risk',
+    on: ['source'],
+    sql: whereFiltered(leftBehind),
+    title: () => 'Views, functions or policies need a table that stays, so they are not made on the target.',
+    remedy:
+      'Make them there as they should be then, or let those tables move. Without its policy a table may show more or less than it should.',
+  },
+]
+
 export const catalogChecks: readonly CatalogCheck[] = [
+  ...filterChecks,
   {
     id: 'postgresql.deferrable-key',
     severity: 'blocker',
@@ -30,7 +76,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     sql: `SELECT ${label} AS item, format('ALTER TABLE %s REPLICA IDENTITY FULL;', c.oid::regclass) AS fix
       FROM ${relations} JOIN pg_index i ON i.indrelid = c.oid
       WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident IN ('d', 'i') AND ${identityIndex}
-        AND NOT i.indimmediate AND ${notOurs} AND ${notOfExtension}`,
+        AND NOT i.indimmediate AND ${isCarried} AND ${notOfExtension}`,
     title: (count) => `${tables(count)} a deferrable key, by which the server identifies no row.`,
     remedy: 'Or make the constraint NOT DEFERRABLE.',
   },
@@ -39,7 +85,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     severity: 'blocker',
     on: ['source'],
     sql: `SELECT ${label} AS item, format('ALTER TABLE %s SET LOGGED;', c.oid::regclass) AS fix
-      FROM ${relations} WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND ${notOurs} AND ${notOfExtension}`,
+      FROM ${relations} WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND ${isCarried} AND ${notOfExtension}`,
     title: (count) =>
       `${count} ${count === 1 ? 'table is' : 'tables are'} unlogged: its changes are in no change stream, so it would stay empty.`,
     remedy: 'Or drop what is only a cache.',
@@ -57,7 +103,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     severity: 'risk',
     on: ['source'],
     sql: `SELECT ${label} AS item FROM ${relations}
-      WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident = 'f' AND ${notOurs} AND ${notOfExtension}`,
+      WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident = 'f' AND ${isCarried} AND ${notOfExtension}`,
     title: (count) =>
       `${tables(count)} REPLICA IDENTITY FULL: each update or delete looks for its row by all columns, and those without a key are compared whole inside the pause.`,
     remedy: 'Fine for tables that are small or only grow; give the others a primary key.',
@@ -67,7 +113,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     severity: 'blocker',
     on: ['source', 'target'],
     sql: `SELECT ${label} AS item, format('ALTER ROLE %I BYPASSRLS;', current_user) AS fix FROM ${relations}
-      WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND row_security_active(c.oid) AND ${notOurs}`,
+      WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND row_security_active(c.oid) AND ${isCarried}`,
     title: (count, side) =>
       `Row-level security of ${count} ${count === 1 ? 'table' : 'tables'} hides rows of the ${side} from the mover's role.`,
     remedy: '',
@@ -78,7 +124,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     on: ['source'],
     sql: `SELECT format('%s on %s.%s', t.tgname, n.nspname, c.relname) AS item
       FROM ${relations} JOIN pg_trigger t ON t.tgrelid = c.oid
-      WHERE t.tgenabled IN ('A', 'R') AND NOT t.tgisinternal AND t.tgname <> 'replatform_fence' AND ${notOurs}`,
+      WHERE t.tgenabled IN ('A', 'R') AND NOT t.tgisinternal AND t.tgname <> 'replatform_fence' AND ${isCarried}`,
     title: (count) =>
       `${count} ${count === 1 ? 'trigger fires' : 'triggers fire'} also for rows that replication brings.`,
     remedy:
@@ -237,7 +283,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
         FROM ${database} WHERE NOT has_database_privilege(d.oid, 'CREATE')
       UNION ALL
       SELECT 'membership in the owner of the database', format('GRANT %s TO %I;', d.datdba::regrole, current_user)
-        FROM ${database} WHERE NOT pg_has_role(d.datdba, 'USAGE')
+        FROM ${database} WHERE NOT ${hasFilter} AND NOT pg_has_role(d.datdba, 'USAGE')
       UNION ALL
       SELECT 'pg_signal_backend', format('GRANT pg_signal_backend TO %I;', current_user)
         WHERE NOT ${isSuperuser} AND NOT pg_has_role('pg_signal_backend', 'USAGE')`,
@@ -250,7 +296,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     on: ['source', 'target'],
     sql: `SELECT format('%s (%s)', min(${label}), c.relowner::regrole || CASE WHEN count(*) > 1 THEN ' and ' || count(*) - 1 || ' more' ELSE '' END) AS item,
         format('GRANT %s TO %I;', c.relowner::regrole, current_user) AS fix
-      FROM ${relations} WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND ${notOurs} AND ${notOfExtension}
+      FROM ${relations} WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND ${isCarried} AND ${notOfExtension}
         AND NOT pg_has_role(c.relowner, 'USAGE') GROUP BY c.relowner`,
     title: (_, side) =>
       `The mover's role is no member of the roles that own tables on the ${side}: it can neither publish nor fence them.`,
@@ -261,7 +307,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     severity: 'risk',
     on: ['source'],
     sql: `SELECT ${label} AS item, format('REFRESH MATERIALIZED VIEW %s;', c.oid::regclass) AS fix
-      FROM ${relations} WHERE c.relkind = 'm' AND ${notOurs} AND ${notOfExtension} ORDER BY 1`,
+      FROM ${relations} WHERE c.relkind = 'm' AND ${isCarried} AND ${notOfExtension} ORDER BY 1`,
     title: (count) =>
       `${count} materialized ${count === 1 ? 'view is' : 'views are'} defined on the target, but no change stream fills it.`,
     remedy: 'Run this on the target after the cutover; a rollback leaves those of the source as they were.',
@@ -333,7 +379,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     id: 'postgresql.foreign-table',
     severity: 'note',
     on: ['source'],
-    sql: `SELECT ${label} AS item FROM ${relations} WHERE c.relkind = 'f' AND ${notOurs} ORDER BY 1`,
+    sql: `SELECT ${label} AS item FROM ${relations} WHERE c.relkind = 'f' AND ${isCarried} ORDER BY 1`,
     title: () => 'Foreign tables cross as definitions; their rows stay where they are.',
     remedy: 'Make sure that the target reaches those servers, and give it the user mappings.',
   },
@@ -341,7 +387,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     id: 'postgresql.partitioned-table',
     severity: 'note',
     on: ['source'],
-    sql: `SELECT ${label} AS item FROM ${relations} WHERE c.relkind = 'p' AND ${notOurs} ORDER BY 1`,
+    sql: `SELECT ${label} AS item FROM ${relations} WHERE c.relkind = 'p' AND ${isCarried} ORDER BY 1`,
     title: () => 'Partitioned tables cross partition by partition.',
     remedy:
       'Those that are added or detached while the move runs are changes of the schema: see schemaChanges of the store.',
@@ -351,7 +397,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     severity: 'note',
     on: ['source'],
     sql: `SELECT ${label} || '.' || a.attname AS item FROM ${relations} JOIN pg_attribute a ON a.attrelid = c.oid
-      WHERE c.relkind IN ('r', 'p') AND a.attgenerated <> '' AND NOT a.attisdropped AND ${notOurs} ORDER BY 1`,
+      WHERE c.relkind IN ('r', 'p') AND a.attgenerated <> '' AND NOT a.attisdropped AND ${isCarried} ORDER BY 1`,
     title: () => 'Generated columns are computed by the target, and compared.',
     remedy: 'Nothing.',
   },
@@ -359,7 +405,7 @@ export const catalogChecks: readonly CatalogCheck[] = [
     id: 'postgresql.sequence',
     severity: 'note',
     on: ['source'],
-    sql: `SELECT count(*) || ' sequences' AS item FROM ${relations} WHERE c.relkind = 'S' AND ${notOurs} HAVING count(*) > 0`,
+    sql: `SELECT count(*) || ' sequences' AS item FROM ${relations} WHERE c.relkind = 'S' AND ${isCarried} HAVING count(*) > 0`,
     title: () => 'Sequences are set while both sides are fenced, at each cutover and rollback.',
     remedy: 'Nothing.',
   },

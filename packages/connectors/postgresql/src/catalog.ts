@@ -1,5 +1,6 @@
 import type { Session } from './session.ts'
 import { qualified } from './sql.ts'
+import { passesFilter } from './table-filter.ts'
 
 export interface Column {
   readonly name: string
@@ -42,9 +43,12 @@ export interface Table {
   readonly rows: number
 }
 
-/** Schemas that belong to the server or to us. */
+/** Not in schemas that belong to the server or to us. */
 export const notOurs = `n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'replatform')
   AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'`
+
+/** For us to move: of the session's tables, see `table-filter.ts`. */
+export const isCarried = `${notOurs} AND ${passesFilter}`
 
 /** Not members of extensions: those are made by CREATE EXTENSION. */
 export const notOfExtension = `NOT EXISTS (
@@ -66,7 +70,7 @@ SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relreplident AS identity
        'typeOid', a.atttypid::int8, 'generated', a.attgenerated <> '', 'always', a.attidentity = 'a', 'needsText', ${needsText('a.atttypid')}) ORDER BY a.attnum)
      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence IN ('p', 'u') AND ${notOurs} AND ${notOfExtension}
+WHERE c.relkind = 'r' AND c.relpersistence IN ('p', 'u') AND ${isCarried} AND ${notOfExtension}
 ORDER BY 2, 3`
 
 /**

@@ -31,6 +31,7 @@ export async function dropControlSchema(session: Session, move: string): Promise
     'chunk',
     'table_start',
     'changed',
+    'compared',
     'decision',
     'barrier',
     'shape',

@@ -85,7 +85,7 @@ function keyColumn(name: string, source: Column | undefined, target: Column | un
  * Every row of one side in the common order: its key columns, or nothing without a key, then its digest or whatever
  * else the row holds.
  */
-export function readInOrder(plan: ComparePlan, side: Table): string {
+export function readInOrder(plan: ComparePlan, side: Table, isResumed = false): string {
   const keys = plan.key.map((column) => keyExpression(column, side))
   const order = keys.length > 0 ? keys : ['digest']
   const said = new Set(plan.key.filter(({ isNative }) => isNative).map(({ name }) => name))
@@ -93,8 +93,23 @@ export function readInOrder(plan: ComparePlan, side: Table): string {
     ? plan.columns.filter(({ name }) => !said.has(name)).map(comparedValue)
     : [`${digest(plan.columns)} AS digest`]
   const fields = [...keys.map((key, i) => `${key} AS k${i}`), ...rest]
-  return `COPY (SELECT ${fields.join(', ')} FROM ONLY ${side.qualified} AS t ORDER BY ${order.join(', ')})
+  return `COPY (SELECT ${fields.join(', ')} FROM ONLY ${side.qualified} AS t
+    ${isResumed ? fromNext(plan, side) : ''} ORDER BY ${order.join(', ')})
     TO STDOUT (FORMAT binary)`
+}
+
+/** The values stand in settings of the session: in the statement itself they would be for everybody to see. */
+function fromNext(plan: ComparePlan, side: Table): string {
+  const values = plan.key.map(({ name, isNative }, i) => {
+    const type = side.columns.find((column) => column.name === name)?.type ?? 'text'
+    return `current_setting('${nextKeySetting(i)}')${isNative ? `::${type}` : ''}`
+  })
+  return `WHERE (${plan.key.map((column) => keyExpression(column, side)).join(', ')}) >= (${values.join(', ')})`
+}
+
+/** Where the key that is read next stands, column by column. */
+export function nextKeySetting(i: number): string {
+  return `replatform.next_key_${i}`
 }
 
 function keyExpression({ name, isNative }: KeyColumn, side: Table): string {

@@ -3,10 +3,11 @@
  * sides at once, as keys and digests that the servers compute, or as it is where rows are short, and merged. Memory does
  * not grow with the tables, and no row value goes further than this process.
  */
-import type { CompareResult, Difference } from '@replatform/core/difference'
+import { type CompareResult, type Difference, isEqual } from '@replatform/core/difference'
 import { readTables, type Table } from './catalog.ts'
 import { type ChangedKeys, compareChangedKeys } from './compare-changed.ts'
-import { type ComparePlan, planCompare, readInOrder } from './compare-plan.ts'
+import { type ComparePlan, nextKeySetting, planCompare, readInOrder } from './compare-plan.ts'
+import type { CompareProgress, EqualPart } from './compare-progress.ts'
 import { describeSamples } from './compare-samples.ts'
 import { mergeCompare, mostSamples, type Tally } from './merge-compare.ts'
 import { RowStream } from './row-stream.ts'
@@ -18,6 +19,14 @@ export interface CompareTablesOptions {
   readonly target: Session
   readonly report?: (progress: { readonly name: string; readonly processed: number; readonly total: number }) => void
   readonly signal?: AbortSignal
+  /** Where to go on, and where it is noted how far this comparison is. */
+  readonly resume?: Resume | undefined
+}
+
+export interface Resume {
+  readonly progress: CompareProgress
+  /** Keys of a table that were written after a position; an empty key stands for the whole table. */
+  readonly writtenSince: (relation: string, at: string) => AsyncIterable<ChangedKeys>
 }
 
 /** Every table of either side, in the order of their names. */
@@ -88,19 +97,57 @@ async function readComparable(session: Session): Promise<Table[]> {
 async function comparePair(options: CompareTablesOptions, name: string, pair: Pair): Promise<CompareResult> {
   if (!isPaired(pair)) return unpairedResult(options, name, pair)
   const plan = planCompare(pair.source, pair.target)
-  return toResult(options, plan, await mergeTables(options, plan))
+  const part = await stillEqual(options, plan)
+  if (part?.next === null) return equalResult(name, part.rows)
+  const tally = await mergeTables(options, plan, part)
+  const result = await toResult(options, plan, tally)
+  if (isEqual(result)) await options.resume?.progress.finish(plan, result.processed)
+  return part ? { ...result, resumed: part.rows } : result
+}
+
+function equalResult(name: string, rows: number): CompareResult {
+  return { name, processed: rows, matching: rows, mismatched: 0, missing: 0, extra: 0, resumed: rows, samples: [] }
+}
+
+/** What an earlier run found equal, if that still holds: keys written since are looked at again. */
+async function stillEqual(options: CompareTablesOptions, plan: ComparePlan): Promise<EqualPart | undefined> {
+  const { resume } = options
+  const part = resume?.progress.partOf(plan)
+  if (!resume || !part) return undefined
+  await preferIndexes(options, true)
+  let isEqualStill = true
+  for await (const { keys } of resume.writtenSince(plan.source.label, part.at)) {
+    if (plan.key.length === 0 || keys.some((key) => key.length === 0)) isEqualStill = false
+    // The server's cursor is read to its end all the same.
+    if (!isEqualStill) continue
+    const tally = await compareChangedKeys(options, {
+      plan: planCompare(plan.source, plan.target, plan.target.key),
+      keys,
+    })
+    isEqualStill = tally.mismatched + tally.missing + tally.extra === 0
+  }
+  await preferIndexes(options, false)
+  return isEqualStill ? part : undefined
 }
 
 function isPaired(pair: Pair): pair is Required<Pair> {
   return pair.source !== undefined && pair.target !== undefined
 }
 
-async function mergeTables(options: CompareTablesOptions, plan: ComparePlan): Promise<Tally> {
-  const { signal, report } = options
+async function mergeTables(options: CompareTablesOptions, plan: ComparePlan, from?: EqualPart): Promise<Tally> {
+  const { signal, report, resume } = options
+  const before = from?.rows ?? 0
   signal?.throwIfAborted()
+  if (from) await startAt(options, from.next ?? [])
   const fields = Math.max(plan.key.length, 1)
-  const source = new RowStream(options.source, { statement: readInOrder(plan, plan.source), fields })
-  const target = new RowStream(options.target, { statement: readInOrder(plan, plan.target), fields })
+  const source = new RowStream(options.source, {
+    statement: readInOrder(plan, plan.source, from !== undefined),
+    fields,
+  })
+  const target = new RowStream(options.target, {
+    statement: readInOrder(plan, plan.target, from !== undefined),
+    fields,
+  })
   const giveUp = () => {
     source.destroy()
     target.destroy()
@@ -108,13 +155,25 @@ async function mergeTables(options: CompareTablesOptions, plan: ComparePlan): Pr
   signal?.addEventListener('abort', giveUp, { once: true })
   try {
     const { label: name, rows } = plan.source
-    const onProgress = report && ((processed: number) => report({ name, processed, total: Math.max(rows, processed) }))
-    return await mergeCompare({ source, target, orders: plan.key.map((column) => column.order), onProgress })
+    const onProgress =
+      report && ((read: number) => report({ name, processed: before + read, total: Math.max(rows, before + read) }))
+    const onEqual = resume && ((read: number) => resume.progress.mark(plan, source, before + read))
+    const orders = plan.key.map((column) => column.order)
+    const tally = await mergeCompare({ source, target, orders, onProgress, onEqual })
+    await resume?.progress.settle()
+    return { ...tally, processed: tally.processed + before, matching: tally.matching + before }
   } catch (thrown) {
     giveUp()
     throw signal?.aborted ? signal.reason : thrown
   } finally {
     signal?.removeEventListener('abort', giveUp)
+  }
+}
+
+async function startAt({ source, target }: CompareTablesOptions, key: readonly string[]): Promise<void> {
+  for (const [i, value] of key.entries()) {
+    const set = { text: 'SELECT set_config($1, $2, true)', values: [nextKeySetting(i), value] }
+    await Promise.all([source.query(set), target.query(set)])
   }
 }
 

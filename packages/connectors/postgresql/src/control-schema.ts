@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS replatform.flow (
   load_finished boolean NOT NULL DEFAULT false,
   -- Where the last comparison that found both sides equal stood, and the files that the source's tables had then.
   compared_at pg_lsn, compared_files jsonb NOT NULL DEFAULT '{}',
+  -- Since when a comparison of everything goes on, or was interrupted; keys are recorded from then on.
+  comparing_at pg_lsn,
   PRIMARY KEY (move, direction));
 
 -- On the target of a flow: the pieces of the full load. A chunk is done exactly when its rows are here.
@@ -36,6 +38,12 @@ CREATE TABLE IF NOT EXISTS replatform.table_start (
 CREATE TABLE IF NOT EXISTS replatform.changed (
   move text NOT NULL, direction text NOT NULL, relation text NOT NULL, key text[] NOT NULL, position pg_lsn NOT NULL,
   PRIMARY KEY (move, direction, relation, key));
+
+-- On the target of a flow: what a comparison that goes on, or was interrupted, found equal; see compare-progress.ts.
+CREATE TABLE IF NOT EXISTS replatform.compared (
+  move text NOT NULL, direction text NOT NULL, relation text NOT NULL, at pg_lsn NOT NULL, shape text NOT NULL,
+  rows bigint NOT NULL, next_key text[],
+  PRIMARY KEY (move, direction, relation));
 
 -- On the target of a flow: outcomes of cutovers, copied here before the target opens.
 CREATE TABLE IF NOT EXISTS replatform.decision (id text PRIMARY KEY, outcome text NOT NULL, at timestamptz NOT NULL);

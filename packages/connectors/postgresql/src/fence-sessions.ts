@@ -1,3 +1,4 @@
+import { isCarried } from './catalog.ts'
 import type { Fence } from './fence-sql.ts'
 import type { Session } from './session.ts'
 
@@ -23,7 +24,7 @@ interface Lookout extends Fence {
  * superuser on RDS never counts: its session there is part of the machine.
  */
 export async function otherSessions(
-  { session, move, moverRole }: Lookout,
+  { session, move, moverRole, tables }: Lookout,
   connectedBefore?: string,
 ): Promise<OtherSession[]> {
   const { rows } = await session.query(
@@ -33,7 +34,7 @@ export async function otherSessions(
      WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
        AND coalesce(a.backend_type, 'client backend') <> 'walsender' AND a.usename <> 'rdsadmin'
        AND NOT (a.usename = $1 AND starts_with(a.application_name, left('replatform ' || $2 || ' ', 63)))
-       AND coalesce(a.backend_start < $3, true)
+       AND coalesce(a.backend_start < $3, true) ${tables ? `AND ${connectedBefore ? holdsUnseen : holdsMoving}` : ''}
        AND (NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
          OR CASE WHEN a.backend_start IS NULL THEN true ELSE coalesce(a.xact_start < coalesce($3, now()), false) END)
      ORDER BY a.pid`,
@@ -46,6 +47,16 @@ export async function otherSessions(
     isBeyondUs: row.beyond === 't',
   }))
 }
+
+const locks = `SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'relation' AND l.granted
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+
+/** In the way of a trigger on a table that moves: has written to it, or defines it. */
+const holdsMoving = `EXISTS (${locks} AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+  AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = l.relation AND ${isCarried}))`
+
+/** Has made a table, or an index, that nobody else can see yet. */
+const holdsUnseen = `EXISTS (${locks} AND l.mode = 'AccessExclusiveLock' AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation))`
 
 /** Also stops vacuums of this database where we may: they hold the lock that a trigger needs. */
 export async function endSessions({ session }: Lookout, others: readonly OtherSession[]): Promise<void> {

@@ -1,11 +1,18 @@
 /** The statements of the fence. Each export is one round trip, so that the pause does not grow with the tables. */
-import { notOfExtension, notOurs } from './catalog.ts'
+import type { TableFilter } from '@replatform/core/estate'
+import { isCarried, notOfExtension } from './catalog.ts'
 import { literal } from './sql.ts'
+import { filterClauses } from './table-filter.ts'
 
 export interface Fence {
   readonly move: string
   /** The only role that may write, and only in sessions that `admitMover` admitted. */
   readonly moverRole: string
+  /**
+   * Of a move that carries only some tables: those are fenced, the door stays open and nobody's session ends for what
+   * it does to others. The session must have been opened with the same filter.
+   */
+  readonly tables?: TableFilter | undefined
 }
 
 /** What must be restored lives beside what it restores; one row, because a database has one fence. */
@@ -22,7 +29,19 @@ CREATE TABLE IF NOT EXISTS replatform.fence (
   -- Subscriptions that were enabled: their workers fire no statement triggers.
   subscriptions text[] NOT NULL,
   at timestamptz NOT NULL DEFAULT now());
+-- Whose fence it is, and whether it left the door open.
+ALTER TABLE replatform.fence ADD COLUMN IF NOT EXISTS move text, ADD COLUMN IF NOT EXISTS is_partial boolean NOT NULL DEFAULT false;
 COMMIT`
+
+/** A database has one fence. One row where that of another move stands. */
+export const fenceOfOther = `SELECT move FROM replatform.fence WHERE state <> 'lifted' AND move <> $1`
+
+/** A fence whose door stays open only says that it is being put up; it remembers nothing of the door. */
+function leaveDoor({ move }: Fence): string {
+  return `INSERT INTO replatform.fence (state, connect_grants, subscriptions, move, is_partial) VALUES ('fencing', '[]', '{}', ${literal(move)}, true)
+    ON CONFLICT (only_one) DO UPDATE SET state = excluded.state, at = now(), connect_grants = '[]', subscriptions = '{}',
+      move = excluded.move, is_partial = true WHERE fence.state = 'lifted'`
+}
 
 const connectGrants = `
   SELECT acl.grantee, acl.grantor, acl.is_grantable, d.datdba AS owner
@@ -33,21 +52,23 @@ const connectGrants = `
  * Remembers who may connect, and lets only the mover in. What an earlier call remembered stays.
  * Revoking what one may not revoke is only a warning to the server, so it looks afterwards.
  */
-export function closeDoor({ moverRole }: Fence): string {
+export function closeDoor(fence: Fence): string {
+  const { move, moverRole, tables } = fence
+  if (tables) return leaveDoor(fence)
   return `DO $fence$
   DECLARE
     mover oid := (SELECT oid FROM pg_roles WHERE rolname = ${literal(moverRole)});
     door text := format('CONNECT ON DATABASE %I', current_database());
     held record;
   BEGIN
-    INSERT INTO replatform.fence (state, connect_grants, subscriptions)
-    SELECT 'fencing',
+    INSERT INTO replatform.fence (move, state, connect_grants, subscriptions)
+    SELECT ${literal(move)}, 'fencing',
       (SELECT coalesce(jsonb_agg(jsonb_build_object(
          'grantee', g.grantee::int8, 'grantor', g.grantor::int8, 'grantable', g.is_grantable)), '[]') FROM (${connectGrants}) g),
       ARRAY(SELECT s.subname::text FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
         WHERE d.datname = current_database() AND s.subenabled)
     ON CONFLICT (only_one) DO UPDATE SET state = excluded.state, at = now(),
-      connect_grants = excluded.connect_grants, subscriptions = excluded.subscriptions
+      connect_grants = excluded.connect_grants, subscriptions = excluded.subscriptions, move = excluded.move, is_partial = false
       WHERE fence.state = 'lifted';
 
     IF NOT EXISTS (SELECT FROM (${connectGrants}) g WHERE g.grantee = mover) THEN
@@ -85,7 +106,7 @@ function grantee(oid: string): string {
 const fencedRelations = `
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = 'replatform_fence'
-  WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence IN ('p', 'u') AND ${notOurs} AND ${notOfExtension}`
+  WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence IN ('p', 'u') AND ${isCarried} AND ${notOfExtension}`
 
 export interface LockLimits {
   /** How long one table's lock may be waited for. */
@@ -120,7 +141,7 @@ export function fenceTables(fence: Fence, limits: LockLimits): string {
       EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER replatform_fence', relation.name);
     END LOOP;
   END $fence$;
-  ${fenceDefinitions}
+  ${fence.tables ? fenceSomeDefinitions : fenceDefinitions}
   COMMIT`
 }
 
@@ -155,7 +176,7 @@ export function markFenced(fence: Fence, limits: LockLimits): string {
 }
 
 /** Both refuse unless it is the mover; operators are qualified, because callers choose their own search_path. */
-function refusals({ move, moverRole }: Fence): string {
+function refusals({ move, moverRole, tables }: Fence): string {
   const isMover = `(session_user OPERATOR(pg_catalog.=) ${literal(moverRole)}::pg_catalog.name
       AND pg_catalog.current_setting('replatform.mover', true) OPERATOR(pg_catalog.=) ${literal(move)}) IS TRUE`
   const refuse = (what: string) => `RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
@@ -166,9 +187,10 @@ function refusals({ move, moverRole }: Fence): string {
     IF ${isMover} THEN RETURN NULL; END IF;
     ${refuse(`pg_catalog.concat('fenced by Replatform: ', TG_TABLE_SCHEMA, '.', TG_TABLE_NAME, ' takes no writes')`)};
   END $refuse$;
-  CREATE OR REPLACE FUNCTION replatform.refuse_definition() RETURNS event_trigger LANGUAGE plpgsql AS $refuse$
+  CREATE OR REPLACE FUNCTION replatform.refuse_definition() RETURNS event_trigger LANGUAGE plpgsql ${tables ? `SET search_path = pg_catalog ${filterClauses(tables)}` : ''} AS $refuse$
   BEGIN
     IF ${isMover} THEN RETURN; END IF;
+    ${tables ? unlessFenced : ''}
     ${refuse(`pg_catalog.concat('fenced by Replatform: no ', TG_TAG)`)};
   END $refuse$;`
 }
@@ -181,6 +203,27 @@ const fenceDefinitions = `
       CREATE EVENT TRIGGER replatform_fence ON ddl_command_start EXECUTE FUNCTION replatform.refuse_definition();
     END IF;
     ALTER EVENT TRIGGER replatform_fence ENABLE ALWAYS;
+  EXCEPTION WHEN insufficient_privilege THEN NULL;
+  END $fence$;`
+
+/** Of the tables that are fenced, or would be: a new one that the filter fits, or one that is dropped or altered. */
+const unlessFenced = `
+    IF TG_EVENT = 'sql_drop' THEN
+      IF NOT EXISTS (SELECT FROM pg_event_trigger_dropped_objects() o 
+        WHERE o.object_type = 'trigger' AND o.address_names[3] = 'replatform_fence') THEN RETURN; END IF;
+    ELSIF NOT EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+        JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'f') AND ${isCarried}) THEN RETURN;
+    END IF;`
+
+const fenceSomeDefinitions = `
+  DO $fence$
+  BEGIN
+    IF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'replatform_fence') THEN
+      CREATE EVENT TRIGGER replatform_fence ON ddl_command_end EXECUTE FUNCTION replatform.refuse_definition();
+      CREATE EVENT TRIGGER replatform_fence_drop ON sql_drop EXECUTE FUNCTION replatform.refuse_definition();
+    END IF;
+    ALTER EVENT TRIGGER replatform_fence ENABLE ALWAYS;
+    ALTER EVENT TRIGGER replatform_fence_drop ENABLE ALWAYS;
   EXCEPTION WHEN insufficient_privilege THEN NULL;
   END $fence$;`
 
@@ -204,9 +247,15 @@ export const liftFence = (since: string): string => `DO $fence$
     SELECT * INTO remembered FROM replatform.fence WHERE state <> 'lifted' AND at::text = ${literal(since)} FOR UPDATE;
     IF NOT FOUND THEN RETURN; END IF;
     DROP EVENT TRIGGER IF EXISTS replatform_fence;
+    DROP EVENT TRIGGER IF EXISTS replatform_fence_drop;
     DROP FUNCTION IF EXISTS replatform.refuse_definition();
     IF to_regproc('replatform.refuse_write') IS NOT NULL THEN
       CREATE OR REPLACE FUNCTION replatform.refuse_write() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    END IF;
+
+    IF remembered.is_partial THEN
+      UPDATE replatform.fence SET state = 'lifted';
+      RETURN;
     END IF;
 
     FOR held IN

@@ -17,6 +17,7 @@ import {
   closeDoor,
   endFencers,
   type Fence,
+  fenceOfOther,
   fenceTableSql,
   fenceTables,
   type LockLimits,
@@ -45,6 +46,7 @@ export async function fenceSide(options: FenceOptions): Promise<void> {
   try {
     await admitMover(session, move)
     await session.query(fenceTableSql)
+    await refuseOther(session, move)
     await refusePrepared(session)
     const stoodBefore = await isFenced(session)
     try {
@@ -150,13 +152,15 @@ function isLockFailure(thrown: unknown): boolean {
  * here before may have created, and not yet committed, a table that has no trigger.
  */
 async function endEarlierSessions(options: FenceOptions, deadline: number): Promise<void> {
+  // Where others go on working, a transaction that only made a temporary table may well end by itself.
+  const gentleUntil = options.tables ? performance.now() + options.withinMs / 3 : 0
   const { rows } = await options.session.query('SELECT clock_timestamp() AS now')
   const before = (rows[0] as { now: string }).now
   for (;;) {
     const others = await otherSessions(options, before)
     if (others.length === 0) return
     if (performance.now() > deadline) throw timedOut(options.withinMs, others)
-    await endSessions(options, others)
+    if (performance.now() > gentleUntil) await endSessions(options, others)
     await sleep(5)
   }
 }
@@ -167,6 +171,14 @@ async function lift(session: Session): Promise<void> {
   const { rows } = await session.query<{ since: string }>(standingFence)
   const [fence] = rows
   if (fence) await session.query(liftFence(fence.since))
+}
+
+async function refuseOther(session: Session, move: string): Promise<void> {
+  const { rows } = await session.query<{ move: string }>(fenceOfOther, [move])
+  if (!rows[0]) return
+  throw new ReplatformError('fence.other-move', {
+    message: `${place(session)} is fenced by the move ${rows[0].move}.`,
+  })
 }
 
 async function refusePrepared(session: Session): Promise<void> {

@@ -89,6 +89,26 @@ export function tableFindings(tables: readonly Table[]): Finding[] {
   return findings
 }
 
+export function idlePatternFinding(patterns: readonly string[]): Finding {
+  return {
+    id: 'postgresql.filter-matches-nothing',
+    severity: 'blocker',
+    title: `${patterns.length} of the patterns in tables fit no table of the source.`,
+    evidence: evidence(patterns),
+    remedy: 'Correct them in the estate file; names are matched as they are written, capitals included.',
+  }
+}
+
+export function tableFilterFinding(moving: readonly Table[], staying: readonly string[]): Finding {
+  return {
+    id: 'postgresql.filter',
+    severity: 'note',
+    title: `${moving.length} tables move, ${staying.length} stay on the source.`,
+    evidence: evidence(staying.map((label) => `stays: ${label}`)),
+    remedy: 'Nothing, if these are to stay. The fence, too, closes only the tables that move.',
+  }
+}
+
 export function definitionFindings(changes: readonly string[]): Finding[] {
   if (changes.length === 0) return []
   return [

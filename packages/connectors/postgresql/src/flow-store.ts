@@ -20,13 +20,15 @@ export interface FlowRow {
   readonly loadFinished: boolean
   /** Where the last comparison that found both sides equal stood. */
   readonly comparedAt: Lsn | null
+  /** Since when a comparison of everything goes on, or was interrupted. */
+  readonly comparingAt: Lsn | null
   /** The source's tables as of then; see `readTableFiles`. */
   readonly comparedFiles: Readonly<Record<string, string>>
 }
 
 export async function readFlow(session: Session, key: FlowKey): Promise<FlowRow | undefined> {
   const { rows } = await session.query(
-    `SELECT epoch, position, source_system, snapshot, load_finished, compared_at, compared_files
+    `SELECT epoch, position, source_system, snapshot, load_finished, compared_at, comparing_at, compared_files
      FROM replatform.flow WHERE move = $1 AND direction = $2`,
     [key.move, key.direction],
   )
@@ -39,6 +41,7 @@ export async function readFlow(session: Session, key: FlowKey): Promise<FlowRow 
     snapshot: row.snapshot ?? null,
     loadFinished: row.load_finished === 't',
     comparedAt: row.compared_at ? parseLsn(row.compared_at) : null,
+    comparingAt: row.comparing_at ? parseLsn(row.comparing_at) : null,
     comparedFiles: JSON.parse(row.compared_files as string) as Record<string, string>,
   }
 }

@@ -1,9 +1,11 @@
 /** The statements that give a mover's account on either side what it needs, and nothing that it does not. */
 import type { OpenOptions } from '@replatform/core/connector'
 import type { Side } from '@replatform/core/move'
+import { isCarried } from './catalog.ts'
 import { type Session, withSession } from './session.ts'
 import { readFacts, readMajor, type SideFacts } from './side-facts.ts'
 import { ident } from './sql.ts'
+import { hasFilter } from './table-filter.ts'
 
 export interface SideGrants {
   readonly side: Side
@@ -33,14 +35,17 @@ export async function readGrants({ source, target, move, account }: GrantsOption
           of: sides.source.facts,
           account: nameOf(source.url),
           isRds: source.service === 'rds',
+          hasReplica: source.replica !== undefined,
         }),
         grantsOf({
           side: 'target',
           ...sides.target,
           of: sides.source.facts,
           hasRowSecurity: sides.source.hasRowSecurity,
+          tableOwners: null,
           account: nameOf(target.url),
           isRds: target.service === 'rds',
+          hasReplica: target.replica !== undefined,
         }),
       ]
     }),
@@ -52,12 +57,16 @@ interface SideReading {
   readonly database: string
   readonly owner: string
   readonly hasRowSecurity: boolean
+  /** Of a move that carries only some tables: who owns those. Then the database's door is left alone. */
+  readonly tableOwners: readonly string[] | null
 }
 
 interface GrantsInput extends SideReading {
   readonly side: Side
   readonly account: string
   readonly isRds: boolean
+  /** That comparisons read: its replay is held for a moment. */
+  readonly hasReplica: boolean
   /** Whose owners and grantees: what is on the source will be on the target. */
   readonly of: SideFacts
 }
@@ -66,11 +75,13 @@ export function grantsOf({
   side,
   account,
   isRds,
+  hasReplica,
   facts,
   of,
   database,
   owner,
   hasRowSecurity,
+  tableOwners,
 }: GrantsInput): SideGrants {
   const to = ident(account)
   const attributes = [
@@ -78,7 +89,7 @@ export function grantsOf({
     ...(isRds ? [] : ['REPLICATION']),
     ...(hasRowSecurity && !isRds ? ['BYPASSRLS'] : []),
   ].join(' ')
-  const owners = [...new Set([owner, ...of.owners])].filter((name) => name !== account)
+  const owners = [...new Set(tableOwners ?? [owner, ...of.owners])].filter((name) => name !== account)
   const missing = [...of.neededRoles].filter(([name]) => name !== account && !facts.roles.has(name))
   const remarks: string[] = []
   const statements = [
@@ -112,6 +123,11 @@ export function grantsOf({
       `${unwanted.join(', ')} owns objects of the database, so that the account may become it. Give them to a role of the application to avoid that.`,
     )
   }
+  if (hasReplica) {
+    const functions = ['pg_wal_replay_pause()', 'pg_wal_replay_resume()']
+    if (facts.major >= 14) functions.push('pg_get_wal_replay_pause_state()')
+    statements.push(`GRANT EXECUTE ON FUNCTION ${functions.join(', ')} TO ${to};`)
+  }
   remarks.push(`schemaChanges: carry takes event triggers, and these ${isRds ? 'rds_superuser' : 'a superuser'}.`)
   return { side, account, statements, remarks }
 }
@@ -120,10 +136,14 @@ async function readSide(session: Session, move: string): Promise<SideReading> {
   await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY')
   const { rows } = await session.query(
     `SELECT current_database() AS database, pg_get_userbyid(datdba) AS owner,
-       EXISTS (SELECT FROM pg_class WHERE relrowsecurity AND relkind IN ('r', 'p')) AS secured
+       EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relrowsecurity AND c.relkind IN ('r', 'p') AND ${isCarried}) AS secured,
+       CASE WHEN ${hasFilter} THEN (SELECT coalesce(json_agg(DISTINCT pg_get_userbyid(c.relowner)), '[]')
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'S') AND ${isCarried}) END AS table_owners
      FROM pg_database WHERE datname = current_database()`,
   )
-  const { database, owner, secured } = rows[0] as Record<'database' | 'owner' | 'secured', string>
+  const { database, owner, secured, table_owners } = rows[0] as Record<string, string>
   const facts = await readFacts(session, await readMajor(session), move)
-  return { facts, database, owner, hasRowSecurity: secured === 't' }
+  const tableOwners = table_owners ? (JSON.parse(table_owners) as string[]) : null
+  return { facts, database: database as string, owner: owner as string, hasRowSecurity: secured === 't', tableOwners }
 }

@@ -30,6 +30,8 @@ export interface MergeOptions {
   /** Of the leading fields; none without a key: rows are then ordered by the one field that they have, a digest. */
   readonly orders: readonly KeyOrder[]
   readonly onProgress?: ((processed: number) => void) | undefined
+  /** Now and then: so many rows came before the current one, which stands on both sides, and all of them were equal. */
+  readonly onEqual?: ((rows: number) => void) | undefined
 }
 
 const progressEvery = 50_000
@@ -41,14 +43,19 @@ const singlesAtLeast = 64
  * side, and a row that stands twice in a table without a key, is found by count. Runs of rows that are the same bytes
  * on both sides, which is nearly all of them, pair off as blocks.
  */
-export async function mergeCompare({ source, target, orders, onProgress }: MergeOptions): Promise<Tally> {
+export async function mergeCompare({ source, target, orders, onProgress, onEqual }: MergeOptions): Promise<Tally> {
   const tally = emptyTally()
   let reportAt = progressEvery
   let blocksFrom = 0
+  let markAt = progressEvery
   if (!source.next()) await source.refill()
   if (!target.next()) await target.refill()
   while (source.hasRow || target.hasRow) {
     const order = compareRows(source, target, orders)
+    if (tally.processed >= markAt && order === 0) {
+      if (tally.matching === tally.processed && tally.extra === 0) onEqual?.(tally.processed)
+      markAt = tally.processed + progressEvery
+    }
     if (order === 0 && equalRest(source, target)) {
       tally.matching += 1
       if (tally.processed >= blocksFrom) {

@@ -19,6 +19,7 @@ import { compareAligned } from './aligned-compare.ts'
 import { assess } from './assess.ts'
 import { readWalEnd, writeBarrier } from './change-stream.ts'
 import { dropControlSchema, endStream } from './clean-up.ts'
+import { forgetProgress } from './compare-progress.ts'
 import { fenceSide, sweepFence, unfenceSide } from './fence.ts'
 import { finishLoad } from './finish-load.ts'
 import { type FlowKey, raiseEpoch, readFlow } from './flow-store.ts'
@@ -190,6 +191,7 @@ export class PostgresqlMover implements Mover {
         this.#key.move,
         this.#key.direction,
       ])
+      await forgetProgress(target, this.#key)
       await target.query('DELETE FROM replatform.table_start WHERE move = $1', [this.#key.move])
       await target.query('COMMIT')
     })
@@ -237,7 +239,8 @@ export class PostgresqlMover implements Mover {
   }
 
   async #fence(session: Session, withinMs: number): Promise<void> {
-    await fenceSide({ session, move: this.#key.move, moverRole: await readRole(session), withinMs })
+    const { tables } = this.#open.source
+    await fenceSide({ session, move: this.#key.move, moverRole: await readRole(session), tables, withinMs })
   }
 
   #onBoth<T>(work: (source: Session, target: Session) => Promise<T>): Promise<T> {

@@ -48,7 +48,7 @@ export async function openFollower({ open, key, patienceMs = usualPatienceMs }: 
     })
     const { schemaChanges = 'stop', log } = open
     const applier = new Applier({ session: target, key, epoch, schemaChanges, log })
-    applier.isTracking = flow.comparedAt !== null
+    applier.isTracking = flow.comparedAt !== null || flow.comparingAt !== null
     const tables = new TargetTables({ target, key, isLenient: schemaChanges === 'ignore' })
     await tables.refresh()
     const follower = new Follower({

@@ -4,6 +4,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import { readTables } from './catalog.ts'
 import { dropSlot, ensurePublication, ensureSlot, published } from './change-stream.ts'
 import { ensureControlSchema } from './control-schema.ts'
+import { requireSoundFilter } from './filter-crossing.ts'
 import { createFlow, type FlowKey, raiseEpoch, readFlow, requireEpoch } from './flow-store.ts'
 import { planInto, recordSnapshot } from './full-load.ts'
 import { streamName } from './names.ts'
@@ -71,7 +72,7 @@ export async function prepareReturn(options: PrepareOptions): Promise<void> {
 }
 
 async function noteDefinitions({ open, source }: PrepareOptions): Promise<void> {
-  if (await installCapture(source)) return
+  if (await installCapture(source, open.source.tables)) return
   const { schemaChanges = 'stop', move, log } = open
   if (schemaChanges !== 'carry') {
     log.warn({ move }, 'schema changes are found only when rows arrive: the role may not create event triggers')
@@ -83,13 +84,14 @@ async function noteDefinitions({ open, source }: PrepareOptions): Promise<void> 
   })
 }
 
-async function createFlowOnEmptyTarget({ key, source, target }: PrepareOptions): Promise<void> {
+async function createFlowOnEmptyTarget({ open, key, source, target }: PrepareOptions): Promise<void> {
   const system = await readSourceSystem(source)
   const known = await readKnownFlow(target, key)
   if (known) {
     requireSameSystem(known, system)
     return
   }
+  await requireSoundFilter(source, open.source.tables)
   const tables = await readTables(target)
   if (tables.length > 0) {
     throw new ReplatformError('target.not-empty', {

@@ -4,8 +4,10 @@
  * catalogue tells exactly what became of a table, where the statement's text would have to be understood, and may hold
  * values.
  */
+import type { TableFilter } from '@replatform/core/estate'
 import type { Session } from './session.ts'
 import { ident } from './sql.ts'
+import { filterClauses, passesFilter } from './table-filter.ts'
 
 /** `describe` is what `schema-description.ts` reads. Text of expressions is qualified, since the search path is fixed. */
 const describeFunction = `
@@ -52,8 +54,9 @@ const ours = `c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname 
  * rows have no identity does not, because the server would then refuse its updates. From 15 on two transactions that make
  * tables at once wait for each other there.
  */
-const noteFunction = `
-CREATE OR REPLACE FUNCTION replatform.note_definition() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '2s' AS $note$
+const noteFunction = (filter: TableFilter | undefined) => `
+CREATE OR REPLACE FUNCTION replatform.note_definition() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '2s'
+  ${filterClauses(filter)} AS $note$
 DECLARE
   touched oid[];
   rel record;
@@ -96,7 +99,9 @@ BEGIN
           JOIN replatform.shape s ON s.description -> 'parents' ? format('%I.%I', p.description ->> 'schema', p.description ->> 'name'))
       UNION SELECT h.inhrelid, k.depth + 1 FROM kin k JOIN pg_inherits h ON h.inhparent = k.oid WHERE k.depth < 20)
     SELECT k.oid, min(k.depth) AS depth, (SELECT s.description FROM replatform.shape s WHERE s.relation = k.oid) AS was,
-      EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = k.oid AND ${ours}) AS is_ours
+      EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = k.oid AND ${ours}
+        -- One that moves stays ours under whatever name: it must not look dropped.
+        AND (EXISTS (SELECT FROM replatform.shape s WHERE s.relation = c.oid) OR ${passesFilter})) AS is_ours
     FROM kin k GROUP BY k.oid ORDER BY 2, 1
   LOOP
     now_is := CASE WHEN rel.is_ours THEN replatform.describe(rel.oid) END;
@@ -117,7 +122,7 @@ BEGIN
     noted := noted + 1;
     CONTINUE WHEN is_carried;
     INSERT INTO replatform.definition (tag, object, kind, was, now_is)
-      VALUES (TG_TAG, format('%I.%I', coalesce(now_is, rel.was) ->> 'schema', coalesce(now_is, rel.was) ->> 'name'), CASE WHEN is_new AND TG_TAG IN ('CREATE TABLE AS', 'SELECT INTO') THEN 'filled' WHEN is_new AND NOT has_identity THEN 'keyless' ELSE 'table' END, rel.was, now_is);
+      VALUES (TG_TAG, format('%I.%I', coalesce(now_is, rel.was) ->> 'schema', coalesce(now_is, rel.was) ->> 'name'), CASE WHEN is_new AND TG_TAG IN ('CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE') THEN 'filled' WHEN is_new AND NOT has_identity THEN 'keyless' ELSE 'table' END, rel.was, now_is);
     noted := noted + 1;
   END LOOP;
   IF is_carried THEN RETURN; END IF;
@@ -145,7 +150,7 @@ const events = ['ddl_command_end', 'sql_drop', 'table_rewrite'] as const
  * Begins to note, from the commit on. Idempotent. False where the role may not create event triggers: then changes are
  * found when a row of the table arrives, and at the latest by the next comparison.
  */
-export async function installCapture(source: Session): Promise<boolean> {
+export async function installCapture(source: Session, filter?: TableFilter): Promise<boolean> {
   // Always: a session that writes as replication does may change definitions too, the mover's own among them.
   const triggers = events
     .map(
@@ -155,9 +160,9 @@ export async function installCapture(source: Session): Promise<boolean> {
     .join('\n')
   await source.query('BEGIN')
   try {
-    await source.query(`${describeFunction}; ${noteFunction}; REVOKE ALL ON FUNCTION replatform.note_definition(), replatform.describe(oid) FROM PUBLIC;
+    await source.query(`${describeFunction}; ${noteFunction(filter)}; REVOKE ALL ON FUNCTION replatform.note_definition(), replatform.describe(oid) FROM PUBLIC;
       ${dropTriggers} ${triggers}
-      INSERT INTO replatform.shape SELECT c.oid, replatform.describe(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${ours}
+      INSERT INTO replatform.shape SELECT c.oid, replatform.describe(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${ours} AND ${passesFilter}
         ON CONFLICT (relation) DO UPDATE SET description = excluded.description`)
     await source.query('COMMIT')
     return true

@@ -3,7 +3,7 @@
  * after it was opened, so it is looked at before anybody relies on the target.
  */
 import { ReplatformError } from '@replatform/core/errors'
-import { notOfExtension, notOurs } from './catalog.ts'
+import { isCarried, notOfExtension } from './catalog.ts'
 import type { Session } from './session.ts'
 
 const shapeSql = `
@@ -11,12 +11,12 @@ const shapeSql = `
     coalesce(string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attname), '') AS shape
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind <> 'S'
-  WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence = 'p' AND ${notOurs} AND ${notOfExtension}
+  WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence = 'p' AND ${isCarried} AND ${notOfExtension}
   GROUP BY 1 ORDER BY 1`
 
 const unpublishedSql = `
   SELECT n.nspname || '.' || c.relname AS label FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND ${notOurs} AND ${notOfExtension}
+  WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND ${isCarried} AND ${notOfExtension}
     AND NOT EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
       WHERE r.prrelid = c.oid AND p.pubname = $1)
   ORDER BY 1 LIMIT 1`
@@ -29,7 +29,7 @@ export async function readTableFiles(source: Session): Promise<Record<string, st
   const { rows } = await source.query(
     `SELECT n.nspname || '.' || c.relname AS label, c.oid || '/' || pg_relation_filenode(c.oid) AS file
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND ${notOurs} AND ${notOfExtension}`,
+     WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND ${isCarried} AND ${notOfExtension}`,
   )
   return Object.fromEntries((rows as { label: string; file: string }[]).map(({ label, file }) => [label, file]))
 }

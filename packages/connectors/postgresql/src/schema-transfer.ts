@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import type { Endpoint } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { runTool } from './client-tools.ts'
-import type { Session } from './session.ts'
+import { type LeftOut, readLeftOut } from './filter-crossing.ts'
+import { type Session, withSession } from './session.ts'
 
 export interface SchemaTransferOptions {
   readonly source: Endpoint
@@ -99,6 +100,7 @@ async function dumpSchema(options: SchemaTransferOptions, section: 'pre-data' | 
   const read = (args: readonly string[]) =>
     runTool({ tool: 'pg_restore', tools, args: [...restoreArgs, ...args, file], url: target.url, move })
   let lists = 0
+  const stays = await readStaying(options)
   const dump: SchemaDump = {
     list: async (keep) => {
       const listing = await read(['--list'])
@@ -107,7 +109,7 @@ async function dumpSchema(options: SchemaTransferOptions, section: 'pre-data' | 
         name,
         `${listing
           .split('\n')
-          .filter((line) => !line.startsWith(';') && keep(line))
+          .filter((line) => !line.startsWith(';') && keep(line) && !isLeftOut(line, stays))
           .join('\n')}\n`,
       )
       return name
@@ -124,6 +126,7 @@ async function dumpSchema(options: SchemaTransferOptions, section: 'pre-data' | 
       '--exclude-schema=replatform',
       `--section=${section}`,
       `--file=${file}`,
+      ...stays.relations.map((name) => `--exclude-table=${name}`),
       ...(snapshot ? [`--snapshot=${snapshot}`] : []),
     ]
     await runTool({ tool: 'pg_dump', tools, args, url: source.url, move })
@@ -132,6 +135,18 @@ async function dumpSchema(options: SchemaTransferOptions, section: 'pre-data' | 
     throw thrown
   }
   return dump
+}
+
+/** Nothing without a filter. */
+async function readStaying({ source, move }: SchemaTransferOptions): Promise<LeftOut> {
+  if (!source.tables) return { relations: [], entries: new Set(), functions: [] }
+  return withSession({ endpoint: source, side: 'source', move, role: 'schema' }, readLeftOut)
+}
+
+/** An entry names its catalogue and object id: `211; 1259 16402 TABLE public accounts owner`. */
+function isLeftOut(line: string, { entries, functions }: LeftOut): boolean {
+  const [, id = ''] = /^\d+; (\d+ \d+) /.exec(line) ?? []
+  return entries.has(id) || functions.some((name) => line.includes(` ${name} `))
 }
 
 function databaseOf(url: string): string {

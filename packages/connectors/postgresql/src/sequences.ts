@@ -1,5 +1,5 @@
 import { ReplatformError } from '@replatform/core/errors'
-import { notOurs } from './catalog.ts'
+import { isCarried } from './catalog.ts'
 import type { Session } from './session.ts'
 import { literal, qualified } from './sql.ts'
 
@@ -31,7 +31,7 @@ export async function copySequences(source: Session, target: Session): Promise<n
 async function readSequences(session: Session): Promise<SequenceState[]> {
   const { rows } = await session.query(
     `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'S' AND ${notOurs} ORDER BY 1, 2`,
+     WHERE c.relkind = 'S' AND ${isCarried} ORDER BY 1, 2`,
   )
   const names = rows as { schema: string; name: string }[]
   if (names.length === 0) return []

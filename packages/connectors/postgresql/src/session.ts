@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint } from '@replatform/core/connector'
 import pg from 'pg'
 import { toPostgresqlError } from './postgresql-error.ts'
+import { filterSettings } from './table-filter.ts'
 import { connectionOf } from './wire.ts'
 
 export interface SessionOptions {
@@ -46,7 +47,8 @@ export function applicationName(move: string, role: string): string {
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { endpoint, side, move, role, pipeline, replication } = options
   // The last one lets the session through the fence of its move.
-  const flags = Object.entries({ ...settings, 'replatform.mover': move }).map(([name, value]) => `-c ${name}=${value}`)
+  const own = { ...settings, 'replatform.mover': move, ...filterSettings(endpoint.tables) }
+  const flags = Object.entries(own).map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`)
   const client = new pg.Client({
     connectionString: withoutOurs(endpoint.url),
     application_name: applicationName(move, role),
