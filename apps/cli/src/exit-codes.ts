@@ -43,6 +43,7 @@ const exitOfFamily: Record<Family<ErrorCode>, Exit> = {
   redis: 'failed',
   routing: 'failed',
   secret: 'usage',
+  source: 'failed',
   state: 'refused',
   target: 'failed',
   tls: 'unreachable',

@@ -35,7 +35,7 @@ export function nextCommands(next: string, move: string): string {
 function headline(move: MoveStatus, { colors, columns }: Style): string {
   const state = move.paused ? `paused while ${move.state}` : move.state
   const color = move.paused ? colors.yellow : colorOf(move.state, colors)
-  const step = move.step ? ` · ${move.step}` : ''
+  const step = `${move.step ? ` · ${move.step}` : ''}${move.heldBy ? ` · held: ${move.heldBy}` : ''}`
   const rest = cut(`${move.route}${step}`, Math.max(1, columns - move.name.length - state.length - 4))
   return `${colors.bold(move.name)}  ${color(state)}  ${colors.dim(rest)}`
 }

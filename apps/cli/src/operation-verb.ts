@@ -10,6 +10,7 @@ import type {
 } from '@replatform/control/api-types'
 import { subjectOf } from '@replatform/control/operation-subject'
 import { deserializeError } from '@replatform/core/errors'
+import type { Limits } from '@replatform/engine/strain-watch'
 import { renderCompare } from './compare-view.ts'
 import type { Exit } from './exit-codes.ts'
 import { renderFindings } from './findings-view.ts'
@@ -27,6 +28,8 @@ export interface OperationCall {
   readonly verb: OperationVerb
   readonly move: string
   readonly options: VerbOptions
+  /** Of `throttle`. */
+  readonly limits?: Limits
 }
 
 /** What is asked of a wave as a whole. */
@@ -58,7 +61,12 @@ export async function askAndWait(
   const { io, actor } = invocation
   const display = openDisplay(invocation, io.err)
   const { reason, override } = options
-  const request = { actor, ...(reason === undefined ? {} : { reason }), ...(override ? { override } : {}) }
+  const request = {
+    actor,
+    ...(reason === undefined ? {} : { reason }),
+    ...(override ? { override } : {}),
+    ...limitsIn(call),
+  }
   // A cutover inside this process is taken to its end: whoever must stop at once can press Ctrl-C again.
   const mustEnd = own !== null && (verb === 'cutover' || verb === 'rollback')
   const interrupted = mustEnd ? new AbortController().signal : io.interrupted
@@ -77,9 +85,14 @@ function ask(client: ApiClient, call: OperationCall | WaveCall, request: Operati
   return 'wave' in call ? client.askWave(call.verb, call.wave, request) : client.ask(call.verb, call.move, request)
 }
 
+function limitsIn(call: OperationCall | WaveCall): Pick<OperationRequest, 'limits'> {
+  return 'limits' in call && call.limits ? { limits: call.limits } : {}
+}
+
 async function printDryRun(invocation: Invocation, call: OperationCall | WaveCall): Promise<Exit> {
   await using connection = await connect(invocation, { hostsMoves: false })
-  const operation = await ask(connection.client, call, { actor: invocation.actor, dryRun: true })
+  const request = { actor: invocation.actor, dryRun: true, ...limitsIn(call) }
+  const operation = await ask(connection.client, call, request)
   invocation.result(operation, (style) => [
     `${call.verb} ${subjectOf(operation)} would take these steps; none was taken:`,
     '',

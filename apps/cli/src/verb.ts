@@ -41,6 +41,10 @@ export interface VerbOptions {
   readonly tlsKey?: string
   readonly configuration?: boolean
   readonly account?: string
+  readonly rate?: number
+  readonly sourceSessions?: number
+  readonly replicaLag?: number
+  readonly off?: boolean
 }
 
 export function moveArgument(command: Command): void {

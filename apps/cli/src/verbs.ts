@@ -9,6 +9,7 @@ import { runbook } from './verbs/runbook.ts'
 import { serve } from './verbs/serve.ts'
 import { start } from './verbs/start.ts'
 import { status } from './verbs/status.ts'
+import { throttle } from './verbs/throttle.ts'
 import { topology } from './verbs/topology.ts'
 import { approve, incident, rehearse } from './verbs/waves.ts'
 import { worker } from './verbs/worker.ts'
@@ -33,6 +34,7 @@ export const verbs: readonly Verb[] = [
   pause,
   resume,
   cancel,
+  throttle,
   incident,
   worker,
   serve,

@@ -11,6 +11,7 @@ const verbs: readonly OperationVerb[] = [
   'pause',
   'resume',
   'cancel',
+  'throttle',
 ]
 
 const waveVerbs: readonly WaveVerb[] = ['cutover', 'rollback', 'finalize', 'rehearse']
@@ -29,12 +30,22 @@ export const WaveVerbParams = Type.Object({
 
 export const OperationParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 60 }) })
 
+const LimitsBody = Type.Object(
+  {
+    bytesPerSecond: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+    sourceSessions: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+    replicaLagMs: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+  },
+  { additionalProperties: false, description: 'Of throttle; null is no limit.' },
+)
+
 export const RequestBody = Type.Object(
   {
     dryRun: Type.Optional(Type.Boolean()),
     actor: Type.String({ minLength: 1, maxLength: 200 }),
     reason: Type.Optional(Type.String({ maxLength: 1_000 })),
     override: Type.Optional(Type.Boolean()),
+    limits: Type.Optional(LimitsBody),
   },
   { additionalProperties: false },
 )

@@ -5,6 +5,7 @@ import type { SerializedError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import type { Direction, MoveState } from '@replatform/core/move'
 import type { GroupProgress } from '@replatform/engine/mover-protocol'
+import type { Limits } from '@replatform/engine/strain-watch'
 
 export interface EstateStatus {
   readonly estate: string
@@ -70,6 +71,10 @@ export interface MoveStatus {
   readonly paused: { readonly reason: string; readonly error: SerializedError | null } | null
   /** What the move does just now inside its state, such as `index pgbench_accounts_pkey`. */
   readonly step: string | null
+  /** What it is allowed now. */
+  readonly limits: Limits
+  /** Why it stands still although it could go on; null while nothing holds it. */
+  readonly heldBy: string | null
   readonly load: LoadStatus | null
   readonly follow: FollowStatus | null
   readonly lastCompare: (CompareReport & { readonly finishedAt: string }) | null
@@ -104,6 +109,7 @@ export type OperationVerb =
   | 'resume'
   | 'cancel'
   | 'rehearse'
+  | 'throttle'
 
 /** What can be asked of a wave as a whole. */
 export type WaveVerb = 'cutover' | 'rollback' | 'finalize' | 'rehearse'
@@ -175,6 +181,8 @@ export interface OperationRequest {
   readonly reason?: string
   /** Cuts a wave over although gates do not hold; needs a reason. */
   readonly override?: boolean
+  /** Of `throttle`, and of nothing else: takes the place of what was allowed before. */
+  readonly limits?: Limits
 }
 
 export interface AuditEntry {

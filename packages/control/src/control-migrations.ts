@@ -105,6 +105,8 @@ const migrations: readonly (readonly string[])[] = [
     'ALTER TABLE replatform_control.audit ADD COLUMN hash text',
     'CREATE INDEX audit_by_number ON replatform_control.audit (estate, number)',
   ],
+  // What an operator allows a move, over what the estate says.
+  ['ALTER TABLE replatform_control.move ADD COLUMN limits jsonb'],
 ]
 
 /** Brings the schema to this version. Several workers may start at once. Throws `state.newer-version`. */

@@ -3,6 +3,7 @@ import { type Wave, waveOf, wavesOf } from '@replatform/core/wave'
 import type { EstateStatus, MoveStatus, WaveStatus } from './api-types.ts'
 import { cutoverStatus } from './cutover-status.ts'
 import type { Hosting } from './hosting.ts'
+import { limitsOf } from './move-limits.ts'
 import type { MoveRecord } from './move-records.ts'
 import type { Services } from './services.ts'
 import { previewWave } from './wave-preview.ts'
@@ -34,6 +35,8 @@ async function moveStatus(services: Services, hosting: Hosting, record: MoveReco
     direction: directionOf(state) ?? null,
     paused,
     step: supervisor?.progress.step ?? null,
+    limits: limitsOf(services.estate.stores[name], record),
+    heldBy: supervisor?.progress.heldBy ?? null,
     load: supervisor?.progress.load() ?? null,
     follow: supervisor?.progress.follow() ?? null,
     lastCompare,

@@ -1,6 +1,7 @@
 import { ReplatformError } from '@replatform/core/errors'
 import { type Direction, directionOf, type MoveState } from '@replatform/core/move'
 import type { CutoverRecord } from './cutover-records.ts'
+import { limitsOf } from './move-limits.ts'
 import type { MoveRecord } from './move-records.ts'
 import { MoveSupervisor } from './move-supervisor.ts'
 import { newsOfMove } from './notifications.ts'
@@ -28,6 +29,7 @@ export class HostedMove {
       spec: { name, store: this.store, tools: services.estate.tools ?? {} },
       startMover: () => startMover(name),
       where: () => this.#where(),
+      limits: () => limitsOf(this.store, this.#record),
       onState: (state) => this.#reached(state),
       onPaused: (error) => this.recordPause(error.message, error),
       clock,

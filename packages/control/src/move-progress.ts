@@ -9,6 +9,7 @@ export class MoveProgress {
   #follow: FollowProgress | null = null
   #followedAtMs: number | null = null
   #step: string | null = null
+  #heldBy: string | null = null
   #rssBytes = 0
   #advances = 0
   readonly #load = { rows: new RateMeter(), bytes: new RateMeter() }
@@ -16,6 +17,11 @@ export class MoveProgress {
 
   get step(): string | null {
     return this.#step
+  }
+
+  /** Why the mover stands still although it could go on. */
+  get heldBy(): string | null {
+    return this.#heldBy
   }
 
   /** When the last report about following came, by the clock of `take`. */
@@ -38,6 +44,7 @@ export class MoveProgress {
     else if (event.event === 'follow') this.#takeFollow(event.progress, atMs)
     else if (event.event === 'step') this.#step = event.step
     else if (event.event === 'state') this.#step = null
+    else if (event.event === 'held') this.#heldBy = event.by
     else if (event.event === 'compare') this.#step = `compare ${event.name} ${event.processed}/${event.total}`
     else this.#rssBytes = event.rssBytes
   }

@@ -1,6 +1,7 @@
 import type { CompareReport } from '@replatform/core/difference'
 import { ReplatformError, type SerializedError } from '@replatform/core/errors'
 import { assertTransition, type MoveState } from '@replatform/core/move'
+import type { Limits } from '@replatform/engine/strain-watch'
 import type { ControlDatabase, Sql } from './control-database.ts'
 
 /** What is durably known of one move. Its data's progress is not here: that commits on the target. */
@@ -11,6 +12,8 @@ export interface MoveRecord {
   /** Whether a mover is meant to run; false before `start` and while paused. */
   readonly shouldRun: boolean
   readonly paused: { readonly reason: string; readonly error: SerializedError | null } | null
+  /** What an operator allowed by `replatform throttle`; null where nobody did, so that the estate's hold. */
+  readonly limits: Limits | null
   readonly lastCompare: (CompareReport & { readonly finishedAt: string }) | null
 }
 
@@ -22,9 +25,10 @@ interface Row {
   paused_reason: string | null
   paused_error: SerializedError | null
   last_compare: MoveRecord['lastCompare']
+  limits: Limits | null
 }
 
-const columns = 'name, route, state, should_run, paused_reason, paused_error, last_compare'
+const columns = 'name, route, state, should_run, paused_reason, paused_error, last_compare, limits'
 const key = 'estate = $1 AND name = $2'
 
 /** The moves of one estate, in the order of their names. Every change is one transaction. */
@@ -100,6 +104,10 @@ export class MoveRecords {
     return this.#set(name, 'should_run = false, paused_reason = NULL, paused_error = NULL')
   }
 
+  limit(name: string, limits: Limits): Promise<MoveRecord> {
+    return this.#set(name, 'limits = $3::jsonb', [JSON.stringify(limits)])
+  }
+
   recordCompare(name: string, report: CompareReport, finishedAt: string): Promise<MoveRecord> {
     return this.#set(name, 'last_compare = $3::jsonb', [JSON.stringify({ ...report, finishedAt })])
   }
@@ -130,6 +138,7 @@ function toRecord(row: Row): MoveRecord {
     state: row.state,
     shouldRun: row.should_run,
     paused: row.paused_reason === null ? null : { reason: row.paused_reason, error: row.paused_error },
+    limits: row.limits,
     lastCompare: row.last_compare,
   }
 }

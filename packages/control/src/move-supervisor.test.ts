@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { ReplatformError } from '@replatform/core/errors'
 import { directionOf, type MoveState } from '@replatform/core/move'
 import { type Clock, systemClock } from '@replatform/engine/clock'
+import { noLimits } from '@replatform/engine/strain-watch'
 import { describe, expect, test } from 'vitest'
 import { backoffMs, MoveSupervisor } from './move-supervisor.ts'
 import { MoverProcess } from './mover-process.ts'
@@ -33,6 +34,7 @@ async function supervise(state: MoveState, onWait: (waited: number, store: FileS
     spec: { name: 'ledger', store: { source: side, target: side }, tools: {} },
     startMover: () => MoverProcess.start({ main, move: 'ledger', log }),
     where: () => ({ direction: directionOf(state) ?? 'forward', state: states.at(-1) ?? state }),
+    limits: () => noLimits,
     onState: async (reached) => void states.push(reached),
     onPaused: async (error) => void pauses.push(error),
     clock,

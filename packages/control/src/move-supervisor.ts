@@ -3,6 +3,7 @@ import { ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { Direction, MoveState } from '@replatform/core/move'
 import type { Clock } from '@replatform/engine/clock'
 import type { MoverEvent, MoverVerb, MoverVerbs, MoveSpec } from '@replatform/engine/mover-protocol'
+import type { Limits } from '@replatform/engine/strain-watch'
 import type { MoveStatus } from './api-types.ts'
 import { MoveProgress } from './move-progress.ts'
 import type { MoverLink } from './mover-process.ts'
@@ -12,6 +13,8 @@ export interface MoveSupervisorOptions {
   readonly startMover: () => MoverLink
   /** Where the run begins; asked anew before each. */
   readonly where: () => { readonly direction: Direction; readonly state: MoveState }
+  /** What the mover is allowed; asked anew before each run. */
+  readonly limits: () => Limits
   /** Called for one state after the other; the next waits until the one before is recorded. */
   readonly onState: (state: MoveState) => Promise<void>
   /** The run has ended for good and waits for a person. */
@@ -38,6 +41,7 @@ export class MoveSupervisor implements AsyncDisposable {
   #run: { readonly abort: AbortController; readonly ended: Promise<void> } | null = null
   #recording: Promise<void> = Promise.resolve()
   #restarts = 0
+  #wasLimited = false
   #isClosing = false
 
   constructor(options: MoveSupervisorOptions) {
@@ -84,6 +88,15 @@ export class MoveSupervisor implements AsyncDisposable {
     inTime.abort()
     await late
     await this.#recording
+  }
+
+  /** Tells the mover what it is allowed now; one that was never told may do as it can. */
+  async limit(): Promise<void> {
+    const limits = this.#options.limits()
+    const isLimited = Object.values(limits).some((limit) => limit !== null)
+    if (!this.#process || (!isLimited && !this.#wasLimited)) return
+    await this.#process.client.call('throttle', limits)
+    this.#wasLimited = isLimited
   }
 
   /** Ends the process at once, in the middle of whatever it does; a run begins again in a new one. */
@@ -142,6 +155,7 @@ export class MoveSupervisor implements AsyncDisposable {
   async #runOnce(signal: AbortSignal): Promise<ReplatformError> {
     try {
       const mover = await this.#open()
+      await this.limit()
       if (!signal.aborted) await mover.client.call('run', this.#options.where())
       return new ReplatformError('mover.crashed', { message: 'The mover ended its run although nobody had asked.' })
     } catch (thrown) {

@@ -85,10 +85,14 @@ export class OperationDesk {
     if (request.override && !request.reason) {
       throw new ReplatformError('usage', { message: 'An override needs a reason: it goes into the audit log.' })
     }
+    if ((verb === 'throttle') !== (request.limits !== undefined)) {
+      throw new ReplatformError('usage', { message: 'Limits are given to throttle, and to nothing else.' })
+    }
     if (request.dryRun) return this.#dryRun(await find(), request)
     await this.#audit(verb, subject, request, 'asked', request.reason ?? '')
     try {
       const asked = await find()
+      if (request.limits && asked.move) await this.#services.moves.limit(asked.move, request.limits)
       const operation = await this.#add(asked, request, 'running')
       this.#untold.add(operation.id)
       const { name: wave, moves } = asked.host

@@ -26,6 +26,7 @@ const rules: Record<OperationVerb, Rule> = {
   rehearse: { states: ['in-sync', 'rolled-back'], needs: 'running' },
   resume: { states: unended, needs: 'paused' },
   cancel: { states: beforeCutover },
+  throttle: { states: unended, shared: true },
 }
 
 export function isExclusive(verb: OperationVerb): boolean {

@@ -46,6 +46,7 @@ const plans: Record<Exclude<OperationVerb, 'cutover' | 'rollback'>, StepStatus[]
     planned('follow', 'Apply what the old side writes, until the cutover.'),
   ],
   compare: [planned('compare', 'Compare every row of both sides as of one position, while writes go on.')],
+  throttle: [planned('throttle', 'Tell the mover what it is allowed from now on, and each that is started later.')],
   pause: [planned('stop-flow', 'Stop at a durable point; the change stream is kept.')],
   resume: [
     planned('end-cutover', 'End a cutover that was left in the middle, the way its decision says.'),

@@ -41,6 +41,7 @@ const handlers: Record<Exclude<OperationVerb, 'rehearse'>, Handler> = {
   cancel: (move, _, { steps }) => giveUp(move, steps, wasStarted(move) ? ['reverse', 'forward'] : [], 'cancelled'),
   pause,
   resume,
+  throttle,
 }
 
 async function assess(move: HostedMove, steps: StepRunner): Promise<Finding[]> {
@@ -128,6 +129,13 @@ function wasStarted({ record }: HostedMove): boolean {
 async function pause(move: HostedMove, operation: OperationRecord, { steps }: Context): Promise<Performed> {
   await move.recordPause(`${operation.actor} paused it.`, null)
   await steps.do('stop-flow', () => move.supervisor.close())
+  return nothing
+}
+
+/** What is allowed stands in the record already; a mover that is started later is told when it begins. */
+async function throttle(move: HostedMove, _operation: OperationRecord, { steps }: Context): Promise<Performed> {
+  await move.reload()
+  await steps.do('throttle', async () => move.supervisor.limit())
   return nothing
 }
 

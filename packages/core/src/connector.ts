@@ -147,6 +147,14 @@ export interface CompareOptions {
   readonly report?: (progress: { readonly name: string; readonly processed: number; readonly total: number }) => void
 }
 
+/** How much both sides have to do besides this move. Null where a side cannot tell. */
+export interface Strain {
+  /** Sessions of others that are at work on the source just now. */
+  readonly sourceSessions: number | null
+  /** How far the replica of the target that is furthest behind lags; 0 where all are level, null where there is none. */
+  readonly replicaLagMs: number | null
+}
+
 /** The outcome of a cutover, fixed once and for ever. */
 export interface Decision {
   /** Unique to one attempt of one cutover or rollback. */
@@ -181,6 +189,8 @@ export interface Mover extends AsyncDisposable {
   finishLoad(report: (step: string) => void): Promise<void>
   /** Applies changes until the signal; raises the epoch as it begins. What it reports is durable on the target. */
   follow(options: FollowOptions): Promise<void>
+  /** Looks how much both sides have to do, for whoever throttles; may be called during any verb. Null: it cannot be told. */
+  strain(): Promise<Strain | null>
   /** From its return on, no earlier mover of this flow can write on the target. */
   raiseEpoch(): Promise<void>
   /**

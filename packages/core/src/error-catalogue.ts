@@ -127,6 +127,18 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'Give the right authority with sslrootcert in the address; there is no fallback to plain text.',
   },
+  'source.full': {
+    retry: 'operator',
+    meaning: 'The source has no room left, so that it cannot decode its log for the change stream.',
+    untouched: progressKept,
+    next: 'Give the source room (its log waits for the move, so do not remove it by hand), then `replatform resume`.',
+  },
+  'target.stalled': {
+    retry: 'operator',
+    meaning: 'The target works on one piece for so long that it does not get anywhere any more.',
+    untouched: 'What was committed on the target stays; the piece was rolled back. The source keeps its log meanwhile.',
+    next: 'Find what slows the target down (its locks, its disk, its credits), then `replatform resume`; watch the disk of the source.',
+  },
   'target.full': {
     retry: 'operator',
     meaning: 'The target has no room left.',

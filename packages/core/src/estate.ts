@@ -136,6 +136,20 @@ const Store = Type.Object(
     ),
     schemaChanges: Type.Optional(SchemaChanges),
     tables: Type.Optional(TableFilter),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          bytesPerSecond: Type.Optional(
+            Type.Integer({ minimum: 0, description: 'That load and follow together may write.' }),
+          ),
+          sourceSessions: Type.Optional(
+            Type.Integer({ minimum: 0, description: 'Sessions at work on the source past which the full load waits.' }),
+          ),
+          replicaLag: Type.Optional(Duration),
+        },
+        { ...closed, minProperties: 1, description: 'How much the move may ask; `replatform throttle` changes it.' },
+      ),
+    ),
     workers: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 32, default: 4, description: 'Chunks and indexes in work at once.' }),
     ),

@@ -7,6 +7,7 @@ import type { MoveState } from '@replatform/core/move'
 import { type Clock, systemClock } from './clock.ts'
 import { loadChunks } from './load-chunks.ts'
 import type { MoverEvent } from './mover-protocol.ts'
+import { type Limits, watchStrain } from './strain-watch.ts'
 import type { Throttle } from './throttle.ts'
 
 /** Below this lag a move counts as in sync; above ten times it, as catching up again. */
@@ -20,6 +21,8 @@ export interface MoveRunOptions {
   readonly state: MoveState
   readonly workers: number
   readonly throttle: Throttle
+  /** Besides the throttle's own; none where nothing is said. */
+  readonly limits?: () => Limits
   readonly signal: AbortSignal
   readonly emit: (event: MoverEvent) => void
   readonly clock?: Clock
@@ -51,6 +54,7 @@ async function load(options: MoveRunOptions): Promise<void> {
   emit({ event: 'load', groups: progress.groups() })
   const clock = options.clock ?? systemClock
   let emittedAt = clock.now()
+  await using _ = watch(options, 'load')
   await loadChunks({
     ...options,
     report: (chunk, loaded, isDone) => {
@@ -73,6 +77,7 @@ async function follow(options: MoveRunOptions): Promise<void> {
     const state = level.stateAt(progress.lagMs)
     if (state && followsForward) emit({ event: 'state', state })
   })
+  await using _ = watch(options, 'follow')
   await mover.follow({
     signal,
     report: (progress) => emitter.offer(progress),
@@ -82,6 +87,18 @@ async function follow(options: MoveRunOptions): Promise<void> {
       seenBytes = bytes
     },
   })
+}
+
+function watch({ mover, throttle, limits, emit, clock = systemClock }: MoveRunOptions, stage: 'load' | 'follow') {
+  const ended = new AbortController()
+  const onHeld = (by: string | null) => emit({ event: 'held', by })
+  const watching = limits && watchStrain({ mover, limits, throttle, stage, onHeld, clock, signal: ended.signal })
+  return {
+    async [Symbol.asyncDispose]() {
+      ended.abort()
+      await watching
+    },
+  }
 }
 
 class LoadProgress {

@@ -8,6 +8,7 @@ import type { Direction } from '@replatform/core/move'
 import { type Clock, systemClock } from './clock.ts'
 import { runMove } from './move-run.ts'
 import type { Channel, MoverRequest, MoverVerb, MoverVerbs, MoveSpec } from './mover-protocol.ts'
+import { noLimits } from './strain-watch.ts'
 import { Throttle } from './throttle.ts'
 
 export interface MoverHostOptions {
@@ -51,6 +52,7 @@ class MoverHost {
   readonly #options: MoverHostOptions
   readonly #movers = new Map<Direction, Mover>()
   readonly #throttle: Throttle
+  #limits = noLimits
   #spec: MoveSpec | null = null
   #atWork = 0
   #run: { readonly abort: AbortController; readonly ended: Promise<void> } | null = null
@@ -97,7 +99,10 @@ class MoverHost {
       await this.#stop()
       return null
     },
-    throttle: async ({ bytesPerSecond }) => done(this.#throttle.limit(bytesPerSecond)),
+    throttle: async (limits) => {
+      this.#limits = limits
+      return done(this.#throttle.limit(limits.bytesPerSecond))
+    },
     prepareFlow: ({ direction }) => done(this.#mover(direction).prepare({ load: false })),
     raiseEpoch: ({ direction }) => done(this.#mover(direction).raiseEpoch()),
     fence: ({ direction, side, withinMs }) => done(this.#mover(direction).fence(side, { withinMs })),
@@ -125,6 +130,7 @@ class MoverHost {
       state,
       workers: this.#spec?.store.workers ?? 4,
       throttle: this.#throttle,
+      limits: () => this.#limits,
       signal: abort.signal,
       emit: (event) => channel.send(event),
       clock: this.#options.clock ?? systemClock,

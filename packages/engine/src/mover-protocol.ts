@@ -15,6 +15,7 @@ import type { SerializedError } from '@replatform/core/errors'
 import type { EstateStore } from '@replatform/core/estate'
 import type { Finding } from '@replatform/core/finding'
 import type { Direction, MoveState, Side } from '@replatform/core/move'
+import type { Limits } from './strain-watch.ts'
 
 export interface MoveSpec {
   readonly name: string
@@ -30,8 +31,8 @@ export interface MoverVerbs {
   run: { params: { direction: Direction; state: MoveState }; result: null }
   /** Ends `run` at the next durable point, and answers when it has ended. */
   stop: { params: Record<string, never>; result: null }
-  /** Bytes per second that load and follow together may write; null lifts the limit, 0 stands still. */
-  throttle: { params: { bytesPerSecond: number | null }; result: null }
+  /** Takes the place of what was allowed before; may be called at any time. */
+  throttle: { params: Limits; result: null }
   prepareFlow: { params: { direction: Direction }; result: null }
   raiseEpoch: { params: { direction: Direction }; result: null }
   fence: { params: { direction: Direction; side: Side; withinMs: number }; result: null }
@@ -57,6 +58,8 @@ export type MoverEvent =
   | { readonly event: 'step'; readonly step: string }
   | { readonly event: 'follow'; readonly progress: FollowProgress }
   | { readonly event: 'compare'; readonly name: string; readonly processed: number; readonly total: number }
+  /** Why the run stands still although it could go on; null when it goes on. */
+  | { readonly event: 'held'; readonly by: string | null }
   | { readonly event: 'memory'; readonly rssBytes: number }
 
 export interface MoverRequest {

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from './clock.ts'
 export class Throttle {
   readonly #clock: Clock
   #bytesPerSecond: number | null = null
+  #isHeld = false
   #available = 0
   #filledAt = 0
   #changed = Promise.withResolvers<void>()
@@ -17,24 +18,37 @@ export class Throttle {
     this.#bytesPerSecond = bytesPerSecond
     this.#available = 0
     this.#filledAt = this.#clock.now()
-    this.#changed.resolve()
-    this.#changed = Promise.withResolvers()
+    this.#wake()
+  }
+
+  /** Stands still beside any limit, for as long as it is true. */
+  hold(isHeld: boolean): void {
+    if (this.#isHeld === isHeld) return
+    this.#isHeld = isHeld
+    this.#wake()
   }
 
   /** Books bytes that were written, and waits for as long as they were too many. Resolves early on abort. */
   async spend(bytes: number, signal: AbortSignal): Promise<void> {
     this.#available -= bytes
-    while (!signal.aborted && this.#bytesPerSecond !== null && !this.#refill()) {
+    while (!signal.aborted && (this.#isHeld || !this.#refill())) {
       const wake = new AbortController()
-      const shortMs = this.#bytesPerSecond === 0 ? 1_000 : (-this.#available / this.#bytesPerSecond) * 1_000
+      const rate = this.#isHeld ? 0 : (this.#bytesPerSecond ?? 0)
+      const shortMs = rate === 0 ? 1_000 : (-this.#available / rate) * 1_000
       const sleep = this.#clock.sleep(Math.min(shortMs, 1_000), AbortSignal.any([signal, wake.signal])).catch(() => {})
       await Promise.race([sleep, this.#changed.promise])
       wake.abort()
     }
   }
 
+  #wake(): void {
+    this.#changed.resolve()
+    this.#changed = Promise.withResolvers()
+  }
+
   #refill(): boolean {
-    const rate = this.#bytesPerSecond ?? 0
+    if (this.#bytesPerSecond === null) return true
+    const rate = this.#bytesPerSecond
     const now = this.#clock.now()
     this.#available = Math.min(this.#available + ((now - this.#filledAt) / 1_000) * rate, rate)
     this.#filledAt = now

@@ -62,6 +62,7 @@ export function openSimMover({ world, network, process, store, direction }: SimM
       await raiseEpoch()
       await follow(options)
     },
+    strain: async () => null,
     raiseEpoch,
     fence: async (side) => {
       const seen = await ask(sideOf(side), 'read the fence', () => sideOf(side).turns)

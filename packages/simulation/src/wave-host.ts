@@ -7,6 +7,7 @@ import { MoveSupervisor } from '@replatform/control/move-supervisor'
 import type { Direction, MoveState } from '@replatform/core/move'
 import { type CutoverOptions, type CutoverOutcome, cutOver, recoverCutover } from '@replatform/engine/cutover'
 import type { CutoverStep } from '@replatform/engine/cutover-steps'
+import { noLimits } from '@replatform/engine/strain-watch'
 import { type Machine, silent } from './machine.ts'
 import type { SimProcess } from './sim-process.ts'
 import type { SimStore } from './sim-store.ts'
@@ -151,6 +152,7 @@ export class WaveHost {
         const state = this.#stateOfFlow
         return { state, direction: state === 'reversing' ? 'reverse' : 'forward' }
       },
+      limits: () => noLimits,
       onState: async () => {},
       onPaused: async (error) => machine.world.tell(process.name, `${name} is paused: ${error.message}`),
       clock: process.clock,

@@ -3,6 +3,7 @@ import type { CutoverStatus, EstateStatus, MoveStatus, StepStatus } from '@repla
 import { position } from '@replatform/core/position'
 import { planCutover } from '@replatform/engine/cutover-steps'
 import type { GroupProgress } from '@replatform/engine/mover-protocol'
+import { noLimits } from '@replatform/engine/strain-watch'
 
 export const planned: MoveStatus = {
   name: 'ledger',
@@ -14,6 +15,8 @@ export const planned: MoveStatus = {
   step: null,
   load: null,
   follow: null,
+  limits: noLimits,
+  heldBy: null,
   lastCompare: null,
   lastCutover: null,
   mover: null,

@@ -2,7 +2,8 @@
  * Goal: a database under live writes is cut over, rolled back and cut over again, with every acknowledged write on the
  * side that is open, once, and sequences going on where they stood.
  * Method: a real mover process and the engine's own coordinator; writers that follow whichever side takes writes and
- * remember what was acknowledged to them.
+ * remember what was acknowledged to them. Movers have no other rights than those that `replatform grants` prints: on a
+ * source before 15 that is a superuser's, on the target it is not.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,6 +15,7 @@ import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { moverAccounts } from './test-fixtures/mover-accounts.ts'
 import { startMover } from './test-fixtures/start-mover.ts'
 
 let old: PostgresqlServer
@@ -103,7 +105,7 @@ async function inSync(name: string): Promise<Stage> {
     await server.createDatabase(name)
   }
   await old.query(schema, name)
-  const mover = await startMover(name, { source: old.url(name), target: fresh.url(name) })
+  const mover = await startMover(name, await moverAccounts({ source: old, target: fresh }, name))
   const urls = [old.url(name, 'app', 'app'), fresh.url(name, 'app', 'app')]
   const payers = [1, 2, 3].map((n) => new Payer(`${name}-${n}`, urls))
   run(mover, 'forward', 'planned')

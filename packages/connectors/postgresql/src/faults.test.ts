@@ -8,6 +8,7 @@ import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import { createSmallDisk, smallDiskRefusal } from '@replatform/testkit/small-disk'
 import { startTcpProxy } from '@replatform/testkit/tcp-proxy'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openFollower } from './open-follower.ts'
 import { FollowedMove } from './test-fixtures/followed-move.ts'
@@ -160,5 +161,53 @@ test.skipIf(smallDiskRefusal)(
     followed.follow()
     await followed.level()
     expect(await small.query('SELECT count(*)::int AS n FROM t', 'full')).toEqual([{ n: 11_001 }])
+  },
+)
+
+test('a target that gets nowhere ends in a pause of its own, and the rest comes once it works again', async () => {
+  await using followed = await move('crawl')
+  await followed.load()
+  const { open } = followed
+  const key = { move: open.move, direction: open.direction }
+  await using flow = await openFollower({ open, key, patienceMs: 3_000, hopelessMs: 3_000 })
+  const holder = new pg.Client({ connectionString: target.url('crawl') })
+  await holder.connect()
+  await holder.query(`SET replatform.mover = 'crawl'; BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE`)
+  await source.query(`INSERT INTO t VALUES (5000, 'x')`, 'crawl')
+  const run = flow.follower.run({
+    signal: new AbortController().signal,
+    report: () => {},
+    throttle: async () => {},
+  })
+  await expect(run).rejects.toMatchObject({ code: 'target.stalled', retry: 'operator' })
+  await holder.query('COMMIT')
+  await holder.end()
+  await flow[Symbol.asyncDispose]()
+  followed.follow()
+  await followed.level()
+  expect(await target.query('SELECT v FROM t WHERE id = 5000', 'crawl')).toEqual([{ v: 'x' }])
+})
+
+test.skipIf(smallDiskRefusal)(
+  `a full disk of the source pauses the move by name, and there is no gap once it has room (${smallDiskRefusal ?? 'as root'})`,
+  async () => {
+    await using disk = await createSmallDisk(400 * 1024 * 1024)
+    // What a transaction is decoded to stands on the source's disk from here on.
+    const settings = { logical_decoding_work_mem: '64kB', checkpoint_timeout: '1h', max_wal_size: '1GB' }
+    await using small = await startPostgresql({ major: 13, within: disk.path, settings })
+    await using followed = await move('brimful', { source: small })
+    await followed.load()
+    await small.query(
+      `INSERT INTO t SELECT i, repeat(md5(i::text), 30) FROM generate_series(10000, 40000) i`,
+      'brimful',
+    )
+    await disk.fill()
+    followed.follow()
+    await expect(followed.following).rejects.toMatchObject({ code: 'source.full', retry: 'operator' })
+    await disk.free()
+    if (!small.running) await small.restart()
+    followed.follow()
+    await followed.level()
+    expect(await target.query('SELECT count(*)::int AS n FROM t', 'brimful')).toEqual([{ n: 31_001 }])
   },
 )

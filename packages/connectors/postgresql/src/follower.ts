@@ -31,6 +31,8 @@ export interface FollowerOptions {
   readonly target: { readonly name: string; readonly isHeard: () => Promise<boolean> }
   /** How long an answer may be due before it is asked elsewhere whether one will come. */
   readonly patienceMs: number
+  /** How long the target may work on one piece. */
+  readonly hopelessMs: number
 }
 
 const pollMs = 500
@@ -147,10 +149,10 @@ export class Follower {
   }
 
   #watch(stream: ReplicationStream): WedgeWatch {
-    const { source, target, patienceMs } = this.#options
+    const { source, target, patienceMs, hopelessMs } = this.#options
     const onSource = { name: source.name, silentMs: () => stream.silentMs, isHeard: () => source.isHeard(stream.pid) }
     const silentMs = () => (this.#sentAt === null ? 0 : performance.now() - this.#sentAt)
-    return new WedgeWatch([onSource, { ...target, silentMs }], patienceMs)
+    return new WedgeWatch([onSource, { ...target, silentMs, hopelessMs }], patienceMs)
   }
 
   async #onTarget(work: () => Promise<void>): Promise<void> {

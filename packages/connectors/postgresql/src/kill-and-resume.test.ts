@@ -2,7 +2,8 @@
  * Goal: a mover that is killed at any named point, under a live writer, resumes and ends with the target equal to the
  * source, without beginning the load again.
  * Method: a real mover process is killed with SIGKILL when it reports the point, a new one goes on from what stands on
- * the target, and at the end both sides are compared row by row at one position.
+ * the target, and at the end both sides are compared row by row at one position. Movers have no other rights than those
+ * that `replatform grants` prints.
  */
 import type { CompareReport } from '@replatform/core/difference'
 import type { MoveState } from '@replatform/core/move'
@@ -12,13 +13,15 @@ import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { moverAccounts } from './test-fixtures/mover-accounts.ts'
 import { startMover } from './test-fixtures/start-mover.ts'
 
 let source: PostgresqlServer
 let target: PostgresqlServer
 
 beforeAll(async () => {
-  source = await startPostgresql({ major: 13 })
+  // From 15 on no account takes a superuser, either way.
+  source = await startPostgresql({ major: 15 })
   target = await startPostgresql({ major: 17 })
 })
 afterAll(async () => {
@@ -98,8 +101,8 @@ test.each(points)('killed $name', async ({ name, reached }) => {
   await source.createDatabase(move)
   await target.createDatabase(move)
   await source.query(schema, move)
-  const urls = { source: source.url(move), target: target.url(move) }
-  await using writer = await LiveWriter.start(urls.source)
+  const urls = await moverAccounts({ source, target }, move)
+  await using writer = await LiveWriter.start(source.url(move))
 
   const first = await startMover(move, urls)
   first.client.call('run', { direction: 'forward', state: 'planned' }).catch(() => {})

@@ -10,6 +10,7 @@ import type {
   Mover,
   OpenOptions,
   Remaining,
+  Strain,
 } from '@replatform/core/connector'
 import type { CompareReport } from '@replatform/core/difference'
 import { invariant, ReplatformError } from '@replatform/core/errors'
@@ -34,6 +35,7 @@ import { describe, type Session } from './session.ts'
 import { SideSession } from './side-session.ts'
 import { isSnapshotAlive, releaseSnapshot } from './snapshot-keeper.ts'
 import { readSourceSystem } from './source-system.ts'
+import { StrainMeter } from './strain.ts'
 
 /** Schema and slot may wait for other people's transactions; this is how long a fence outside a pause may take. */
 const unhurriedMs = 60_000
@@ -42,6 +44,8 @@ export class PostgresqlMover implements Mover {
   readonly #open: OpenOptions
   readonly #key: FlowKey
   readonly #sides: Readonly<Record<Side, SideSession>>
+  readonly #strain = new StrainMeter()
+  #lookouts: Readonly<Record<Side, SideSession>> | null = null
   #epoch: bigint | null = null
   #load: FullLoad | null = null
   #following: FlowSession | null = null
@@ -127,6 +131,17 @@ export class PostgresqlMover implements Mover {
       this.#following = null
       await session[Symbol.asyncDispose]()
     }
+  }
+
+  /** In sessions of its own: the others may be in the middle of a long verb. */
+  async strain(): Promise<Strain> {
+    const { source, target, move } = this.#open
+    this.#lookouts ??= {
+      source: new SideSession({ endpoint: source, side: 'source', move, role: 'strain' }),
+      target: new SideSession({ endpoint: target, side: 'target', move, role: 'strain' }),
+    }
+    const lookouts = this.#lookouts
+    return lookouts.source.use((onSource) => lookouts.target.use((onTarget) => this.#strain.read(onSource, onTarget)))
   }
 
   async raiseEpoch(): Promise<void> {
@@ -217,6 +232,8 @@ export class PostgresqlMover implements Mover {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#load?.[Symbol.asyncDispose]()
+    await this.#lookouts?.source[Symbol.asyncDispose]()
+    await this.#lookouts?.target[Symbol.asyncDispose]()
     await this.#sides.source[Symbol.asyncDispose]()
     await this.#sides.target[Symbol.asyncDispose]()
   }

@@ -12,7 +12,7 @@ import type { Relation } from './pgoutput.ts'
 import { closeSession, describe, openSession, type Session, withSession } from './session.ts'
 import { SideSession } from './side-session.ts'
 import { readSourceSystem, requireSameSystem } from './source-system.ts'
-import { usualPatienceMs } from './wedge-watch.ts'
+import { usualHopelessMs, usualPatienceMs } from './wedge-watch.ts'
 
 /** A follower with the sessions that it writes and looks with. */
 export interface FlowSession extends AsyncDisposable {
@@ -24,10 +24,12 @@ export interface OpenFollower {
   readonly open: OpenOptions
   readonly key: FlowKey
   readonly patienceMs?: number
+  readonly hopelessMs?: number
 }
 
 /** Takes the flow over (its epoch is raised) and makes ready to follow from its checkpoint. */
-export async function openFollower({ open, key, patienceMs = usualPatienceMs }: OpenFollower): Promise<FlowSession> {
+export async function openFollower(options: OpenFollower): Promise<FlowSession> {
+  const { open, key, patienceMs = usualPatienceMs, hopelessMs = usualHopelessMs } = options
   const { move } = open
   const source = new SideSession({ endpoint: open.source, side: 'source', move, role: 'watch' })
   const lookout = new SideSession({ endpoint: open.target, side: 'target', move, role: 'watch' })
@@ -67,6 +69,7 @@ export async function openFollower({ open, key, patienceMs = usualPatienceMs }: 
         isHeard: () => lookout.use(isBusy((target as unknown as { processID: number }).processID)),
       },
       patienceMs,
+      hopelessMs,
     })
     return { follower, epoch, [Symbol.asyncDispose]: close }
   } catch (thrown) {

@@ -31,6 +31,7 @@ export function toPostgresqlError(thrown: unknown, where: string): ReplatformErr
   if (code === '3D000') return make('database.missing', `There is no database of that name at ${where}.`)
   if (code === '42501')
     return make('auth.missing-rights', `A right is missing on ${where}: ${firstLine(error.message)}.`)
+  if (code === '53100' && where.startsWith('the source')) return make('source.full', `The disk of ${where} is full.`)
   if (code === '53100') return make('target.full', `The disk of ${where} is full.`)
   if (/SSL|certificate|TLS/i.test(error.message) && !/^\d/.test(code)) {
     return make('tls.failed', `No verified TLS with ${where}: ${firstLine(error.message)}.`)

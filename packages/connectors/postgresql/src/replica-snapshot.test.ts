@@ -9,7 +9,11 @@ import pg from 'pg'
 import { expect, test } from 'vitest'
 import { waitForReplica } from './replica-snapshot.ts'
 import { openSession } from './session.ts'
+import { StrainMeter } from './strain.ts'
 import { FollowedMove } from './test-fixtures/followed-move.ts'
+
+const session = (url: string) =>
+  openSession({ endpoint: { kind: 'postgresql', url }, side: 'source', move: 'bank', role: 'test' })
 
 test.each([13, 15] as const)('compares by a standby of PostgreSQL %d', { timeout: 180_000 }, async (major) => {
   await using source = await startPostgresql({ major })
@@ -64,17 +68,22 @@ test.each([13, 15] as const)('compares by a standby of PostgreSQL %d', { timeout
   expect(scans?.n).toBeGreaterThan(0)
   expect(await standby.query('SELECT pg_is_wal_replay_paused() AS paused')).toEqual([{ paused: false }])
 
+  const meter = new StrainMeter()
+  const lookout = await session(source.url('bank'))
+  expect((await meter.read(lookout, lookout)).replicaLagMs).toBeLessThan(60_000)
+
   // A replica that stands still is named with how far it is behind.
   await standby.query('SELECT pg_wal_replay_pause()')
   await source.query('UPDATE accounts SET balance = 0', 'bank')
-  const session = (url: string) =>
-    openSession({ endpoint: { kind: 'postgresql', url }, side: 'source', move: 'bank', role: 'test' })
   const options = { replica: await session(replica), source: await session(source.url('bank')), name: 'the replica' }
   await expect(waitForReplica(options, 500)).rejects.toMatchObject({
     code: 'postgresql.replica-lagging',
     message: expect.stringMatching(/[0-9]+ bytes behind/),
   })
+  await pollUntil('the lag is measured', async () => ((await meter.read(lookout, lookout)).replicaLagMs ?? 0) > 500)
   await standby.query('SELECT pg_wal_replay_resume()')
+  await pollUntil('it is level again', async () => (await meter.read(lookout, lookout)).replicaLagMs === 0)
+  await lookout.end()
   await waitForReplica(options)
   await options.replica.end()
   await options.source.end()

@@ -12,12 +12,19 @@ export interface WatchedConnection {
   readonly silentMs: () => number
   /** Asked on another connection: whether the server works for this one, or at least hears it. */
   readonly isHeard: () => Promise<boolean>
+  /** After which even a server that still works gets nowhere; for ever where nothing is said. */
+  readonly hopelessMs?: number
 }
 
 export const usualPatienceMs = 60_000
+/** A piece is 8 MB at most, which a target that works at all writes within seconds. */
+export const usualHopelessMs = 15 * 60_000
 
 export class WedgeWatch implements Disposable {
-  /** Rejects with `connection.lost` when a connection was silent for too long and its server knows nothing of a reason. */
+  /**
+   * Rejects with `connection.lost` when a connection was silent for too long and its server knows nothing of a reason,
+   * and with `target.stalled` when it knows one that has held for hopelessly long.
+   */
   readonly wedged: Promise<never>
   readonly #wedged = Promise.withResolvers<never>()
   readonly #timer: NodeJS.Timeout
@@ -40,11 +47,25 @@ export class WedgeWatch implements Disposable {
     const answer = connection.isHeard().catch(() => false)
     const isHeard = await Promise.race([answer, sleep(this.#patienceMs, false, { ref: false })])
     this.#asked.delete(connection)
-    if (isHeard || !isSilent()) return
+    if (!isSilent()) return
+    if (isHeard) {
+      this.#giveUpHopeless(connection)
+      return
+    }
     const seconds = Math.round(connection.silentMs() / 1_000)
     this.#wedged.reject(
       new ReplatformError('connection.lost', {
         message: `The connection to ${connection.name} has not answered for ${seconds} s.`,
+      }),
+    )
+  }
+
+  #giveUpHopeless({ name, silentMs, hopelessMs = Number.POSITIVE_INFINITY }: WatchedConnection): void {
+    if (silentMs() < hopelessMs) return
+    const minutes = Math.round(silentMs() / 60_000)
+    this.#wedged.reject(
+      new ReplatformError('target.stalled', {
+        message: `${name.charAt(0).toUpperCase()}${name.slice(1)} has worked on one piece of the stream for ${minutes} min.`,
       }),
     )
   }

@@ -112,6 +112,10 @@ export class BridgeMover implements Mover {
     }
   }
 
+  async strain(): Promise<null> {
+    return null
+  }
+
   async raiseEpoch(): Promise<void> {
     await this.#raise()
   }

@@ -130,6 +130,10 @@ export class RedisMover implements Mover {
     }
   }
 
+  async strain(): Promise<null> {
+    return null
+  }
+
   async raiseEpoch(): Promise<void> {
     await this.#raise()
   }

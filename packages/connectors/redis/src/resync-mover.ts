@@ -179,6 +179,10 @@ export class ResyncMover implements Mover {
     }
   }
 
+  async strain(): Promise<null> {
+    return null
+  }
+
   async raiseEpoch(): Promise<void> {
     await this.#raise(await this.#sides.layout())
   }

@@ -106,6 +106,10 @@ export class SlotMover implements Mover {
     }
   }
 
+  async strain(): Promise<null> {
+    return null
+  }
+
   async raiseEpoch(): Promise<void> {
     await this.#sides.raise(await this.#sides.layout())
   }

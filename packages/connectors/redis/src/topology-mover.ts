@@ -56,6 +56,10 @@ export class TopologyMover implements Mover {
     return (await this.#found()).follow(options)
   }
 
+  async strain(): Promise<null> {
+    return null
+  }
+
   async raiseEpoch() {
     return (await this.#found()).raiseEpoch()
   }

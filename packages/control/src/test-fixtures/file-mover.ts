@@ -65,6 +65,7 @@ export function openFileMover(store: FileStore, direction: Direction): Mover {
         raiseEpoch()
         await follow(options)
       }),
+    strain: async () => null,
     raiseEpoch: () => verb('raiseEpoch', raiseEpoch),
     fence: (side) => verb('fence', () => store.mark(placeOf(side), 'fenced')),
     unfence: (side) => verb('unfence', () => store.unmark(placeOf(side), 'fenced')),
