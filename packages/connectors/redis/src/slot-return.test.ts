@@ -45,6 +45,54 @@ test.each(forms)('over, back and over again under live writers: %s', async (_nam
   for (const writer of writers) await writer.expectAllOn(old)
 })
 
+test('a mover that is killed on the way back, wherever, loses nothing of it', async () => {
+  await using rig = await startSlotRig({ source: { cluster: {} }, target: { cluster: { engine: 'valkey' } } })
+  const writers = ['a', 'b'].map((name) => new RoamingWriter(name, (side) => rig.openApp(side)))
+  let mover = await startMover('killed', rig.urls)
+  run(mover, 'forward', 'planned')
+  await level(mover)
+  const { error } = await flipSides({ mover, direction: 'forward', budgetMs: 60_000 })
+  expect(error).toBeNull()
+  for (const reached of killPoints) {
+    run(mover, 'reverse', 'reversing')
+    await reached(mover)
+    await mover.kill()
+    const before = writers.map(({ pushed }) => pushed.length)
+    await pollUntil('it is written unheard', () =>
+      writers.every(({ pushed }, n) => pushed.length > (before[n] ?? 0) + 20),
+    )
+    mover = await startMover('killed', rig.urls)
+  }
+  run(mover, 'reverse', 'reversing')
+  await level(mover)
+  expect((await flipSides({ mover, direction: 'reverse', budgetMs: 60_000 })).error).toBeNull()
+  for (const writer of writers) await writer[Symbol.asyncDispose]()
+  await using old = await rig.openApp('source')
+  for (const writer of writers) await writer.expectAllOn(old)
+  await mover.kill()
+})
+
+const killPoints: readonly ((mover: TestMover) => Promise<unknown>)[] = [
+  (mover) => mover.waitFor((e) => e.event === 'follow' && e.progress.rows > 100),
+  // Nothing was level since it began again: it is in the pass that looks at every key.
+  (mover) => mover.waitFor((e) => e.event === 'follow'),
+  async (mover) => {
+    await level(mover)
+    mover.client.call('compare', { direction: 'reverse', scope: 'changed', at: 'live' }).catch(() => {})
+    await mover.waitFor((e) => e.event === 'compare')
+  },
+  // Inside a rollback's pause, which is undone by its coordinator: the new side goes on to take writes.
+  async (mover) => {
+    await level(mover)
+    const compare = async () => {
+      await mover.kill()
+      throw new Error('killed')
+    }
+    const { decision } = await flipSides({ mover, direction: 'reverse', budgetMs: 20_000, overrides: { compare } })
+    expect(decision.outcome).toBe('aborted')
+  },
+]
+
 function run(mover: TestMover, direction: 'forward' | 'reverse', state: MoveState): void {
   mover.events.length = 0
   mover.client.call('run', { direction, state }).catch(() => {})
