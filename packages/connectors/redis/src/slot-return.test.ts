@@ -81,15 +81,13 @@ const killPoints: readonly ((mover: TestMover) => Promise<unknown>)[] = [
     mover.client.call('compare', { direction: 'reverse', scope: 'changed', at: 'live' }).catch(() => {})
     await mover.waitFor((e) => e.event === 'compare')
   },
-  // Inside a rollback's pause, which is undone by its coordinator: the new side goes on to take writes.
+  // After a rollback that ended in its pause: the new side goes on to take writes.
   async (mover) => {
     await level(mover)
-    const compare = async () => {
-      await mover.kill()
-      throw new Error('killed')
-    }
-    const { decision } = await flipSides({ mover, direction: 'reverse', budgetMs: 20_000, overrides: { compare } })
+    const settle = () => Promise.reject(new Error('not today'))
+    const { decision } = await flipSides({ mover, direction: 'reverse', budgetMs: 60_000, overrides: { settle } })
     expect(decision.outcome).toBe('aborted')
+    await mover.kill()
   },
 ]
 
