@@ -47,10 +47,13 @@ export async function fillActivemq(
   }
 }
 
-/** Until so many are in the queue. */
-export async function untilOnActivemq(server: ActivemqServer, queue: string, count: number): Promise<void> {
-  const isThere = async () => ((await server.statistics.queue(queue))?.enqueued ?? 0) >= count
-  await pollUntil(`${count} are in ${queue}`, isThere, { withinMs: 600_000, everyMs: 50 })
+/** Until so many have come to the queue; answers how many have. */
+export async function untilOnActivemq(server: ActivemqServer, queue: string, count: number): Promise<number> {
+  const come = async () => {
+    const { enqueued = 0 } = (await server.statistics.queue(queue)) ?? {}
+    return enqueued >= count ? enqueued : undefined
+  }
+  return await pollUntil(`${count} are in ${queue}`, come, { withinMs: 600_000, everyMs: 50 })
 }
 
 interface Sending {
@@ -103,6 +106,8 @@ function transfer(session: TransactionalSession, sender: Sender, encoded: Buffer
 async function connect({ host, port, user, password }: ActivemqServer): Promise<Connection> {
   const options = { host, port, username: user, password, reconnect: false }
   const connection = rhea.create_container().connect(options)
+  // The broker ends first, and rhea would print that.
+  connection.on('disconnected', () => {})
   await once(connection, 'connection_open')
   return connection
 }

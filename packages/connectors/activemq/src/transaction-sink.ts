@@ -33,7 +33,7 @@ export interface SinkOptions {
 }
 
 /** A transaction ends when it holds this much, or when its first message is this old. */
-const messagesMost = 500
+const messagesMost = 1_000
 const bytesMost = 4 * 1024 * 1024
 const ageMostMs = 10
 
