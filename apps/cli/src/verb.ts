@@ -36,6 +36,11 @@ export interface VerbOptions {
   readonly out?: string
   readonly against?: string
   readonly prices?: string
+  readonly haproxy?: readonly string[]
+  readonly nginx?: readonly string[]
+  readonly iptables?: readonly string[]
+  readonly nftables?: readonly string[]
+  readonly squid?: readonly string[]
   readonly listen?: string
   readonly tlsCert?: string
   readonly tlsKey?: string

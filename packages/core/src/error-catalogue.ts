@@ -73,6 +73,12 @@ export const catalogue = {
     untouched: 'Nothing was written.',
     next: 'Correct the file; its form stands in docs/30-landing-zone.md.',
   },
+  'landing-zone.config-invalid': {
+    retry: 'operator',
+    meaning: 'A configuration of an old balancer, firewall or proxy has an error of syntax, or cannot be read.',
+    untouched: 'Nothing was written.',
+    next: 'Correct the line that is named, or give the file as the program itself accepts it (haproxy -c, nginx -t).',
+  },
   'landing-zone.output-refused': {
     retry: 'operator',
     meaning: 'The folder to write to holds something else, or cannot be written.',

@@ -96,6 +96,59 @@ const Egress = Type.Object(
   { ...closed, description: 'A partner that a service calls: everything else is refused.' },
 )
 
+const OldAddresses = Type.Array(Address, {
+  minItems: 1,
+  uniqueItems: true,
+  description: 'Where its old machines answer: what old firewall rules and proxies are read by.',
+})
+
+/** A request that meets every condition that is given; of each, one value is enough. */
+const Route = Type.Object(
+  {
+    hosts: Type.Optional(Type.Array(Type.String({ minLength: 3, maxLength: 128 }), { minItems: 1 })),
+    paths: Type.Optional(
+      Type.Array(Type.String({ pattern: '^[/*]', maxLength: 128 }), {
+        minItems: 1,
+        description: 'With * for any text and ? for one character; capitals count.',
+      }),
+    ),
+    methods: Type.Optional(Type.Array(Type.String({ pattern: '^[A-Z_-]{1,40}$' }), { minItems: 1 })),
+    sources: Type.Optional(Type.Array(Cidr, { minItems: 1, description: 'Where the request comes from.' })),
+    to: Type.Optional(Type.String({ minLength: 1, description: 'The service that answers; it may be this one.' })),
+    deny: Type.Optional(Type.Integer({ minimum: 400, maximum: 599, description: 'The status that refuses it.' })),
+    redirect: Type.Optional(
+      Type.Object(
+        {
+          host: Type.Optional(Type.String({ minLength: 3 })),
+          path: Type.Optional(Type.String({ pattern: '^/' })),
+          permanent: Type.Optional(Type.Boolean({ default: false })),
+        },
+        closed,
+      ),
+    ),
+    reason: Reason,
+  },
+  {
+    ...closed,
+    description: 'A rule of the balancer. The first that fits decides; what fits none goes to the service.',
+  },
+)
+
+const Filter = Type.Object(
+  {
+    requestsPerFiveMinutes: Type.Optional(
+      Type.Integer({ minimum: 10, maximum: 2_000_000_000, description: 'From one address.' }),
+    ),
+    deny: Type.Optional(Type.Array(Cidr, { minItems: 1 })),
+    only: Type.Optional(Type.Array(Cidr, { minItems: 1, description: 'Nobody else may call it.' })),
+    reason: Reason,
+  },
+  {
+    ...closed,
+    description: 'What its web filter does beyond the rules that AWS keeps; public services over HTTP only.',
+  },
+)
+
 const LandingService = Type.Object(
   {
     port: Port,
@@ -121,6 +174,12 @@ const LandingService = Type.Object(
     stores: Type.Optional(Type.Array(Name, { uniqueItems: true })),
     calls: Type.Optional(Type.Array(Name, { uniqueItems: true, description: 'Services of the estate that it calls.' })),
     egress: Type.Optional(Type.Array(Egress)),
+    routes: Type.Optional(Type.Array(Route, { maxItems: 90 })),
+    filter: Type.Optional(Filter),
+    balance: Type.Optional(Type.Enum(['round-robin', 'least-outstanding'], { default: 'round-robin' })),
+    sticky: Type.Optional(Type.Boolean({ description: 'A cookie of the balancer keeps a client at its machine.' })),
+    idleTimeoutSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_000, default: 60 })),
+    oldAddresses: Type.Optional(OldAddresses),
     reason: Reason,
   },
   closed,
@@ -155,6 +214,7 @@ const LandingStore = Type.Object(
         description: 'RDS: standby instance (default) or Multi-AZ cluster; OpenSearch: with standby.',
       }),
     ),
+    oldAddresses: Type.Optional(OldAddresses),
     reason: Reason,
   },
   closed,
@@ -190,6 +250,7 @@ export const LandingZone = Type.Object(
 )
 export type LandingZone = Static<typeof LandingZone>
 export type LandingEnvironment = Static<typeof Environment>
+export type LandingRoute = Static<typeof Route>
 export type LandingService = Static<typeof LandingService>
 export type LandingStore = Static<typeof LandingStore>
 export type OnPremises = Static<typeof OnPremises>

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { runCli } from '../cli.ts'
 import { capturedIo } from '../test-fixtures/captured-io.ts'
 
@@ -89,7 +90,46 @@ test('eject writes a project once, whole, and never beside something else', asyn
   expect(readdirSync(join(folder, 'mine'))).toEqual(['project'])
 })
 
+test('translate writes the services of the estate anew, and nothing at all where a file has an error', async () => {
+  const old = (name: string, text: string) => writeFileSync(join(folder, name), text)
+  old(
+    'haproxy.cfg',
+    'frontend front\n bind :443\n mode http\n default_backend gateway\nbackend gateway\n server a 10.0.0.9:8443\n',
+  )
+  old('partners.txt', 'api.courier.example\n')
+  old('squid.conf', 'acl partners dstdomain "partners.txt"\nhttp_access allow partners\nhttp_access deny all\n')
+  const { code, document } = await infra(
+    'translate',
+    '--haproxy',
+    'haproxy.cfg',
+    '--squid',
+    'squid.conf',
+    '--out',
+    'new.yaml',
+  )
+  expect(code).toBe(0)
+  const written = parse(readFileSync(join(folder, 'new.yaml'), 'utf8'))
+  expect(written.services).toEqual(document.services)
+  expect(written.services.gateway.egress).toMatchObject([{ host: 'api.courier.example', port: 443 }])
+  expect(document.findings.map(({ id }: { id: string }) => id)).toContain('translate.proxy-callers')
+
+  const again = await infra('translate', '--haproxy', 'haproxy.cfg', '--out', 'new.yaml')
+  expect({ code: again.code, error: again.document.error.code }).toEqual({
+    code: 3,
+    error: 'landing-zone.output-refused',
+  })
+  old('broken.cfg', 'frontend front\n bind\n')
+  const broken = await infra('translate', '--squid', 'squid.conf', '--haproxy', 'broken.cfg', '--out', 'other.yaml')
+  expect({ code: broken.code, error: broken.document.error.code }).toEqual({
+    code: 3,
+    error: 'landing-zone.config-invalid',
+  })
+  expect(broken.document.error.message).toContain('broken.cfg:2: bind needs an address')
+  expect(readdirSync(folder).filter((name) => name.startsWith('other.yaml'))).toEqual([])
+})
+
 test.each([
+  [['translate'], 'Name at least one file to translate'],
   [['synt', '--environment', 'staging'], 'Did you mean "synth"?'],
   [['synth', '--environment', 'staging', '--phase', 'two'], 'There is no phase "two"'],
   [[], 'Name an action: synth,'],

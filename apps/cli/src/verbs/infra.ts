@@ -13,6 +13,7 @@ const actions = {
   register: () => import('../infra/register.ts'),
   site: () => import('../infra/site.ts'),
   eject: () => import('../infra/eject.ts'),
+  translate: () => import('../infra/translate.ts'),
 } as const
 type Action = keyof typeof actions
 
@@ -30,11 +31,13 @@ export const infra: Verb = {
     'register: every interface, with its protection, its reason and its alarm.',
     'site: what the routers of the old site need for the tunnels.',
     'eject: write a CDK project that belongs to you, with the constructs as a package in it.',
+    'translate: read old balancers, firewalls and proxies into services of the estate; what cannot be carried is told with its line.',
   ].join('\n'),
   example: [
     'replatform infra synth --environment production --out landing-zone',
     'replatform infra check --phase rehost',
     'replatform infra diff --against rehost --phase transition',
+    'replatform infra translate --haproxy haproxy.cfg --squid squid.conf',
   ].join('\n'),
   exits: ['ok', 'refused', 'usage', 'failed'],
   configure: (command) => {
@@ -42,9 +45,21 @@ export const infra: Verb = {
       .argument('[action]', Object.keys(actions).join(', '))
       .option('--environment <name>', 'an environment of landingZone', 'production')
       .option('--phase <phase>', 'rehost, transition, replatform or finalized', 'replatform')
-      .option('--out <path>', 'where to write: a folder for synth, site and eject, a file for draw and prove')
+      .option(
+        '--out <path>',
+        'where to write: a folder for synth, site and eject, a file for draw, prove and translate',
+      )
       .option('--against <phase|folder>', 'diff and draw: a phase, or the folder of an earlier synth')
       .option('--prices <file>', 'explain: prices of your own instead of the snapshot that comes along')
+      .option('--haproxy <file>', 'translate: a haproxy.cfg; may be repeated, as those below', repeated)
+      .option('--nginx <file>', 'translate: an nginx.conf, with what it includes', repeated)
+      .option(
+        '--iptables <[name=]file>',
+        'translate: what iptables-save printed; of the machine of a service or store',
+        repeated,
+      )
+      .option('--nftables <[name=]file>', 'translate: what nft list ruleset printed', repeated)
+      .option('--squid <file>', 'translate: the squid.conf of a forward proxy', repeated)
   },
   async run(invocation, options, action) {
     // Whatever is asked for, an estate file that cannot be read is told first.
@@ -52,6 +67,10 @@ export const infra: Verb = {
     const { run } = await actions[actionNamed(action ?? '')]()
     return run(invocation, options)
   },
+}
+
+function repeated(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value]
 }
 
 function actionNamed(text: string): Action {

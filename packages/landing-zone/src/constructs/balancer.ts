@@ -1,6 +1,8 @@
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2'
 import { Construct } from 'constructs'
 import type { PlannedService } from '../plan/blueprint.ts'
+import { listenerRule } from './listener-rule.ts'
+import { pascal } from './network.ts'
 import type { ServiceContext } from './service.ts'
 
 /** TLS 1.2 and 1.3 with forward secrecy. Source: Elastic Load Balancing user guide, "Security policies". */
@@ -16,20 +18,25 @@ export class Balancer extends Construct {
   readonly targetGroupName: string
   readonly isPublic: boolean
   readonly isHttp: boolean
+  readonly #listenerArn: string
+  readonly #context: ServiceContext
+  /** Of other services, on this balancer: a group of targets belongs to one balancer only. */
+  readonly #others = new Map<string, elb.CfnTargetGroup>()
 
   constructor(scope: Construct, service: PlannedService, context: ServiceContext) {
     super(scope, 'Balancer')
     this.isHttp = (service.protocol ?? 'http') === 'http'
     this.isPublic = service.from.includes('internet')
-    const balancer = this.#balancer(context)
-    const group = this.#targets(service, context)
+    this.#context = context
+    const balancer = this.#balancer(service, context)
+    const group = this.#targets('Targets', service, context)
     this.arn = balancer.ref
     this.dnsName = balancer.attrDnsName
     this.hostedZoneId = balancer.attrCanonicalHostedZoneId
     this.fullName = balancer.attrLoadBalancerFullName
     this.targetGroupArn = group.ref
     this.targetGroupName = group.attrTargetGroupFullName
-    new elb.CfnListener(this, 'Listener', {
+    const listener = new elb.CfnListener(this, 'Listener', {
       loadBalancerArn: balancer.ref,
       port: 443,
       protocol: this.isHttp ? 'HTTPS' : 'TLS',
@@ -37,15 +44,32 @@ export class Balancer extends Construct {
       certificates: [{ certificateArn: context.certificateArn }],
       defaultActions: [{ type: 'forward', targetGroupArn: group.ref }],
     })
+    this.#listenerArn = listener.ref
   }
 
-  #balancer({
-    publicSubnetIds,
-    appSubnetIds,
-    balancerGroupId,
-    accessLogsBucket,
-    blueprint,
-  }: ServiceContext): elb.CfnLoadBalancer {
+  /**
+   * The rules of the estate in their order. Returns the groups that other services' machines must join. Call once, when
+   * every service exists.
+   */
+  route({ name, routes = [] }: PlannedService, services: readonly PlannedService[]): ReadonlyMap<string, string> {
+    for (const [index, route] of routes.entries()) {
+      const other = services.find((one) => one.name === route.to && one.name !== name)
+      const targetGroupArn = other ? this.#targetsOf(other) : this.targetGroupArn
+      listenerRule(this, { route, targetGroupArn, listenerArn: this.#listenerArn, priority: index + 1 })
+    }
+    return new Map([...this.#others].map(([other, group]) => [other, group.ref]))
+  }
+
+  #targetsOf(other: PlannedService): string {
+    const group = this.#others.get(other.name) ?? this.#targets(`Targets${pascal(other.name)}`, other, this.#context)
+    this.#others.set(other.name, group)
+    return group.ref
+  }
+
+  #balancer(
+    { idleTimeoutSeconds = 60 }: PlannedService,
+    { publicSubnetIds, appSubnetIds, balancerGroupId, accessLogsBucket, blueprint }: ServiceContext,
+  ): elb.CfnLoadBalancer {
     const attributes = {
       'deletion_protection.enabled': String(blueprint.isProduction),
       'access_logs.s3.enabled': 'true',
@@ -55,7 +79,7 @@ export class Balancer extends Construct {
         ? {
             'routing.http.drop_invalid_header_fields.enabled': 'true',
             'routing.http.desync_mitigation_mode': 'strictest',
-            'idle_timeout.timeout_seconds': '60',
+            'idle_timeout.timeout_seconds': String(idleTimeoutSeconds),
           }
         : {}),
     }
@@ -68,9 +92,15 @@ export class Balancer extends Construct {
     })
   }
 
-  #targets({ port, health, protocol = 'http' }: PlannedService, { vpcId }: ServiceContext): elb.CfnTargetGroup {
+  #targets(id: string, service: PlannedService, { vpcId }: ServiceContext): elb.CfnTargetGroup {
+    const { port, health, protocol = 'http', balance = 'round-robin', sticky = false } = service
     const isHttp = protocol === 'http'
-    return new elb.CfnTargetGroup(this, 'Targets', {
+    const attributes = {
+      'deregistration_delay.timeout_seconds': '60',
+      ...(balance === 'least-outstanding' ? { 'load_balancing.algorithm.type': 'least_outstanding_requests' } : {}),
+      ...(sticky ? { 'stickiness.enabled': 'true', 'stickiness.type': isHttp ? 'lb_cookie' : 'source_ip' } : {}),
+    }
+    return new elb.CfnTargetGroup(this, id, {
       vpcId,
       port,
       // The machine ends TLS as well: nothing crosses the network in clear (PCI-DSS 4.0.1, 4.2.1).
@@ -82,7 +112,7 @@ export class Balancer extends Construct {
       healthCheckIntervalSeconds: 10,
       healthyThresholdCount: 2,
       unhealthyThresholdCount: 3,
-      targetGroupAttributes: [{ key: 'deregistration_delay.timeout_seconds', value: '60' }],
+      targetGroupAttributes: Object.entries(attributes).map(([key, value]) => ({ key, value })),
     })
   }
 }

@@ -1,3 +1,4 @@
+import type { LandingService } from '@replatform/core/landing-zone-estate'
 import * as acm from 'aws-cdk-lib/aws-certificatemanager'
 import * as route53 from 'aws-cdk-lib/aws-route53'
 import * as wafv2 from 'aws-cdk-lib/aws-wafv2'
@@ -48,48 +49,90 @@ const ruleGroups = [
   'AWSManagedRulesSQLiRuleSet',
 ] as const
 
-/** One filter in front of every public HTTP service, with a limit by address and a log without credentials. */
+/**
+ * A filter in front of every public HTTP service, with a limit by address and a log without credentials. Services share
+ * one; a service that says what else is refused has its own, so that no other name leads around it.
+ */
 export class WebFilter extends Construct {
-  constructor(scope: Construct, { estate, environment }: Blueprint, services: readonly Service[], logArn: string) {
+  readonly #prefix: string
+  readonly #logArn: string
+
+  constructor(scope: Construct, blueprint: Blueprint, services: readonly Service[], logArn: string) {
     super(scope, 'WebFilter')
     serving(this, 'security.edge')
+    this.#prefix = `${blueprint.estate}-${blueprint.environment}`
+    this.#logArn = logArn
     const open = services.filter(({ balancer }) => balancer.isPublic && balancer.isHttp)
-    if (open.length === 0) return
-    const acl = new wafv2.CfnWebACL(this, 'Acl', {
-      name: `${estate}-${environment}`,
+    const own = new Map(blueprint.services.flatMap(({ name, filter }) => (filter ? [[name, filter] as const] : [])))
+    const sharing = open.filter(({ name }) => !own.has(name))
+    if (sharing.length > 0) this.#filter('', sharing, {})
+    for (const service of open) {
+      const filter = own.get(service.name)
+      if (filter) this.#filter(service.name, [service], filter)
+    }
+  }
+
+  #filter(name: string, services: readonly Service[], filter: Partial<NonNullable<LandingService['filter']>>): void {
+    const { requestsPerFiveMinutes = 2_000, deny, only } = filter
+    const first = [
+      ...(deny ? [blocked('Refused', this.#ranges(`${name}-refused`, deny))] : []),
+      ...(only ? [blocked('Others', { notStatement: { statement: this.#ranges(`${name}-only`, only) } })] : []),
+    ]
+    const acl = new wafv2.CfnWebACL(this, `Acl${pascal(name)}`, {
+      name: [this.#prefix, name].filter(Boolean).join('-'),
       scope: 'REGIONAL',
       defaultAction: { allow: {} },
-      visibilityConfig: visible('acl'),
-      rules: [...ruleGroups.map(managed), limited(ruleGroups.length)],
+      visibilityConfig: visible(['acl', name].filter(Boolean).join('-')),
+      rules: [...first, ...ruleGroups.map(managed), limited(requestsPerFiveMinutes)].map((rule, priority) => ({
+        ...rule,
+        priority,
+      })),
     })
-    for (const { name, balancer } of open) {
-      new wafv2.CfnWebACLAssociation(this, `On${pascal(name)}`, { webAclArn: acl.attrArn, resourceArn: balancer.arn })
+    for (const service of services) {
+      new wafv2.CfnWebACLAssociation(this, `On${pascal(service.name)}`, {
+        webAclArn: acl.attrArn,
+        resourceArn: service.balancer.arn,
+      })
     }
-    new wafv2.CfnLoggingConfiguration(this, 'Log', {
+    new wafv2.CfnLoggingConfiguration(this, `Log${pascal(name)}`, {
       resourceArn: acl.attrArn,
-      logDestinationConfigs: [logArn],
+      logDestinationConfigs: [this.#logArn],
       redactedFields: ['authorization', 'cookie', 'x-api-key'].map((Name) => ({ singleHeader: { Name } })),
     })
   }
+
+  #ranges(name: string, addresses: readonly string[]): wafv2.CfnWebACL.StatementProperty {
+    const set = new wafv2.CfnIPSet(this, `Ranges${pascal(name)}`, {
+      name: `${this.#prefix}-${name}`,
+      scope: 'REGIONAL',
+      ipAddressVersion: 'IPV4',
+      addresses: [...addresses],
+    })
+    return { ipSetReferenceStatement: { arn: set.attrArn } }
+  }
 }
 
-function managed(name: string, priority: number): wafv2.CfnWebACL.RuleProperty {
+type FilterRule = Omit<wafv2.CfnWebACL.RuleProperty, 'priority'>
+
+function blocked(name: string, statement: wafv2.CfnWebACL.StatementProperty): FilterRule {
+  return { name, action: { block: {} }, statement, visibilityConfig: visible(name) }
+}
+
+function managed(name: string): FilterRule {
   return {
     name,
-    priority,
     overrideAction: { none: {} },
     statement: { managedRuleGroupStatement: { vendorName: 'AWS', name } },
     visibilityConfig: visible(name),
   }
 }
 
-/** Two thousand requests in five minutes from one address. */
-function limited(priority: number): wafv2.CfnWebACL.RuleProperty {
+/** So many requests in five minutes from one address. */
+function limited(limit: number): FilterRule {
   return {
     name: 'RateLimit',
-    priority,
     action: { block: {} },
-    statement: { rateBasedStatement: { limit: 2_000, aggregateKeyType: 'IP' } },
+    statement: { rateBasedStatement: { limit, aggregateKeyType: 'IP' } },
     visibilityConfig: visible('RateLimit'),
   }
 }

@@ -30,6 +30,7 @@ export class Service extends Construct {
   readonly name: string
   readonly balancer: Balancer
   readonly groupName: string
+  readonly #group: autoscaling.CfnAutoScalingGroup
 
   constructor(scope: Construct, service: PlannedService, context: ServiceContext) {
     super(scope, pascal(service.name))
@@ -37,10 +38,16 @@ export class Service extends Construct {
     this.name = service.name
     this.balancer = new Balancer(this, service, context)
     const template = this.#template(service, context)
-    const group = this.#group(service, template, context)
+    const group = this.#machines(service, template, context)
+    this.#group = group
     this.groupName = group.ref
     if (service.scaleAtCpu !== undefined) this.#scale(group, service.scaleAtCpu)
     this.#rest(group, service, context)
+  }
+
+  /** Its machines answer at another service's balancer too. */
+  join(targetGroupArn: string): void {
+    this.#group.targetGroupArns = [...(this.#group.targetGroupArns ?? []), targetGroupArn]
   }
 
   #template({ name, instances }: PlannedService, context: ServiceContext): ec2.CfnLaunchTemplate {
@@ -66,7 +73,7 @@ export class Service extends Construct {
     })
   }
 
-  #group(
+  #machines(
     service: PlannedService,
     template: ec2.CfnLaunchTemplate,
     context: ServiceContext,

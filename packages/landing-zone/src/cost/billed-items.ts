@@ -146,6 +146,7 @@ const freeTypes = [
   'AWS::EFS::MountTarget',
   'AWS::ElasticLoadBalancingV2::Listener',
   'AWS::ElasticLoadBalancingV2::TargetGroup',
+  'AWS::WAFv2::IPSet',
   'AWS::WAFv2::WebACLAssociation',
   'AWS::WAFv2::LoggingConfiguration',
   'AWS::RDS::DBSubnetGroup',

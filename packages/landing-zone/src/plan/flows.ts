@@ -57,7 +57,7 @@ export function isInside(party: Party): boolean {
 }
 
 function serviceFlows(blueprint: Blueprint, service: PlannedService): Flow[] {
-  const { name, from, port, stores = [], calls = [], egress = [], reason } = service
+  const { name, from, port, stores = [], calls = [], egress = [], routes = [], reason } = service
   const serves = `service.${name}` as const
   const balancer = `balancer:${name}` as const
   const self = `service:${name}` as const
@@ -68,6 +68,11 @@ function serviceFlows(blueprint: Blueprint, service: PlannedService): Flow[] {
       ? [flow('on-premises', balancer, 443, `Systems of the old site call ${name}.`, serves)]
       : []),
     flow(balancer, self, port, `The balancer passes requests to ${name} and asks for its health.`, serves),
+    ...routes.flatMap((route) => {
+      const other = blueprint.services.find((one) => one.name === route.to && one.name !== name)
+      if (!other) return []
+      return [flow(balancer, `service:${other.name}`, other.port, `The balancer of ${name}: ${route.reason}`, serves)]
+    }),
     ...calls.map((other) => flow(self, `balancer:${other}`, 443, `${name} calls ${other}.`, serves)),
     ...stores
       .flatMap((store) => [storeOf.get(store) ?? [], storeOf.get(machineName(store)) ?? []].flat())

@@ -46,7 +46,24 @@ const line =
     },
   })
 
+const reason = 'Old links still point there.'
 const blockers: readonly (readonly [string, Spoil])[] = [
+  ['landing-zone.route-unclear', service('gateway', { routes: [{ to: 'merchants', reason }] })],
+  [
+    'landing-zone.route-unclear',
+    service('gateway', { routes: [{ paths: ['/a'], to: 'merchants', deny: 403, reason }] }),
+  ],
+  [
+    'landing-zone.route-too-large',
+    service('gateway', { routes: [{ paths: ['/a', '/b', '/c'], methods: ['GET', 'PUT', 'POST'], deny: 403, reason }] }),
+  ],
+  [
+    'landing-zone.route-without-http',
+    service('wallet', { protocol: 'tcp', routes: [{ paths: ['/a'], deny: 403, reason }] }),
+  ],
+  ['landing-zone.route-without-http', service('wallet', { filter: { deny: ['203.0.113.0/24'], reason } })],
+  ['landing-zone.range-invalid', service('gateway', { filter: { deny: ['203.0.113.1/24'], reason } })],
+  ['landing-zone.unknown-name', service('gateway', { routes: [{ paths: ['/a'], to: 'nobody', reason }] })],
   ['landing-zone.ranges-overlap', environment({ network: '10.21.0.0/16' })],
   ['landing-zone.ranges-overlap', environment({ network: '10.0.0.0/16' })],
   ['landing-zone.range-invalid', environment({ network: '10.20.1.0/16' })],

@@ -1,9 +1,11 @@
 /** What contradicts itself or AWS, found before a resource is thought of. Pure: asks no account. */
-import { evidence, type Finding } from '@replatform/core/finding'
+import type { Finding } from '@replatform/core/finding'
 import type { LandingEnvironment, LandingZone } from '@replatform/core/landing-zone-estate'
 import { type BlueprintOptions, zoneCount } from './blueprint.ts'
 import { overlaps, parseCidr } from './cidr.ts'
+import { findingOn } from './finding-on.ts'
 import { regionFacts, regionFactsAt, zonesOf } from './region-facts.ts'
+import { routeFindings } from './validate-routes.ts'
 import { storeFindings } from './validate-stores.ts'
 
 export function validate(options: BlueprintOptions): Finding[] {
@@ -15,6 +17,7 @@ export function validate(options: BlueprintOptions): Finding[] {
     ...zoneFindings(landingZone, settings),
     ...accountFindings(landingZone),
     ...serviceFindings(landingZone),
+    ...routeFindings(landingZone),
     ...lineFindings(landingZone),
     ...storeFindings(options, settings),
     ...offHoursFindings(environment, settings),
@@ -129,9 +132,12 @@ function accountFindings({ environments }: LandingZone): Finding[] {
 
 function serviceFindings({ services, stores }: LandingZone): Finding[] {
   const entries = Object.entries(services)
-  const unknown = entries.flatMap(([name, { stores: used = [], calls = [] }]) => [
+  const unknown = entries.flatMap(([name, { stores: used = [], calls = [], routes = [] }]) => [
     ...used.filter((store) => !(store in stores)).map((store) => `${name}: no store is named ${store}`),
     ...calls.filter((other) => !(other in services)).map((other) => `${name}: no service is named ${other}`),
+    ...routes.flatMap(({ to }) =>
+      to !== undefined && !(to in services) ? [`${name}: no service is named ${to}`] : [],
+    ),
   ])
   const scaled = entries.filter(([, { stateful, scaleAtCpu }]) => stateful && scaleAtCpu !== undefined)
   const hostless = entries.filter(([, { from, host }]) => from.includes('internet') && host === undefined)
@@ -195,9 +201,4 @@ function offHoursFindings(environment: string, { kind, offHours }: LandingEnviro
     title: 'Production cannot have off-hours.',
     remedy: 'Leave out offHours.',
   })
-}
-
-/** One finding where there is evidence, none otherwise. */
-export function findingOn(items: readonly string[], finding: Omit<Finding, 'evidence'>): Finding[] {
-  return items.length > 0 ? [{ ...finding, evidence: evidence(items) }] : []
 }

@@ -1,7 +1,7 @@
 import type { Finding } from '@replatform/core/finding'
 import type { Blueprint } from '../plan/blueprint.ts'
+import { findingOn } from '../plan/finding-on.ts'
 import { type Flow, flowsOf } from '../plan/flows.ts'
-import { findingOn } from '../plan/validate.ts'
 import type { TemplateGraph } from '../template/template-graph.ts'
 import { type DeniedWay, type OpenWay, solve, type Way } from './solver.ts'
 

@@ -149,6 +149,14 @@ class Environment {
       this.#watched.push(watchedService(service))
       return service
     })
+    const planned = this.#blueprint.services
+    for (const [index, { balancer }] of services.entries()) {
+      const joining = balancer.route(planned[index] as PlannedService, planned)
+      for (const service of services) {
+        const targetGroupArn = joining.get(service.name)
+        if (targetGroupArn) service.join(targetGroupArn)
+      }
+    }
     new WebFilter(stack, this.#blueprint, services, logs.arn('waf'))
     for (const service of services) {
       const { host } = this.#blueprint.services.find(({ name }) => name === service.name) ?? {}
