@@ -1,45 +1,101 @@
 /**
- * The main job, on real servers of this machine: a wallet under live payments moves from PostgreSQL 13 to 17, back, and
- * over again, and a judge says whether every payment is there exactly once. Exit code 0 only when nothing was lost or
- * doubled.
+ * The main job, on real servers of this machine: a wallet's estate moves under live payments, phase by phase, goes back
+ * and over again, and judges say whether every payment, session and event is there exactly once. Exit code 0 only when
+ * nothing was lost or doubled; 1 when a judge found something, 2 when it could not go on, 130 or 143 after a signal.
  *
- *     npm run demo -- [--json] [--rate 200] [--history 300000] [--seed 1] [--report demo-report.html]
+ *     npm run demo -- [--json] [--rate 120] [--history 300000] [--seed 1] [--report demo-report.html] [--only rehost]
  */
 import { writeFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { parseArgs } from 'node:util'
 import { runDemo } from './demo.ts'
 import { Narrator } from './narrator.ts'
+import type { PlayOptions } from './play-options.ts'
 import { Recorder } from './recorder.ts'
 import { renderReport } from './report.ts'
+import { actsOf } from './script.ts'
 import { showVerdict } from './show-verdict.ts'
 import { isClean } from './verdict.ts'
 
+const usage = `npm run demo -- [--json] [--rate 120] [--history 300000] [--seed 1] [--report demo-report.html]
+                [--only rehost] [--between-seconds 6]
+
+  --json             prints the verdict as one document
+  --rate             payments a second
+  --history          past transfers in the ledger
+  --report           where the report goes: one HTML file
+  --only rehost      leaves out the phase that turns queues into topics
+  --between-seconds  how long payments go on between two cutovers
+`
+
 const { values } = parseArgs({
   options: {
-    json: { type: 'boolean', default: false },
-    rate: { type: 'string', default: '200' },
-    history: { type: 'string', default: '300000' },
-    seed: { type: 'string', default: '1' },
-    report: { type: 'string', default: 'demo-report.html' },
-    help: { type: 'boolean', default: false },
+    'json': { type: 'boolean', default: false },
+    'rate': { type: 'string', default: '120' },
+    'history': { type: 'string', default: '300000' },
+    'seed': { type: 'string', default: '1' },
+    'report': { type: 'string', default: 'demo-report.html' },
+    'only': { type: 'string' },
+    'between-seconds': { type: 'string', default: '6' },
+    'help': { type: 'boolean', default: false },
   },
 })
 
 if (values.help) {
-  console.log('npm run demo -- [--json] [--rate 200] [--history 300000] [--seed 1] [--report demo-report.html]')
+  process.stdout.write(usage)
   process.exit(0)
 }
 
+const interrupted = Promise.withResolvers<never>()
+interrupted.promise.catch(() => {})
+let signal: NodeJS.Signals | null = null
+let narrator: Narrator | null = null
+// Kept to the end: a second signal must not leave servers behind.
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => {
+    if (signal) return
+    signal = name
+    narrator?.close()
+    process.stderr.write('\nEnding everything that was started …\n')
+    interrupted.reject(new Error(`ended by ${name}`))
+  })
+}
+
 try {
-  const options = { rate: Number(values.rate), history: Number(values.history), seed: Number(values.seed) }
+  const options = readOptions()
   const recorder = new Recorder()
-  const narrator = new Narrator((title) => recorder.chapter(title))
-  const verdict = await runDemo(options, narrator, recorder)
+  narrator = new Narrator({ terminal: process.stderr, env: process.env, recorder, acts: actsOf(options.phases) })
+  const verdict = await runDemo({ options, narrator, recorder, interrupted: interrupted.promise })
+  narrator.close()
   await writeFile(values.report, renderReport(recorder, verdict))
   narrator.say(`the report, with plots: ${values.report}`)
   process.stdout.write(values.json ? `${JSON.stringify(verdict)}\n` : showVerdict(verdict))
   process.exitCode = isClean(verdict) ? 0 : 1
 } catch (thrown) {
-  process.stderr.write(`\nThe demo could not go on: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`)
+  narrator?.close()
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  process.stderr.write(
+    signal ? `\nThe demo was ${message}; nothing of it is left.\n` : `\nThe demo could not go on: ${message}\n`,
+  )
   process.exitCode = 2
+}
+// What was cut off in its middle may still wait for something; watchdogs end whatever had only begun to start.
+if (signal) process.exit(128 + constants.signals[signal])
+
+function readOptions(): PlayOptions {
+  const { only } = values
+  if (only !== undefined && only !== 'rehost') throw new Error('--only takes rehost.')
+  return {
+    rate: wholeNumber('rate', 1),
+    history: wholeNumber('history', 0),
+    seed: wholeNumber('seed', 0),
+    betweenMs: wholeNumber('between-seconds', 0) * 1_000,
+    phases: only ? ['rehost'] : ['rehost', 'replatform'],
+  }
+}
+
+function wholeNumber(name: 'rate' | 'history' | 'seed' | 'between-seconds', least: number): number {
+  const value = Number(values[name])
+  if (Number.isSafeInteger(value) && value >= least) return value
+  throw new Error(`--${name} takes a whole number of at least ${least}.`)
 }

@@ -1,92 +1,100 @@
 /** Tells a person on standard error what happens; the verdict alone goes to standard output. */
-import type { MoveStatus } from '@replatform/control/api-types'
+import { colorsFor, type Terminal } from '@replatform/cli/io'
+import { formatDuration } from '@replatform/cli/quantities'
+import { wrap } from '@replatform/cli/text-cells'
+import { createLogUpdate } from 'log-update'
+import type { Recorder } from './recorder.ts'
+import type { Act } from './script.ts'
+import { clock, renderView } from './view.ts'
 
-const isTerminal = process.stderr.isTTY === true
+const drawEveryMs = 250
+const plainEveryMs = 10_000
 
-/** As wide as the clock before a line. */
-const indent = ' '.repeat(11)
+export interface NarratorOptions {
+  readonly terminal: Terminal
+  readonly env: NodeJS.ProcessEnv
+  readonly recorder: Recorder
+  readonly acts: readonly Act[]
+}
 
-export class Narrator {
-  readonly #onChapter: (title: string) => void
-  readonly #startedAt = performance.now()
-  #chapter = 0
-  #live = ''
-  #toldAt = 0
+/** On a terminal a panel stays below the lines; elsewhere a line every few seconds says what it would show. */
+export class Narrator implements Disposable {
+  readonly #options: NarratorOptions
+  readonly #live: ReturnType<typeof createLogUpdate> | null
+  readonly #timer: NodeJS.Timeout
+  #isOver = false
 
-  constructor(onChapter: (title: string) => void = () => {}) {
-    this.#onChapter = onChapter
+  constructor(options: NarratorOptions) {
+    const { terminal, env } = options
+    this.#options = options
+    const isLive = terminal.isTTY === true && env.TERM !== 'dumb'
+    this.#live = isLive ? createLogUpdate(terminal) : null
+    this.#timer = setInterval(() => this.#look(), isLive ? drawEveryMs : plainEveryMs)
   }
 
-  chapter(title: string): void {
-    this.#onChapter(title)
-    this.#clear()
-    this.#chapter += 1
-    process.stderr.write(`\n${bold(`${this.#chapter}. ${title}`)}\n`)
+  /** The next stop is reached. */
+  stop(phase: Act['phase'], name: string): void {
+    const { acts, recorder, terminal, env } = this.#options
+    const found = acts.find((act) => act.phase === phase)?.stops.find((stop) => stop.name === name)
+    if (!found) throw new Error(`The script has no stop ${phase} ${name}.`)
+    recorder.stop({ phase, name, title: found.title })
+    const { bold } = colorsFor(terminal, env, true)
+    this.#tell(['', bold(found.title)])
   }
 
   say(line: string): void {
-    this.#clear()
-    const [first = '', ...others] = wrap(line, columns() - indent.length)
-    process.stderr.write(`   ${dim(this.#clock())} ${first}\n`)
-    for (const other of others) process.stderr.write(`${indent}${other}\n`)
+    const { terminal, env, recorder } = this.#options
+    const { dim } = colorsFor(terminal, env, true)
+    const [first = '', ...others] = wrap(line, this.#columns - 9)
+    this.#tell([`  ${dim(clock(recorder.nowMs))}  ${first}`, ...others.map((text) => `         ${text}`)])
   }
 
-  /** Replaces the line before on a terminal; elsewhere a line every few seconds. */
-  progress(line: string): void {
-    if (!isTerminal) {
-      if (performance.now() - this.#toldAt < 3_000) return
-      this.#toldAt = performance.now()
-      this.say(line)
+  /** The panel leaves the terminal; lines may still be told. */
+  close(): void {
+    clearInterval(this.#timer)
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#live?.clear()
+    this.#live?.done()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  get #columns(): number {
+    return Math.max(60, Math.min(this.#options.terminal.columns ?? 100, 160))
+  }
+
+  #tell(lines: readonly string[]): void {
+    const { terminal } = this.#options
+    if (!this.#live || this.#isOver) {
+      terminal.write(`${lines.join('\n')}\n`)
       return
     }
-    this.#clear()
-    this.#live = `   ${dim(this.#clock())} ${line}`.slice(0, columns() + 8)
-    process.stderr.write(this.#live)
+    this.#live.persist(lines.join('\n'))
+    this.#look()
   }
 
-  #clock(): string {
-    const seconds = (performance.now() - this.#startedAt) / 1_000
-    return `${String(Math.floor(seconds / 60)).padStart(2, '0')}:${(seconds % 60).toFixed(1).padStart(4, '0')}`
-  }
-
-  #clear(): void {
-    if (this.#live !== '') process.stderr.write('\r\u001b[2K')
-    this.#live = ''
-  }
-}
-
-function columns(): number {
-  return Math.min(process.stderr.columns ?? 80, 100)
-}
-
-/** Breaks a line between words. */
-function wrap(line: string, width: number): string[] {
-  const lines: string[] = []
-  let current = ''
-  for (const word of line.split(' ')) {
-    if (current !== '' && current.length + 1 + word.length > width) {
-      lines.push(current)
-      current = word
-    } else {
-      current = current === '' ? word : `${current} ${word}`
+  #look(): void {
+    const { terminal, env, recorder, acts } = this.#options
+    if (!this.#live) {
+      if (recorder.payments.length > 0) this.say(inOneLine(recorder))
+      return
     }
+    const size = { columns: Math.max(40, (terminal.columns ?? 80) - 1), rows: terminal.rows ?? 24 }
+    this.#live(renderView(recorder, { acts, colors: colorsFor(terminal, env, true), ...size }).join('\n'))
   }
-  return [...lines, current]
 }
 
-export function describeMoves(moves: readonly MoveStatus[]): string {
-  return moves.map((move) => `${move.name} ${describeMove(move)}`).join('; ')
-}
-
-function describeMove(move: MoveStatus): string {
-  if (move.state === 'loading' && move.load) {
-    const sum = (pick: (group: { loaded: { rows: number; bytes: number } }) => number) =>
-      move.load?.groups.reduce((total, group) => total + pick(group), 0) ?? 0
-    return `${move.state}: ${thousands(sum((g) => g.loaded.rows))} rows, ${megabytes(sum((g) => g.loaded.bytes))}${move.step ? `, ${move.step}` : ''}`
-  }
-  if (move.follow)
-    return `${move.state}: lag ${move.follow.lagMs} ms, ${thousands(move.follow.rows)} changed rows applied`
-  return move.step ? `${move.state}: ${move.step}` : move.state
+function inOneLine({ payments, moves }: Recorder): string {
+  const last = payments.at(-1)
+  const felt = last ? [`${Math.round(last.perSecond)} payments/s, p99 ${formatDuration(last.p99Ms)}`] : []
+  const begun = moves.filter(({ state }) => state !== 'planned')
+  const each = begun.map(({ name, state, follow }) => {
+    return `${name} ${state}${follow ? ` (${formatDuration(follow.lagMs)})` : ''}`
+  })
+  return [...felt, ...each].join(' · ')
 }
 
 export function thousands(count: number): string {
@@ -95,16 +103,4 @@ export function thousands(count: number): string {
 
 export function megabytes(bytes: number): string {
   return `${(bytes / 1_048_576).toFixed(1)} MiB`
-}
-
-export function bold(text: string): string {
-  return paint(text, '1')
-}
-
-export function dim(text: string): string {
-  return paint(text, '2')
-}
-
-function paint(text: string, code: string): string {
-  return isTerminal && !process.env.NO_COLOR ? `\u001b[${code}m${text}\u001b[0m` : text
 }

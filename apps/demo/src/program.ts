@@ -1,6 +1,11 @@
 /** Programs that the demo runs as their users would: as processes of their own, told apart by what they print. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { createTempFolder, type TempFolder } from '@replatform/testkit/temp-folder'
+
+/** In order until then; nothing may keep the demo from ending. */
+const endWithinMs = 10_000
 
 export interface ProgramOptions {
   /** Path of a TypeScript file. */
@@ -12,22 +17,28 @@ export interface ProgramOptions {
 
 type Line = Readonly<Record<string, unknown>>
 
-/** A running program whose standard output is lines of JSON. Ended with SIGTERM when it is disposed of. */
+/**
+ * A running program whose standard output is lines of JSON. Ended with SIGTERM when it is disposed of, and also when we
+ * die: nothing of the demo stays behind, however it ends.
+ */
 export class Program implements AsyncDisposable {
   /** Rejects when the program ends with an exit code that is not 0. */
   readonly ended: Promise<void>
   lastLine: Line = {}
   readonly #child: ChildProcess
+  readonly #guard: TempFolder
   readonly #handlers = new Set<(line: Line) => void>()
   #errors = ''
 
-  constructor({ main, args, env }: ProgramOptions) {
-    this.#child = spawn(process.execPath, [main, ...args], {
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // Ctrl-C is for the demo, which ends its programs in their order.
-      detached: true,
-    })
+  static async start(options: ProgramOptions): Promise<Program> {
+    return new Program(options, await createTempFolder('replatform-demo-program'))
+  }
+
+  private constructor(options: ProgramOptions, guard: TempFolder) {
+    this.#guard = guard
+    this.#child = launch(options)
+    guard.guard(this.#child.pid)
+    const { main } = options
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#errors = (this.#errors + text).slice(-2_000)
     })
@@ -71,7 +82,10 @@ export class Program implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGTERM')
+    const harder = setTimeout(() => this.#child.kill('SIGKILL'), endWithinMs)
     await this.ended.catch(() => {})
+    clearTimeout(harder)
+    await this.#guard[Symbol.asyncDispose]()
   }
 
   #line(text: string): void {
@@ -88,11 +102,29 @@ export class Program implements AsyncDisposable {
 
 /** Runs a program to its end and returns the last line that it printed, whatever its exit code. */
 export async function runProgram<T>(options: ProgramOptions): Promise<T> {
-  await using program = new Program(options)
+  await using program = await Program.start(options)
   const failure = await program.ended.then(
     () => null,
     (error: Error) => error,
   )
   if (failure && Object.keys(program.lastLine).length === 0) throw failure
   return program.lastLine as T
+}
+
+/** Runs a program to its end and returns all that it printed, whatever its exit code. */
+export async function outputOf(options: ProgramOptions): Promise<{ readonly output: string; readonly errors: string }> {
+  await using guard = await createTempFolder('replatform-demo-program')
+  const child = launch(options)
+  guard.guard(child.pid)
+  const [output, errors] = await Promise.all([child.stdout, child.stderr].map((stream) => (stream ? text(stream) : '')))
+  return { output: output ?? '', errors: errors ?? '' }
+}
+
+function launch({ main, args, env }: ProgramOptions): ChildProcess {
+  return spawn(process.execPath, [main, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Ctrl-C is for the demo, which ends its programs in their order.
+    detached: true,
+  })
 }

@@ -1,18 +1,19 @@
-/** What a report draws afterwards: a sample a second of payments and lag, and when writes were held. */
+/** What happens while the demo goes on, for its view and for the report: payments, lag, pauses, and where it is. */
 import type { CutoverStatus, MoveStatus } from '@replatform/control/api-types'
 
 export interface PaymentSample {
   readonly atMs: number
-  /** Acknowledged in the second before. */
+  /** Acknowledged since the sample before. */
   readonly perSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
 }
 
-export interface LagSample {
+export interface MoveSample {
   readonly atMs: number
   readonly move: string
   readonly lagMs: number
+  readonly rowsPerSecond: number
 }
 
 export interface Pause {
@@ -20,44 +21,68 @@ export interface Pause {
   readonly fromMs: number
   readonly ms: number
   readonly steps: CutoverStatus['steps']
+  /** What payments felt of it; null until that is known. */
+  feltMs: number | null
+}
+
+export interface StopMark {
+  readonly atMs: number
+  readonly phase: string
+  readonly name: string
+  readonly title: string
 }
 
 /** Times are milliseconds since the recorder began. */
 export class Recorder {
   readonly payments: PaymentSample[] = []
-  readonly lags: LagSample[] = []
+  readonly samples: MoveSample[] = []
   readonly pauses: Pause[] = []
-  readonly chapters: { readonly atMs: number; readonly title: string }[] = []
+  readonly stops: StopMark[] = []
+  /** As of the last look. */
+  moves: readonly MoveStatus[] = []
+  acknowledged = 0
   readonly #startedAt = Date.now()
-  #acknowledged: { readonly atMs: number; readonly count: number } | null = null
+  #before: { readonly atMs: number; readonly count: number } | null = null
 
-  chapter(title: string): void {
-    this.chapters.push({ atMs: this.#now(), title })
+  get nowMs(): number {
+    return Date.now() - this.#startedAt
   }
 
-  /** A progress line of the load, which comes once a second. */
+  stop(stop: Omit<StopMark, 'atMs'>): void {
+    this.stops.push({ atMs: this.nowMs, ...stop })
+  }
+
+  /** A progress line of the load. */
   takePayments(line: Readonly<Record<string, unknown>>): void {
     if (line.type !== 'progress') return
-    const [atMs, count] = [this.#now(), Number(line.acknowledged)]
-    const before = this.#acknowledged
-    this.#acknowledged = { atMs, count }
+    const [atMs, count] = [this.nowMs, Number(line.acknowledged)]
+    const before = this.#before
+    this.#before = { atMs, count }
+    this.acknowledged = count
     if (!before || atMs <= before.atMs) return
     const perSecond = (1_000 * (count - before.count)) / (atMs - before.atMs)
     this.payments.push({ atMs, perSecond, p50Ms: Number(line.p50Ms), p99Ms: Number(line.p99Ms) })
   }
 
   takeMoves(moves: readonly MoveStatus[]): void {
-    const atMs = this.#now()
-    for (const { name, follow } of moves) if (follow) this.lags.push({ atMs, move: name, lagMs: follow.lagMs })
+    const atMs = this.nowMs
+    this.moves = moves
+    for (const { name, follow, load, state } of moves) {
+      if (follow) this.samples.push({ atMs, move: name, lagMs: follow.lagMs, rowsPerSecond: follow.rowsPerSecond })
+      else if (load && state === 'loading') {
+        this.samples.push({ atMs, move: name, lagMs: 0, rowsPerSecond: load.rowsPerSecond })
+      }
+    }
   }
 
   takeCutover(name: string, { steps, pauseMs }: CutoverStatus): void {
     const hold = steps.find((step) => step.name === 'hold')?.startedAt
     if (!hold || pauseMs === null) return
-    this.pauses.push({ name, fromMs: Date.parse(hold) - this.#startedAt, ms: pauseMs, steps })
+    this.pauses.push({ name, fromMs: Date.parse(hold) - this.#startedAt, ms: pauseMs, steps, feltMs: null })
   }
 
-  #now(): number {
-    return Date.now() - this.#startedAt
+  takeFelt(name: string, feltMs: number): void {
+    const pause = this.pauses.find((each) => each.name === name)
+    if (pause) pause.feltMs = feltMs
   }
 }

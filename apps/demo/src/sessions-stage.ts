@@ -1,12 +1,11 @@
 /** The store beside the ledger: a Redis behind HAProxy, the service of sessions under load, and a Valkey as ElastiCache offers it. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type HaproxyServer, startHaproxy } from '@replatform/testkit/haproxy-server'
 import { type RedisOptions, type RedisServer, startRedis } from '@replatform/testkit/redis-server'
+import { paymentsMain } from './payments-main.ts'
 import { Program, runProgram } from './program.ts'
 
-const payments = (name: string) => fileURLToPath(new URL(`../../../examples/payments/src/${name}.ts`, import.meta.url))
 const route = 'sessions'
 /** Short enough that codes and sessions reach their deadlines while the demo goes on. */
 const lives = { session: 45, code: 20, answer: 60 }
@@ -17,14 +16,21 @@ export interface SessionsVerdict {
   readonly found: Readonly<Record<string, number>>
 }
 
+interface SessionsLoad {
+  readonly gateway: string
+  readonly rate: number
+  readonly seed: number
+}
+
 export class SessionsStage implements AsyncDisposable {
   /** For the command line. */
   readonly env: Readonly<Record<string, string>>
   /** Lines of the estate file below `stores`. */
   readonly store: string
+  readonly url: string
   readonly #folder: string
   readonly #opened: AsyncDisposableStack
-  readonly #parts: { readonly target: RedisServer; readonly port: number }
+  readonly #target: RedisServer
   #load: Program | null = null
 
   static async open(folder: string): Promise<SessionsStage> {
@@ -38,42 +44,36 @@ export class SessionsStage implements AsyncDisposable {
     const haproxy = opened.use(await startHaproxy({ routes: { [route]: { sides: { old: source, new: target } } } }))
     const { host, port } = haproxy.address(route)
     const service = opened.use(
-      new Program({
-        main: payments('sessions-main'),
+      await Program.start({
+        main: paymentsMain('sessions-main'),
         args: Object.entries(lives).flatMap(([what, seconds]) => [`--${what}-seconds`, String(seconds)]),
         env: { SESSIONS_REDIS_URL: `redis://app:${app}@${host}:${port}`, SESSIONS_SECRET: password() },
       }),
     )
     const { port: servicePort } = await service.waitFor((line) => 'port' in line)
     const env = { SESSIONS_SOURCE: source.url('mover', mover), SESSIONS_TARGET: target.url('mover', mover) }
-    const parts = { target, port: Number(servicePort) }
-    return new SessionsStage({ folder, env, store: storeOf(haproxy), parts, opened: opened.move() })
+    const url = `http://127.0.0.1:${servicePort}`
+    return new SessionsStage({ folder, env, url, store: storeOf(haproxy), target, opened: opened.move() })
   }
 
   private constructor(stage: Opened) {
     this.env = stage.env
     this.store = stage.store
+    this.url = stage.url
     this.#folder = stage.folder
-    this.#parts = stage.parts
+    this.#target = stage.target
     this.#opened = stage.opened
   }
 
-  async startLoad({ rate, seed }: { readonly rate: number; readonly seed: number }): Promise<void> {
-    const args = [
-      '--rate',
-      String(rate),
-      '--seed',
-      String(seed),
-      '--journals',
-      this.#folder,
-      '--until-signal',
-      '--settle',
-    ]
+  /** Customers come to the gateway until they are stopped. */
+  async startLoad({ gateway, rate, seed }: SessionsLoad): Promise<void> {
+    const figures = { rate, seed, 'journals': this.#folder, 'answer-seconds': lives.answer }
+    const args = Object.entries(figures).flatMap(([name, value]) => [`--${name}`, String(value)])
     this.#load = this.#opened.use(
-      new Program({
-        main: payments('load-main'),
-        args: [...args, '--answer-seconds', String(lives.answer)],
-        env: { LOAD_SESSIONS_URL: `http://127.0.0.1:${this.#parts.port}` },
+      await Program.start({
+        main: paymentsMain('load-main'),
+        args: [...args, '--until-signal', '--settle'],
+        env: { LOAD_SESSIONS_URL: gateway },
       }),
     )
     await this.#load.waitFor((line) => line.type === 'progress')
@@ -86,9 +86,9 @@ export class SessionsStage implements AsyncDisposable {
   /** Holds the new side against what was asked for: each code, session and answer, and its deadline. */
   judge(): Promise<SessionsVerdict> {
     return runProgram({
-      main: payments('judge-stores-main'),
+      main: paymentsMain('judge-stores-main'),
       args: ['--sessions-journal', join(this.#folder, 'sessions.journal')],
-      env: { JUDGE_REDIS_URL: this.#parts.target.adminUrl },
+      env: { JUDGE_REDIS_URL: this.#target.adminUrl },
     })
   }
 
@@ -101,7 +101,8 @@ interface Opened {
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
   readonly store: string
-  readonly parts: { readonly target: RedisServer; readonly port: number }
+  readonly url: string
+  readonly target: RedisServer
   readonly opened: AsyncDisposableStack
 }
 

@@ -1,11 +1,6 @@
 import { megabytes, thousands } from './narrator.ts'
 import { type DemoVerdict, isClean } from './verdict.ts'
 
-function describeSessions({ sessions }: DemoVerdict): string {
-  const { items = 0, present = 0, past = 0 } = sessions.judged
-  return `${sessions.verdict}: ${thousands(items)} asked for, ${thousands(present)} there, ${thousands(past)} past their deadline`
-}
-
 /** The verdict as a person reads it, within 80 columns. */
 export function showVerdict(verdict: DemoVerdict): string {
   const { payments, load, lost, doubled, unknown, cutovers, rowsMoved, bytesMoved, seconds } = verdict
@@ -17,17 +12,32 @@ export function showVerdict(verdict: DemoVerdict): string {
     ['lost', String(lost)],
     ['doubled', String(doubled)],
     ['unknown', String(unknown)],
+    ['ledger', verdict.judge.verdict],
     ['sessions', describeSessions(verdict)],
+    ...(verdict.events ? [['events', describeEvents(verdict.events)] as [string, string]] : []),
     ...cutovers.map(({ name, felt, pauseMs }): [string, string] => [
       name,
       `longest gap ${Math.round(felt.longestGapMs)} ms, p99 ${Math.round(felt.p99LatencyMs)} ms (pause ${Math.round(pauseMs ?? 0)} ms)`,
     ]),
-    ['moved', `${thousands(rowsMoved)} rows, ${megabytes(bytesMoved)}`],
+    ['moved', `${thousands(rowsMoved)} rows, keys and messages, ${megabytes(bytesMoved)}`],
     ['took', `${seconds.toFixed(0)} s`],
   ]
-  const lines = rows.map(([name, value]) => `  ${name.padEnd(16)}${value}`)
-  const title = isClean(verdict)
-    ? 'VERDICT: clean. Each payment is there exactly once, on both sides; each session\nand code lives to its own deadline.'
-    : `VERDICT: ${verdict.verdict}. See the judge's findings with --json.`
-  return `\n${title}\n\n${lines.join('\n')}\n`
+  const lines = rows.map(([name, value]) => `  ${name.padEnd(17)}${value}`)
+  return `\n${title(verdict)}\n\n${lines.join('\n')}\n`
+}
+
+function title(verdict: DemoVerdict): string {
+  if (!isClean(verdict)) return `VERDICT: ${verdict.verdict}. See the judges' findings with --json.`
+  const events = verdict.events ? ' Each event had its effect once, with\nevery consumer, in order.' : ''
+  return `VERDICT: clean. Each payment is there exactly once; each session and code lives to\nits own deadline.${events}`
+}
+
+function describeSessions({ sessions }: DemoVerdict): string {
+  const { items = 0, present = 0, past = 0 } = sessions.judged
+  return `${sessions.verdict}: ${thousands(items)} asked for, ${thousands(present)} there, ${thousands(past)} past their deadline`
+}
+
+function describeEvents({ verdict, judged }: NonNullable<DemoVerdict['events']>): string {
+  const { events = 0, taken = 0 } = judged
+  return `${verdict}: ${thousands(events)} sent, ${thousands(taken)} taken by four consumers`
 }

@@ -3,7 +3,8 @@
  *
  *     node load-main.ts --url http://127.0.0.1:PORT --rate 200 --seconds 60 --accounts 1000 --journal load.journal --settle
  *
- * Without `--seconds` it pays until SIGTERM or SIGINT. Prints a progress line a second and a summary line at the end.
+ * Without `--seconds` it pays until SIGTERM or SIGINT. Prints a progress line a second (`--progress-ms`) and a summary line
+ * at the end.
  *
  *     LOAD_GATEWAY_URL=… node load-main.ts --rate 200 --seconds 60 --journals journals
  *
@@ -41,6 +42,7 @@ await runMain(async () => {
       'answer-seconds': { type: 'string', default: '86400' },
       'find-within-ms': { type: 'string', default: '5000' },
       'steady': { type: 'boolean', default: false },
+      'progress-ms': { type: 'string', default: '1000' },
     },
   })
   const common = {
@@ -69,7 +71,8 @@ await runMain(async () => {
   using client = new WalletClient({ url: values.url, ...common })
   const generator = new LoadGenerator({ ...common, client, journal })
   const stop = stopSignal(seconds)
-  const ticker = setInterval(() => printLine(progress(generator, client)), 1000)
+  const progressMs = wholeNumber(values['progress-ms'], '--progress-ms', 100)
+  const ticker = setInterval(() => printLine(progress(generator, client)), progressMs)
   await generator.run(stop)
   if (values.settle) await generator.settle(settleMs)
   clearInterval(ticker)
@@ -112,7 +115,7 @@ function stopSignal(seconds: number | undefined): AbortSignal {
   return stop.signal
 }
 
-/** Counts are sums since the start; latencies are those of the last second. */
+/** Counts are sums since the start; latencies are those since the line before. */
 function progress(generator: LoadGenerator, client: WalletClient): object {
   const { statistics } = generator
   const { p50, p99, max } = statistics.recent.percentilesMs()

@@ -1,6 +1,6 @@
 /**
- * Brings every server of the rig to this machine, so that no test waits for a download. Tests that run alone bring
- * what they need by themselves. Quick when everything is there.
+ * Brings every server of the rig to this machine, or those that are named, so that nobody waits for a download later.
+ * Tests that run alone bring what they need by themselves. Quick when everything is there.
  */
 import { activemqFiles } from './activemq-distribution.ts'
 import { installMoto } from './aws-emulator.ts'
@@ -16,27 +16,29 @@ import { assembleSearchServer } from './search-distribution.ts'
 import { installVpnLab } from './vpn-lab.ts'
 
 /** One after the other: packages wait for each other's lock anyway, and a failure is told from the next one's. */
-const steps = [
-  () => postgresqlTools(),
-  () => debianProgram('haproxy', 'haproxy'),
-  () => debianProgram('rabbitmq-server', 'rabbitmq-server'),
-  () => installMariadb(),
-  () => installRedis('redis'),
-  () => installRedis('valkey'),
-  () => installRedis('redis', '6.2'),
-  () => installRedis('redis', '5.0'),
-  () => installRedis('redis', '3.2'),
-  () => java17(),
-  () => activemqFiles(),
-  () => assembleSearchServer(elasticsearchDistribution),
-  () => assembleSearchServer(opensearchDistribution),
-  () => installMongod(),
-  () => installMoto(),
-  () => installVpnLab(),
-]
+const steps: Readonly<Record<string, () => Promise<unknown>>> = {
+  'pg-tools': () => postgresqlTools(),
+  'haproxy': () => debianProgram('haproxy', 'haproxy'),
+  'rabbitmq': () => debianProgram('rabbitmq-server', 'rabbitmq-server'),
+  'mariadb': () => installMariadb(),
+  'redis': () => installRedis('redis'),
+  'valkey': () => installRedis('valkey'),
+  'redis-6.2': () => installRedis('redis', '6.2'),
+  'redis-5.0': () => installRedis('redis', '5.0'),
+  'redis-3.2': () => installRedis('redis', '3.2'),
+  'java': () => java17(),
+  'activemq': () => activemqFiles(),
+  'elasticsearch': () => assembleSearchServer(elasticsearchDistribution),
+  'opensearch': () => assembleSearchServer(opensearchDistribution),
+  'mongodb': () => installMongod(),
+  'aws': () => installMoto(),
+  'vpn': () => installVpnLab(),
+}
 
+const named = process.argv.slice(2)
 let missing = 0
-for (const step of steps) {
+for (const [name, step] of Object.entries(steps)) {
+  if (named.length > 0 && !named.includes(name)) continue
   try {
     await step()
   } catch (error) {

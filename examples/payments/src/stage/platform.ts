@@ -1,12 +1,8 @@
 /** The whole payments platform on this machine: its stores, each service as a process, the gateway in front. */
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { debianProgram } from '@replatform/testkit/debian-package'
-import { freePort } from '@replatform/testkit/free-port'
-import { pollUntil } from '@replatform/testkit/poll-until'
 import { createTempFolder } from '@replatform/testkit/temp-folder'
+import { startGateway } from './gateway.ts'
 import { ended, finished, type StartedService, start, startService } from './program.ts'
 import { type StoreAddresses, type Stores, startStores } from './stores.ts'
 
@@ -78,7 +74,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     ['wallet', wallet.url],
     ...services.map((service, index) => [service, others[index]?.url]),
   ]) as Readonly<Record<Service, string>>
-  const gateway = await startGateway(opened, urls)
+  const gateway = opened.use(await startGateway(urls)).url
   return new Platform({ options, folder, stores, urls, gateway, opened: opened.move() })
 }
 
@@ -195,26 +191,6 @@ async function judgements(judge: ReturnType<typeof start>): Promise<readonly Sto
   const { code, lines, complaint } = await ended<StoreJudgement>(judge)
   if (lines.length === 0) throw new Error(`a judge ended with ${code}: ${complaint}`)
   return lines
-}
-
-async function startGateway(opened: AsyncDisposableStack, urls: Readonly<Record<Service, string>>): Promise<string> {
-  const program = await debianProgram('haproxy', 'haproxy')
-  const address = `127.0.0.1:${await freePort()}`
-  const addresses = Object.entries(urls).map(([service, url]) => [
-    `${service.toUpperCase()}_ADDRESS`,
-    new URL(url).host,
-  ])
-  const env = { PATH: '/usr/sbin:/usr/bin:/bin', GATEWAY_ADDRESS: address, ...Object.fromEntries(addresses) }
-  const settings = join(import.meta.dirname, '../../gateway/haproxy.cfg')
-  const gateway = spawn(program, ['-db', '-f', settings], { env, stdio: 'ignore' })
-  const exited = once(gateway, 'exit')
-  opened.defer(async () => {
-    gateway.kill('SIGTERM')
-    await exited
-  })
-  opened.use(await createTempFolder('payments-gateway')).guard(gateway.pid)
-  await pollUntil('the gateway answers', () => fetch(`http://${address}`).then(Boolean, () => false))
-  return `http://${address}`
 }
 
 /** The load ends in order when whoever waits for it gives up. */

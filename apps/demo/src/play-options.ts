@@ -1,0 +1,13 @@
+import type { Phase } from './script.ts'
+
+export interface PlayOptions {
+  /** Payments a second. */
+  readonly rate: number
+  /** Past transfers in the ledger. */
+  readonly history: number
+  readonly seed: number
+  /** Phases that are played, in their order. */
+  readonly phases: readonly Phase[]
+  /** How long payments go on between two cutovers. */
+  readonly betweenMs: number
+}
