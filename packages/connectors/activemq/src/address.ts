@@ -1,15 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
+import { type BrokerUrl, managementIn, readBrokerUrl } from '@replatform/connector-rabbitmq/broker-url'
 import { ReplatformError } from '@replatform/core/errors'
 
 /** Where a broker of ActiveMQ is and who asks. Holds the password: never logged. */
-export interface ActivemqAddress {
-  readonly host: string
-  readonly port: number
-  readonly user: string
-  readonly password: string
-  /** Undefined for plain text. Certificates are always verified. */
-  readonly tls: { readonly ca?: Buffer; readonly servername?: string } | undefined
+export interface ActivemqAddress extends BrokerUrl {
   /** Of Jolokia, which tells depths and ends connections; the user is that of the broker. */
   readonly jolokia: string
 }
@@ -20,38 +13,9 @@ export interface ActivemqAddress {
  * of one's own for both. An error never carries the address, since a password is part of it.
  */
 export function parseActivemqAddress(url: string): ActivemqAddress {
-  const parsed = URL.canParse(url) ? new URL(url) : null
-  if (!parsed || !/^amqps?:$/.test(parsed.protocol) || parsed.hostname === '' || parsed.username === '') {
-    throw unreadable()
-  }
-  const secure = parsed.protocol === 'amqps:'
-  const host = parsed.hostname.replace(/^\[|\]$/g, '')
-  return {
-    host,
-    port: Number(parsed.port || (secure ? '5671' : '5672')),
-    user: decodeURIComponent(parsed.username),
-    password: decodeURIComponent(parsed.password),
-    tls: secure
-      ? { ...(isIP(host) ? {} : { servername: host }), ...authority(parsed.searchParams.get('ca')) }
-      : undefined,
-    jolokia: jolokiaOf(parsed, secure),
-  }
-}
-
-function jolokiaOf(parsed: URL, secure: boolean): string {
-  const given = parsed.searchParams.get('jolokia')
-  if (given === null) return `${secure ? 'https' : 'http'}://${parsed.hostname}:${secure ? 8162 : 8161}/api/jolokia/`
-  if (!URL.canParse(given) || !/^https?:$/.test(new URL(given).protocol)) throw unreadable()
-  return given.replace(/\/*$/, '/')
-}
-
-function authority(path: string | null): { ca?: Buffer } {
-  if (path === null) return {}
-  try {
-    return { ca: readFileSync(path) }
-  } catch (cause) {
-    throw new ReplatformError('tls.failed', { message: `The authority ${path} of the address cannot be read.`, cause })
-  }
+  const { url: parsed, broker } = readBrokerUrl(url, unreadable)
+  const usual = `${broker.tls ? `https://${parsed.hostname}:8162` : `http://${parsed.hostname}:8161`}/api/jolokia`
+  return { ...broker, jolokia: `${managementIn(parsed, 'jolokia', unreadable) ?? usual}/` }
 }
 
 function unreadable(): ReplatformError {

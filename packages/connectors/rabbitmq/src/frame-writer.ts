@@ -16,8 +16,8 @@ export interface Published {
 }
 
 /**
- * Collects what is written within one turn of the event loop, or for `gatherMs`, into few large pieces: a system call for
- * every message would cost more than everything else, here and at the broker.
+ * Collects what is written within one turn of the event loop into few large pieces: a system call for every message
+ * would cost more than everything else.
  */
 export class FrameWriter {
   readonly #socket: Socket
@@ -25,8 +25,6 @@ export class FrameWriter {
   #used = 0
   #sent = 0
   #isScheduled = false
-  /** Beyond a turn of the event loop, unless the piece is full before; 0 waits for no more than the turn. */
-  gatherMs = 0
   /** The largest payload of a frame that both ends agreed on. */
   payloadMost = 4_096 - frameHeadBytes - 1
 
@@ -103,8 +101,7 @@ export class FrameWriter {
     this.#octet(frameEnd)
     if (this.#isScheduled) return
     this.#isScheduled = true
-    if (this.gatherMs === 0) setImmediate(() => this.flush())
-    else setTimeout(() => this.flush(), this.gatherMs)
+    setImmediate(() => this.flush())
   }
 
   /** The socket still reads what was given to it: a full chunk is never written again but replaced. */
