@@ -16,8 +16,7 @@ const reader = await from.openChannel()
 const writer = await to.openChannel()
 await writer.confirmSelect()
 await reader.prefetch(Number(BENCH_PREFETCH))
-const [exchange, routingKey] = [shortText(process.env.BENCH_EXCHANGE ?? ''), shortText(BENCH_QUEUE)]
-to.writer.gatherMs = Number(process.env.BENCH_GATHER ?? 0)
+const [exchange, routingKey] = [shortText(''), shortText(BENCH_QUEUE)]
 const confirmed = new Set<number>()
 let [low, acknowledged] = [0, 0]
 const acknowledge = () => {
@@ -32,8 +31,7 @@ writer.listen({
   },
 })
 reader.listen({
-  delivery: ({ properties, body }) =>
-    writer.publish({ exchange, routingKey, mandatory: process.env.BENCH_MANDATORY === '1', properties, body }),
+  delivery: ({ properties, body }) => writer.publish({ exchange, routingKey, mandatory: false, properties, body }),
 })
 const idle = setInterval(acknowledge, 20)
 const ended = new Promise((resolve) => process.stdin.resume().once('end', resolve))
