@@ -33,6 +33,7 @@ import {
 import { decide } from './definition-policy.ts'
 import { type FlowKey, requireEpoch } from './flow-store.ts'
 import type { FollowedTable } from './followed-table.ts'
+import { isLargeRow, writeLargeRow } from './large-row.ts'
 import { formatLsn, type Lsn } from './lsn.ts'
 import { cell, cellEnd, type Tuple } from './pgoutput.ts'
 import type { DefinitionChange } from './schema-description.ts'
@@ -113,7 +114,10 @@ export class Applier {
     this.#isOpen = true
     if (batch.commit) this.#checkpoint(pipeline, formatLsn(batch.commit.end))
     for (const part of batch.parts) {
-      if (part.kind === 'definition') this.#define(pipeline, part.change, batch.lastLsn)
+      if (part.kind === 'single' && isLargeRow(part.table, part.change)) {
+        await pipeline.settle()
+        await writeLargeRow(session, part.table, part.change)
+      } else if (part.kind === 'definition') this.#define(pipeline, part.change, batch.lastLsn)
       else this.#part(pipeline, part, mayReorder)
     }
     if (this.isTracking) this.#track(pipeline, batch)

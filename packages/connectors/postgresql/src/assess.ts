@@ -20,6 +20,7 @@ import {
   tableFindings,
   versionFindings,
 } from './findings.ts'
+import { largeValueFindings } from './large-values.ts'
 import { type Session, withSession } from './session.ts'
 import { readFacts, readMajor } from './side-facts.ts'
 
@@ -69,6 +70,7 @@ async function assessSides(options: AssessOptions, source: Session, target: Sess
   return [
     ...(direction === 'forward' ? forward : []),
     ...tableFindings(facts.source.tables),
+    ...(await largeValueFindings(source, facts.source.tables)),
     ...encodingFindings(facts.source, facts.target),
     ...replicationRoleFindings(facts.source, facts.target),
     ...(await runChecks('source', source)),

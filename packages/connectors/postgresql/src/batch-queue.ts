@@ -8,6 +8,11 @@ import { type Commit, decodePgoutput, type PgoutputHandler, type Relation, type 
 const rowsMost = 60_000
 const bytesMost = 8 * 1024 * 1024
 
+/** Holds a row so large that no other may be received beside it. */
+export function isHuge({ bytes }: ChangeBatch): boolean {
+  return bytes >= 3 * bytesMost
+}
+
 interface Hold {
   readonly at: Lsn
   readonly reached: PromiseWithResolvers<void>
@@ -43,7 +48,8 @@ export class BatchQueue implements PgoutputHandler {
   }
 
   get isFull(): boolean {
-    return this.#waiting !== null || this.#sealed.length >= 2 || (this.#sealed.length > 0 && this.#isGatheringFull())
+    if (this.#waiting !== null || this.#sealed.length >= 2) return true
+    return this.#sealed.length > 0 && (this.#isGatheringFull() || this.#sealed.some((batch) => isHuge(batch)))
   }
 
   /** Nothing is here, not even the beginning of a transaction. */

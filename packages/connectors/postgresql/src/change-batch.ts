@@ -3,7 +3,7 @@
  * is written once, and a row that came and went not at all. The target sees only whole source transactions, so no
  * reader can tell.
  *
- * What must keep its place (TRUNCATE, a change of key that leaves a large value unsaid, tables without a key) ends a
+ * What must keep its place (TRUNCATE, a change of key that leaves a large value unsaid, a row of many megabytes, tables without a key) ends a
  * part; parts are applied in order.
  */
 import { invariant, ReplatformError } from '@replatform/core/errors'
@@ -44,6 +44,13 @@ export type BatchPart =
       readonly restartIdentity: boolean
     }
 
+/** From this size on a row is a part of its own, so that it can be written without being copied: see `large-row.ts`. */
+const largeRowBytes = 16 * 1024 * 1024
+
+export function isLarge({ at, end }: Tuple): boolean {
+  return end - at >= largeRowBytes
+}
+
 export class ChangeBatch {
   readonly parts: BatchPart[] = []
   /** Of the last whole transaction; null while a transaction that is larger than a batch goes on. */
@@ -67,7 +74,7 @@ export class ChangeBatch {
 
   insert(table: FollowedTable, row: Tuple): void {
     this.#count(row)
-    if (table.key.length === 0) {
+    if (table.key.length === 0 || isLarge(row)) {
       this.#single(table, { kind: 'insert', row })
       return
     }
@@ -90,6 +97,10 @@ export class ChangeBatch {
     const oldKey = old ? keyOf(table, old) : newKey
     if (old && oldKey !== newKey) {
       this.#changeKey(table, { old, oldKey, row, newKey })
+      return
+    }
+    if (isLarge(row)) {
+      this.#single(table, { kind: 'update', old: old ?? row, row })
       return
     }
     const changes = this.#changes(table)
@@ -137,6 +148,11 @@ export class ChangeBatch {
     const complete = before ? mergeUnchanged(before, row) : row
     if (hasUnchanged(complete)) {
       this.#single(table, { kind: 'update', old, row })
+      return
+    }
+    if (isLarge(complete)) {
+      this.#single(table, { kind: 'delete', old })
+      this.#single(table, { kind: 'insert', row: complete })
       return
     }
     this.#remove(changes, oldKey, old)

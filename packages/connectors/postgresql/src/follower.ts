@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FollowOptions, FollowProgress } from '@replatform/core/connector'
 import type { Applier } from './applier.ts'
-import { BatchQueue } from './batch-queue.ts'
+import { BatchQueue, isHuge } from './batch-queue.ts'
 import type { ChangeBatch } from './change-batch.ts'
 import type { FollowedTable } from './followed-table.ts'
 import { formatLsn, type Lsn } from './lsn.ts'
@@ -266,7 +266,8 @@ export class Follower {
   }
 
   #applyBackPressure(): void {
-    if (this.#isIntakePaused || this.#queue.isFull) this.#stream?.pause()
+    const isHeldHuge = this.#inHand !== null && isHuge(this.#inHand)
+    if (this.#isIntakePaused || this.#queue.isFull || isHeldHuge) this.#stream?.pause()
     else this.#stream?.resume()
   }
 }

@@ -96,7 +96,7 @@ export function grantsOf({
     ...missing.map(([name, mayLogIn]) => `CREATE ROLE ${ident(name)}${mayLogIn ? ' LOGIN' : ''};`),
     facts.roles.has(account) ? `ALTER ROLE ${to} ${attributes};` : `CREATE ROLE ${to} ${attributes};`,
     ...(isRds ? [`GRANT rds_replication TO ${to};`] : []),
-    `GRANT CONNECT, CREATE ON DATABASE ${ident(database)} TO ${to};`,
+    `GRANT CONNECT, CREATE, TEMPORARY ON DATABASE ${ident(database)} TO ${to};`,
     ...owners.map((name) => `GRANT ${ident(name)} TO ${to};`),
     `GRANT pg_signal_backend, pg_read_all_stats TO ${to};`,
     ...(facts.major >= 15 ? [`GRANT SET ON PARAMETER session_replication_role TO ${to};`] : []),
