@@ -205,6 +205,11 @@ export interface Mover extends AsyncDisposable {
   barrier(): Promise<Barrier>
   remaining(barrier: Barrier): Promise<Remaining>
   compare(options: CompareOptions): Promise<CompareReport>
+  /**
+   * What of `settle` can be done while writes go on, so that the pause need not hold it. The pause begins next and
+   * takes `pauseMs` at most; where it does not come, or is called off, the mover takes back by itself what must not stay.
+   */
+  settleAhead(options: { readonly pauseMs: number }): Promise<void>
   /** Carries what no change stream carries (sequences, statistics) and must be right when the target opens. */
   settle(): Promise<void>
   /**

@@ -353,9 +353,10 @@ export const catalogue = {
   },
   'redis.value-too-large': {
     retry: 'operator',
-    meaning: 'A single value is too large to be held in memory and cannot be carried in parts.',
+    meaning:
+      'A single value, or one command of the source, is too large to be held in memory and cannot be carried in parts.',
     untouched: progressKept,
-    next: 'Trim or split the key (a stream, or one packed list, above 64 MB), then cancel and start again.',
+    next: 'Trim or split the key (a stream above 512 MB, one element or packed list above 64 MB), then `replatform cancel` and start again: a load carries in pieces what a single command has written.',
   },
   'redis.unknown-command': {
     retry: 'operator',

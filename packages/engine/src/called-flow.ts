@@ -17,6 +17,7 @@ export function calledFlow(caller: VerbCaller, direction: Direction): FlowVerbs 
     barrier: () => caller.call('barrier', { direction }),
     remaining: (barrier) => caller.call('remaining', { direction, barrier }),
     compare: ({ scope, at }) => caller.call('compare', { direction, scope, at }),
+    settleAhead: ({ pauseMs }) => caller.call('settleAhead', { direction, pauseMs }),
     settle: () => caller.call('settle', { direction }),
     markStart: () => caller.call('markStart', { direction }),
     recordDecision: (decision) => caller.call('recordDecision', { direction, decision }),

@@ -12,6 +12,7 @@ export interface FlowVerbs {
   barrier(): Promise<Barrier>
   remaining(barrier: Barrier): Promise<Remaining>
   compare(options: Pick<CompareOptions, 'scope' | 'at'>): Promise<CompareReport>
+  settleAhead(options: { readonly pauseMs: number }): Promise<unknown>
   settle(): Promise<unknown>
   markStart(): Promise<unknown>
   recordDecision(decision: Decision): Promise<unknown>

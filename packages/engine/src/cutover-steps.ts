@@ -3,6 +3,7 @@ import type { Direction } from '@replatform/core/move'
 export type StepName =
   | 'prepare-return'
   | 'compare-live'
+  | 'settle-ahead'
   | 'hold'
   | 'fence'
   | 'barrier'
@@ -47,6 +48,7 @@ export function stepsOf(direction: Direction): CutoverStep[] {
   return [
     step('prepare-return', 'before', `Open the change stream of the way back on the ${to} side, ahead of the pause.`),
     step('compare-live', 'before', 'Compare what changed since the last comparison, while writes go on.'),
+    step('settle-ahead', 'before', `Set on the ${to} side what need not wait for the pause.`),
     step(
       'hold',
       'pause',

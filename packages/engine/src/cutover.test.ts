@@ -128,6 +128,7 @@ class SimulatedEstate {
         await verb('compare')
         return predicted()
       },
+      settleAhead: () => verb('settleAhead'),
       settle: () => verb('settle'),
       markStart: () => verb('markStart'),
       recordDecision: (decision) => verb('recordDecision', () => set(store, { decisionOnTarget: decision })),
@@ -168,6 +169,7 @@ const beforeDecision = planned.filter(({ stage }) => stage === 'before' || stage
 const verbs = [
   'prepareFlow',
   'compare',
+  'settleAhead',
   'hold',
   'fence source',
   'remaining',

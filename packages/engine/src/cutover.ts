@@ -96,6 +96,7 @@ class CutoverRun {
   async prepare(): Promise<void> {
     await this.#eachDo('prepare-return', (p) => p.back.prepareFlow())
     await this.#eachDo('compare-live', async (p) => this.#requireRoom(p, await requireEqual(p, 'live')))
+    await this.#eachDo('settle-ahead', (p) => p.flow.settleAhead({ pauseMs: this.#options.budgetMs }))
   }
 
   /** From the first hold to the last thing that can still fail. Returns with everything ready for the decision. */
@@ -233,11 +234,12 @@ class CutoverRun {
 
   /**
    * After the decision, and on the way back, a step is tried for as long as trying can help: a server that is away
-   * comes back, and nobody else would open a side then.
+   * comes back, and nobody else would open a side then. What failed may have failed because somebody else is at it.
    */
   async #insist<T>(act: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
+        if (attempt > 1) await this.#requireOurs()
         return await act()
       } catch (thrown) {
         const { retry } = toReplatformError(thrown)

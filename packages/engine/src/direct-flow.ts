@@ -11,6 +11,7 @@ export function directFlow(mover: Mover): FlowVerbs {
     barrier: () => mover.barrier(),
     remaining: (barrier) => mover.remaining(barrier),
     compare: (options) => mover.compare(options),
+    settleAhead: (options) => mover.settleAhead(options),
     settle: () => mover.settle(),
     markStart: () => mover.markStart(),
     recordDecision: (decision) => mover.recordDecision(decision),

@@ -115,6 +115,7 @@ class MoverHost {
         at,
         report: (progress) => this.#options.channel.send({ event: 'compare', ...progress }),
       }),
+    settleAhead: ({ direction, pauseMs }) => done(this.#mover(direction).settleAhead({ pauseMs })),
     settle: ({ direction }) => done(this.#mover(direction).settle()),
     markStart: ({ direction }) => done(this.#mover(direction).markStart()),
     recordDecision: ({ direction, decision }) => done(this.#mover(direction).recordDecision(decision)),

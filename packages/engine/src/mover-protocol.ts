@@ -40,6 +40,7 @@ export interface MoverVerbs {
   barrier: { params: { direction: Direction }; result: Barrier }
   remaining: { params: { direction: Direction; barrier: Barrier }; result: Remaining }
   compare: { params: { direction: Direction } & Pick<CompareOptions, 'scope' | 'at'>; result: CompareReport }
+  settleAhead: { params: { direction: Direction; pauseMs: number }; result: null }
   settle: { params: { direction: Direction }; result: null }
   markStart: { params: { direction: Direction }; result: null }
   recordDecision: { params: { direction: Direction; decision: Decision }; result: null }

@@ -77,6 +77,7 @@ export function openSimMover({ world, network, process, store, direction }: SimM
     remaining: (barrier) =>
       ask(target, 'remaining', () => ({ count: remaining(barrier), unit: 'changes', exact: true })),
     compare: ({ scope, at }) => compare(scope, at),
+    settleAhead: async () => {},
     settle: async () => {
       const sequence = await ask(source, 'read sequences', () => source.log.length)
       await ask(target, 'settle', () => target.carrySequence(sequence))

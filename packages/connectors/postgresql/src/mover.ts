@@ -183,6 +183,8 @@ export class PostgresqlMover implements Mover {
     })
   }
 
+  async settleAhead(): Promise<void> {}
+
   async settle(): Promise<void> {
     await this.#onBoth((source, target) => copySequences(source, target))
   }

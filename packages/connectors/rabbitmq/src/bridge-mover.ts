@@ -160,6 +160,8 @@ export class BridgeMover implements Mover {
     return compareBrokers({ scope, at, plan, changes, drain: this.#drain, tapped, flow: this.#flow })
   }
 
+  async settleAhead(): Promise<void> {}
+
   async settle(): Promise<void> {
     await this.#flow.source.requireFenced()
     await this.#makeAnew()

@@ -3,6 +3,7 @@ import { startRedisCluster } from '@replatform/testkit/redis-cluster'
 import { type RedisServer, startRedis } from '@replatform/testkit/redis-server'
 import { expect, test } from 'vitest'
 import { openConnection } from './connection.ts'
+import { largeStreamFindings } from './inventory-findings.ts'
 import { redisRoute } from './route.ts'
 import { type MoveRig, moverUser, startMoveRig } from './test-fixtures/move-rig.ts'
 
@@ -129,4 +130,12 @@ test('scripts by text, and what a cluster cannot take', async () => {
     ]),
   )
   expect(new Set(ids).size).toBe(ids.length)
+})
+
+test('a stream that no server takes as a whole is told before the move', () => {
+  const key = { name: 'audit…', kind: 'audit', hasDeadline: false, frequency: null }
+  const bytes = 600 * 1024 * 1024
+  const found = largeStreamFindings({ keys: [{ ...key, type: 'stream', bytes }], total: 1 })
+  expect(found).toMatchObject([{ id: 'redis.large-streams', severity: 'risk' }])
+  expect(largeStreamFindings({ keys: [{ ...key, type: 'hash', bytes }], total: 1 })).toEqual([])
 })

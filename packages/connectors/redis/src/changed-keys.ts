@@ -5,9 +5,23 @@
 
 const mostKeys = 400_000
 
-export class ChangedKeys {
+/** Is told what is written. */
+export interface KeyRecorder {
+  /** Whether it is of use to add any. */
+  readonly isListening: boolean
+  add(db: number, key: Buffer): void
+  /** Everything counts as changed until it begins anew. */
+  giveUp(): void
+}
+
+export class ChangedKeys implements KeyRecorder {
+  readonly #most: number
   #keys: Map<number, Set<string>> | null = null
   #count = 0
+
+  constructor(most = mostKeys) {
+    this.#most = most
+  }
 
   /** From here on; what was written before is forgotten. */
   begin(): void {
@@ -15,12 +29,10 @@ export class ChangedKeys {
     this.#count = 0
   }
 
-  /** Everything counts as changed until the next `begin`. */
   giveUp(): void {
     this.#keys = null
   }
 
-  /** Whether it is of use to add any. */
   get isListening(): boolean {
     return this.#keys !== null
   }
@@ -32,12 +44,33 @@ export class ChangedKeys {
     const before = known.size
     known.add(key.toString('latin1'))
     this.#count += known.size - before
-    if (this.#count > mostKeys) this.giveUp()
+    if (this.#count > this.#most) this.giveUp()
   }
 
   /** Null where it is not known what changed. */
   list(): { readonly db: number; readonly keys: readonly Buffer[] }[] | null {
     if (!this.#keys) return null
     return [...this.#keys].map(([db, keys]) => ({ db, keys: [...keys].map((key) => Buffer.from(key, 'latin1')) }))
+  }
+}
+
+/** Passes on to each what it is told. */
+export class KeyRecorders implements KeyRecorder {
+  readonly #recorders: readonly KeyRecorder[]
+
+  constructor(recorders: readonly KeyRecorder[]) {
+    this.#recorders = recorders
+  }
+
+  get isListening(): boolean {
+    return this.#recorders.some((recorder) => recorder.isListening)
+  }
+
+  add(db: number, key: Buffer): void {
+    for (const recorder of this.#recorders) recorder.add(db, key)
+  }
+
+  giveUp(): void {
+    for (const recorder of this.#recorders) recorder.giveUp()
   }
 }

@@ -65,10 +65,13 @@ export class CommandBuffer {
     this.endArgument()
   }
 
-  /** For an argument that is put together from pieces: `length` bytes must follow, then `endArgument`. */
-  beginArgument(length: number): void {
+  /**
+   * For an argument that is put together from pieces: `length` bytes must follow, then `endArgument`. Room is made for
+   * them, unless they are to follow elsewhere.
+   */
+  beginArgument(length: number, room = length): void {
     this.#head(0x24, length)
-    this.#reserve(length + 2)
+    this.#reserve(room + 2)
   }
 
   bytes(piece: Buffer): void {

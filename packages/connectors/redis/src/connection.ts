@@ -8,6 +8,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Side } from '@replatform/core/move'
 import { type Address, parseAddress } from './address.ts'
 import { type Argument, CommandBuffer, encodeCommand } from './command-buffer.ts'
+import { speaksPlain } from './plain-probe.ts'
 import { type Place, toRedisError } from './redis-error.ts'
 import { RedisReplyError, RespReader, type RespValue } from './resp-reader.ts'
 import { findPrimary } from './sentinel.ts'
@@ -25,6 +26,8 @@ interface Waiting {
 }
 
 const connectWithinMs = 10_000
+/** Then it is asked whether the server speaks TLS at all. */
+const handshakeWithinMs = 1_000
 /** As CLIENT LIST shows the mover's connections. */
 export const clientName = 'replatform'
 
@@ -56,6 +59,10 @@ export async function openSocket(address: Address, place: Place): Promise<Socket
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const late = Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' })
   const timer = setTimeout(() => socket.destroy(late), connectWithinMs)
+  let isDone = false
+  const probe = setTimeout(async () => {
+    if (tls && (await speaksPlain({ host, port })) && !isDone) socket.destroy(noTls())
+  }, handshakeWithinMs)
   socket.once(tls ? 'secureConnect' : 'connect', resolve)
   socket.once('error', reject)
   try {
@@ -64,9 +71,15 @@ export async function openSocket(address: Address, place: Place): Promise<Socket
   } catch (thrown) {
     throw toRedisError(thrown, place)
   } finally {
+    isDone = true
     clearTimeout(timer)
+    clearTimeout(probe)
     socket.off('error', reject)
   }
+}
+
+function noTls(): Error {
+  return Object.assign(new Error('no TLS'), { code: 'EPROTO' })
 }
 
 /** The AUTH that an address asks for, or nothing. Servers before 6 know no users. */
@@ -128,6 +141,38 @@ export class Connection implements AsyncDisposable {
       this.#socket.uncork()
     }
     return promise
+  }
+
+  /**
+   * Sends one command that is written while its bytes come, no faster than the server takes them. Nothing else may be
+   * sent meanwhile. What fails to come to its end breaks the connection, since half a command stands there.
+   */
+  async stream(pieces: AsyncIterable<Buffer>): Promise<RespValue> {
+    if (this.#broken) throw this.#broken
+    const { promise, resolve, reject } = Promise.withResolvers<RespValue[]>()
+    promise.catch(() => {})
+    this.#waiting.push({ replies: [], left: 1, resolve, reject })
+    try {
+      for await (const piece of pieces) {
+        if (this.#broken) break
+        if (!this.#socket.write(piece)) await this.#drained()
+      }
+    } catch (thrown) {
+      this.#socket.destroy()
+      throw thrown
+    }
+    const [reply = null] = await promise
+    return reply
+  }
+
+  async #drained(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#socket.once('drain', resolve).once('close', resolve)
+    try {
+      await promise
+    } finally {
+      this.#socket.off('drain', resolve).off('close', resolve)
+    }
   }
 
   close(): void {

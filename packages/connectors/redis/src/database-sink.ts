@@ -4,7 +4,7 @@
  */
 import { ReplatformError } from '@replatform/core/errors'
 import type { BatchSink } from './batch-sink.ts'
-import type { ChangedKeys } from './changed-keys.ts'
+import type { KeyRecorder } from './changed-keys.ts'
 import { CommandBuffer } from './command-buffer.ts'
 import { type Effect, rewriteCommand } from './command-rewriter.ts'
 import { isPlain } from './command-table.ts'
@@ -25,7 +25,7 @@ export interface DatabaseSinkOptions {
   readonly checkpoint: Checkpoint
   /** Of the history that is followed. */
   readonly replid: string
-  readonly changed: ChangedKeys
+  readonly changed: KeyRecorder
   /** The source's clock minus ours. */
   readonly clockOffsetMs: number
 }

@@ -12,6 +12,7 @@ import type { BatchWriter } from './batch-writer.ts'
 import { CommandBuffer, encodeCommand } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
+import { encodeLarge, type LargeCommand } from './large-command.ts'
 import { toRedisError, withoutArguments } from './redis-error.ts'
 import { RedisReplyError, type RespValue } from './resp-reader.ts'
 
@@ -55,15 +56,30 @@ export class EpochWriter implements BatchWriter, AsyncDisposable {
     const done = Promise.all([target.exchange(multi, 1), target.exchange(buffer.view, count), target.exchange(exec, 1)])
     this.#armed = this.#arm()
     this.#armed.catch(() => {})
-    const [, queued, [outcome]] = await done
+    const [, queued, [outcome = null]] = await done
+    await this.#judge(queued, outcome)
+  }
+
+  async #judge(queued: readonly RespValue[], outcome: RespValue): Promise<void> {
     if (outcome === null) {
-      await this.#requireEpoch(await this.#armed)
+      await this.#requireEpoch(await (this.#armed ?? this.#arm()))
       throw new ReplatformError('internal', { message: 'The target gave up a batch although nobody raised the epoch.' })
     }
     const failed = [...queued, ...(Array.isArray(outcome) ? outcome : [outcome])].find(
       (r) => r instanceof RedisReplyError,
     )
     if (failed) throw this.#refused(failed, Array.isArray(outcome))
+  }
+
+  async commitLarge(db: number, command: LargeCommand): Promise<void> {
+    const { target } = this.options
+    await this.#requireEpoch(await (this.#armed ?? this.#arm()))
+    this.#armed = null
+    await target.exchange(multi, 1)
+    const queued = await target.pipeline([['SELECT', db]])
+    const answer = await target.stream(encodeLarge(command))
+    const [outcome = null] = await target.exchange(exec, 1)
+    await this.#judge([...queued, answer], outcome)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,12 +1,16 @@
 /**
  * Goal: on a fenced side nobody but the mover writes, however they connect and whatever they had open; it survives a
- * restart; and unfencing gives everybody back exactly what they had.
+ * restart; unfencing gives everybody back exactly what they had; and what arrives late of an earlier turn changes
+ * nothing in a later one.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Connection } from './connection.ts'
+import { fenceSide, requireFenced, unfenceSide } from './fence.ts'
 import { RedisReplyError, type RespValue } from './resp-reader.ts'
+import { openLate } from './test-fixtures/late-command.ts'
 import { appUser, type MoveRig, moverUser, startMoveRig } from './test-fixtures/move-rig.ts'
 
+const log = { info() {}, warn() {}, error() {} }
 let rig: MoveRig
 
 beforeEach(async () => {
@@ -119,7 +123,6 @@ test('a user that was made or given rights after the fence is found before the d
 test('a mover that shares the user of the applications is refused, and nothing is touched', async () => {
   const before = await rulesOf()
   const { redisRoute } = await import('./route.ts')
-  const log = { info() {}, warn() {}, error() {} }
   const source = { kind: 'redis', url: rig.source.url() } as const
   await using mover = redisRoute.open({
     move: 'm',
@@ -132,6 +135,55 @@ test('a mover that shares the user of the applications is refused, and nothing i
   })
   await expect(mover.fence('source', { withinMs: 1_000 })).rejects.toMatchObject({ code: 'redis.shared-user' })
   expect(await rulesOf()).toEqual(before)
+})
+
+test('an unfencing that arrives late opens nothing that was fenced since', async () => {
+  const before = await rulesOf()
+  await using late = await openLate(rig.urls.source, 'MULTI')
+  await using mover = rig.createMover()
+  await mover.fence('source', { withinMs: 2_000 })
+  const givenUp = unfenceSide({ connection: late.connection, move: 'cache', log }).catch((thrown) => thrown)
+  await late.sent
+  await mover.unfence('source')
+  await mover.fence('source', { withinMs: 2_000 })
+  const fenced = await rulesOf()
+  await late.arrive()
+  expect(await givenUp).toMatchObject({ code: 'connection.lost' })
+  expect(await rulesOf()).toEqual(fenced)
+  await using app = await rig.openApp('source')
+  await expect(app.command('SET', 'x', 1)).rejects.toMatchObject({ code: 'auth.missing-rights' })
+  await using all = await rig.openAll('source')
+  await requireFenced(all)
+
+  await mover.unfence('source')
+  expect(await rulesOf()).toEqual(before)
+})
+
+test('a fence that arrives late closes nothing that was opened since', async () => {
+  const before = await rulesOf()
+  await using late = await openLate(rig.urls.source, 'MULTI')
+  const fence = { connection: late.connection, move: 'cache', withinMs: 100, log }
+  const givenUp = fenceSide(fence).catch((thrown) => thrown)
+  await late.sent
+  await using mover = rig.createMover()
+  await mover.unfence('source')
+  await late.arrive()
+  expect(await givenUp).toMatchObject({ code: 'connection.lost' })
+  expect(await rulesOf()).toEqual(before)
+})
+
+test('moves that share a server leave one another their turns', async () => {
+  await using late = await openLate(rig.urls.source, 'MULTI')
+  await using mine = rig.createMover()
+  await using other = rig.createMover({ move: 'other' })
+  await mine.fence('source', { withinMs: 2_000 })
+  const unfencing = unfenceSide({ connection: late.connection, move: 'cache', log })
+  await late.sent
+  await other.fence('source', { withinMs: 2_000 })
+  await late.arrive()
+  await unfencing
+  await using app = await rig.openApp('source')
+  await app.command('SET', 'x', 1)
 })
 
 async function connectAs(user: string): Promise<Connection> {

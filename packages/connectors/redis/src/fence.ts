@@ -8,6 +8,8 @@
  *    saved together, and need no other side.
  * 3. The connections of others are closed, so that clients look for the new side.
  *
+ * Before that it closes what earlier fences and unfencings of the move may still have under way: see fence-turn.ts.
+ *
  * CLIENT PAUSE alone is no fence: it opens by itself.
  */
 import type { Log } from '@replatform/core/connector'
@@ -15,6 +17,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import { commandRules, mayWrite, readCategories, readUsers, replicaRights, type User } from './acl-rules.ts'
 import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
+import { endClients, inTurn } from './fence-turn.ts'
 import { toRedisError } from './redis-error.ts'
 import { fenceByReplicas, requireFencedByReplicas, unfenceByReplicas } from './replica-fence.ts'
 import { RedisReplyError } from './resp-reader.ts'
@@ -31,9 +34,19 @@ const fencedRules = ['-@write', '-@admin']
 
 /**
  * Idempotent: on a side that is fenced already it fences users that were made since. Rejects with `redis.shared-user`
- * or `auth.missing-rights` and leaves the side as it was.
+ * or `auth.missing-rights` and leaves the side as it was; with `connection.lost` when a later fence or unfencing of the
+ * same move took its place (see fence-turn.ts).
  */
-export async function fenceSide({ connection, move, withinMs, log }: FenceOptions): Promise<void> {
+export function fenceSide(options: FenceOptions): Promise<void> {
+  return inTurn({ ...options, verb: 'fence' }, () => raiseFence(options))
+}
+
+/** Gives every user back what it had. Idempotent, also after a fencing that died half-way. */
+export function unfenceSide(options: Omit<FenceOptions, 'withinMs'>): Promise<void> {
+  return inTurn({ ...options, verb: 'unfence' }, () => liftFence(options))
+}
+
+async function raiseFence({ connection, move, withinMs, log }: FenceOptions): Promise<void> {
   if (!(await hasUsers(connection))) return fenceByReplicas(connection, log)
   const me = await whoAmI(connection)
   await requireOwnUser(connection, me)
@@ -46,7 +59,7 @@ export async function fenceSide({ connection, move, withinMs, log }: FenceOption
         connection,
         open.flatMap((user) => fenceCommands(user, move)),
       )
-      await closeOthers(connection, me)
+      await endClients(connection, (client) => client.get('user') !== me)
     } finally {
       await connection.command('CLIENT', 'UNPAUSE')
     }
@@ -54,8 +67,7 @@ export async function fenceSide({ connection, move, withinMs, log }: FenceOption
   await persist(connection, log)
 }
 
-/** Gives every user back what it had. Idempotent, also after a fencing that died half-way. */
-export async function unfenceSide({ connection, move, log }: Omit<FenceOptions, 'withinMs'>): Promise<void> {
+async function liftFence({ connection, move, log }: Omit<FenceOptions, 'withinMs'>): Promise<void> {
   if (!(await hasUsers(connection))) return unfenceByReplicas(connection, log)
   const shadows = (await readUsers(connection)).filter(({ name }) => name.startsWith(shadowOf('', move)))
   if (shadows.length === 0) return
@@ -146,16 +158,6 @@ async function requireOwnUser(connection: Connection, me: string): Promise<void>
   throw new ReplatformError('redis.shared-user', {
     message: `The mover is the user default on the ${connection.place.side}, whom everybody is who names no other.`,
   })
-}
-
-async function closeOthers(connection: Connection, me: string): Promise<void> {
-  const list = String(await connection.command('CLIENT', 'LIST'))
-  const others = list
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => new Map(line.split(' ').map((field) => field.split('=', 2) as [string, string])))
-    .filter((client) => client.get('user') !== me && !/[SMO]/.test(client.get('flags') ?? ''))
-  await connection.pipeline(others.map((client) => ['CLIENT', 'KILL', 'ID', client.get('id') ?? '']))
 }
 
 /** Where neither is to be had a restart lifts the fence: it is looked at again before the decision. */

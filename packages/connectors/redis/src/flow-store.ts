@@ -21,6 +21,8 @@ export interface Checkpoint {
   readonly isLowered: boolean
   /** They were for a while: keys may have lapsed that the source had renewed. */
   readonly mayLackKeys?: boolean
+  /** By the target's clock: until then none of those that were lowered ahead of a pause has lapsed. */
+  readonly aheadUntilMs?: number | null
   /** Why the target no longer agrees with the source, where it was seen. */
   readonly broken: string | null
 }
@@ -86,6 +88,7 @@ function parseCheckpoint(fields: Map<string, string>): Checkpoint | null {
     db: Number(fields.get('db')),
     isLowered: fields.get('lowered') === '1',
     mayLackKeys: fields.get('lapsed') === '1',
+    aheadUntilMs: fields.has('ahead') ? Number(fields.get('ahead')) : null,
     broken: fields.get('broken') ?? null,
   }
 }

@@ -121,6 +121,11 @@ export class Follower {
   async applyUpTo(offset: number): Promise<void> {
     this.#limit = offset
     this.#signal()
+    await this.reached(offset)
+  }
+
+  /** Until everything before that offset is on the target. Rejects when following ends before. */
+  async reached(offset: number): Promise<void> {
     while (this.#applied < offset) {
       if (this.#ended) throw new ReplatformError('operation.interrupted', { message: 'Following ended meanwhile.' })
       await this.#changedState()

@@ -7,6 +7,8 @@ import type { ClientKind } from './usage.ts'
 const mega = 1024 * 1024
 /** From here on a value crosses by commands, piece by piece. */
 const bigBytes = 8 * mega
+/** What servers take as one argument. */
+const largestWhole = 512 * mega
 /** The count of a key that was read some ten thousand times of late. */
 const hotFrequency = 100
 
@@ -46,6 +48,25 @@ export function bigKeyFindings({ keys, total }: KeySample): Finding[] {
         `among ${keys.length} of ${total} keys that were looked at`,
       ]),
       remedy: 'See `redis-cli --memkeys` for all of them; split what is written as a whole.',
+    },
+  ]
+}
+
+/** Of the other types elements cross by commands, however many there are. */
+export function largeStreamFindings({ keys, total }: KeySample): Finding[] {
+  const large = keys.filter(({ type, bytes }) => type === 'stream' && bytes > largestWhole)
+  if (large.length === 0) return []
+  return [
+    {
+      id: 'redis.large-streams',
+      severity: 'risk',
+      title:
+        'A stream crosses as a whole, and no server takes one whose snapshot is above 512 MB: the load would stop there.',
+      evidence: evidence([
+        ...large.map(({ name, bytes }) => `${name}: ${megabytes(bytes)} in memory`),
+        `among ${keys.length} of ${total} keys that were looked at`,
+      ]),
+      remedy: 'XTRIM it to what is needed, or begin a new stream, before the move starts.',
     },
   ]
 }

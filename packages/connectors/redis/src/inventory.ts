@@ -8,6 +8,7 @@ import {
   clientFindings,
   deadlineFindings,
   hotKeyFindings,
+  largeStreamFindings,
   memoryFindings,
   persistenceFindings,
   policyFindings,
@@ -32,6 +33,7 @@ export async function takeInventory(options: InventoryOptions): Promise<Finding[
   return [
     ...memoryFindings(sample),
     ...bigKeyFindings(sample),
+    ...largeStreamFindings(sample),
     ...hotKeyFindings(sample),
     ...deadlineFindings(sample),
     ...policyFindings(options),

@@ -5,6 +5,7 @@ import type { Follower } from './follower.ts'
 import { toRedisError } from './redis-error.ts'
 import { RedisReplyError, type RespValue } from './resp-reader.ts'
 import { readOffset } from './server-info.ts'
+import { isSameStream } from './stream-compare.ts'
 import { isSameValue } from './value-digest.ts'
 
 export interface LargeCompareOptions {
@@ -50,6 +51,7 @@ export async function compareLarge({ source, target, key, follower }: LargeCompa
   const [ours, theirs] = (await ask('TYPE', key)).map(String)
   const kind = kinds[ours ?? '']
   if (ours !== theirs) return false
+  if (ours === 'stream') return isSameStream(source, target, key)
   if (!kind) {
     const [a, b] = await ask('DUMP', key)
     return Buffer.isBuffer(a) && Buffer.isBuffer(b) && isSameValue(a, b)

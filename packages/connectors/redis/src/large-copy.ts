@@ -8,7 +8,7 @@ import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import { readDeadline } from './key-look.ts'
 import { keySlot, tagOf } from './key-slot.ts'
-import { nativeCommands } from './native-commands.ts'
+import { streamPieces } from './stream-copy.ts'
 
 export interface LargeCopyOptions {
   /** Has the database selected. */
@@ -21,7 +21,6 @@ export interface LargeCopyOptions {
 
 const pieceBytes = 1 << 20
 const elementsAtOnce = 500
-const footerBytes = 10
 
 /** Resolves with the bytes that were written. */
 export async function copyLarge(options: LargeCopyOptions): Promise<number> {
@@ -71,17 +70,10 @@ async function* piecesOf(source: Connection, key: Buffer, to: Buffer): AsyncGene
       return yield* pages(source, ['HSCAN', key], (page) => ['HSET', to, ...page])
     case 'zset':
       return yield* pages(source, ['ZSCAN', key], (page) => ['ZADD', to, ...scoresFirst(page)])
-    default: {
-      // A stream, whose groups no cursor walks.
-      const payload = await source.command('DUMP', key)
-      if (!Buffer.isBuffer(payload)) return
-      if (payload.length > 64 * pieceBytes) {
-        throw new ReplatformError('redis.value-too-large', { message: `A ${type} above 64 MB cannot be carried back.` })
-      }
-      yield [...nativeCommands(to, payload[0] as number, payload.subarray(1, -footerBytes))].map((command) => [
-        ...command,
-      ])
-    }
+    case 'stream':
+      return yield* streamPieces(source, key, to)
+    default:
+      throw new ReplatformError('redis.module-value', { message: 'A key of the source holds a value of a module.' })
   }
 }
 

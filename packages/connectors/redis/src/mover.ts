@@ -16,17 +16,17 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
 import { assess } from './assess.ts'
-import { ChangedKeys } from './changed-keys.ts'
+import { ChangedKeys, KeyRecorders } from './changed-keys.ts'
 import { compareAllKeys, compareSomeKeys } from './compare.ts'
 import type { Connection } from './connection.ts'
 import { type ControlKeys, controlKeys } from './control-keys.ts'
-import { sweepDeadlines } from './deadline-sweep.ts'
+import { settleDoubt } from './doubtful-keys.ts'
+import { type EachPart, EarlyDeadlines } from './early-deadlines.ts'
 import { hasUsers, requireFenced } from './fence.ts'
 import { formatPoint, parsePoint, raiseEpoch, readFlow } from './flow-store.ts'
 import { loadAll, type OpenStream, readGroup } from './full-load.ts'
 import { openLanes } from './key-lanes.ts'
-import { bringBackLapsed } from './lapsed-keys.ts'
-import { type FollowSession, openFollower } from './open-follower.ts'
+import { type Doubt, type FollowSession, openFollower } from './open-follower.ts'
 import { prepareLoad } from './prepare.ts'
 import { readScriptCalls } from './replica-fence.ts'
 import { beginAgain, ensureBacklog } from './replication-backlog.ts'
@@ -42,10 +42,11 @@ export class RedisMover implements Mover {
   readonly #keys: ControlKeys
   readonly #sides: Sides
   readonly #changed = new ChangedKeys()
+  readonly #early: EarlyDeadlines
   #epoch: number | null = null
   #stream: OpenStream | null = null
   #following: FollowSession | null = null
-  #bringingBack: Promise<void> = Promise.resolve()
+  #settlingDoubt: Promise<void> = Promise.resolve()
   /** At the barrier; null where a fence stops scripts. */
   #scriptCalls: number | null = null
 
@@ -53,6 +54,7 @@ export class RedisMover implements Mover {
     this.#open = open
     this.#keys = controlKeys(open)
     this.#sides = new Sides(open)
+    this.#early = new EarlyDeadlines(open.log)
   }
 
   assess(): Promise<Finding[]> {
@@ -95,38 +97,40 @@ export class RedisMover implements Mover {
     if (this.#following) throw new ReplatformError('usage', { message: 'The mover follows already.' })
     const stream = this.#stream
     this.#stream = null
+    this.#early.forget()
     const session = await openFollower({
       sourceUrl: this.#open.source.url,
       targetUrl: this.#open.target.url,
       keys: this.#keys,
-      changed: this.#changed,
+      changed: new KeyRecorders([this.#changed, this.#early.noted]),
       stream,
     })
     this.#following = session
     this.#epoch = session.epoch
     const ended = new AbortController()
-    if (session.mayLackKeys) {
-      this.#bringingBack = this.#bringBack(session, AbortSignal.any([options.signal, ended.signal]))
-    }
+    const { doubt } = session
+    if (doubt) this.#settlingDoubt = this.#settleDoubt(session, doubt, AbortSignal.any([options.signal, ended.signal]))
     try {
       await session.follower.run(options)
     } finally {
       this.#following = null
       ended.abort()
-      await this.#bringingBack
+      await this.#early.end()
+      await this.#settlingDoubt
       await session[Symbol.asyncDispose]()
     }
   }
 
   /** Its failure ends nothing: comparisons tell what is missing, and the next run tries again. */
-  async #bringBack({ follower, epoch }: FollowSession, signal: AbortSignal): Promise<void> {
+  async #settleDoubt({ follower, epoch }: FollowSession, doubt: Doubt, signal: AbortSignal): Promise<void> {
     const { move, log, source, target } = this.#open
     try {
       const layout = SlotLayout.ofServers(this.#open, { source: source.url, target: target.url })
-      const keys = await bringBackLapsed({ layout, epoch, followers: [follower], signal })
-      log.info({ move, keys }, 'Keys that had lapsed while deadlines were lowered were brought back.')
+      const keys = await settleDoubt({ layout, epoch, followers: [follower], doubt, signal })
+      log.info({ move, keys }, 'Keys whose deadlines were in doubt were looked at, and put right.')
     } catch (thrown) {
-      if (!signal.aborted) log.warn({ move, err: thrown }, 'Lapsed keys were not looked for to the end.')
+      if (!signal.aborted)
+        log.warn({ move, err: thrown }, 'Keys whose deadlines are in doubt were not looked at to the end.')
     }
   }
 
@@ -172,7 +176,7 @@ export class RedisMover implements Mover {
     const startedAt = performance.now()
     const { source, target } = this.#open
     // Both hold the follower: one at a time.
-    await this.#bringingBack
+    await this.#settlingDoubt
     const follower = at === 'live' ? this.#following?.follower : undefined
     const layout = SlotLayout.ofServers(this.#open, { source: source.url, target: target.url })
     await using keys = await openLanes(layout, { followers: follower ? [follower] : [] })
@@ -192,6 +196,19 @@ export class RedisMover implements Mover {
     }
   }
 
+  async settleAhead(options: { readonly pauseMs: number }): Promise<void> {
+    // It lifts keys without a note of them.
+    await this.#settlingDoubt
+    const epoch = this.#following?.epoch
+    if (epoch !== undefined) await this.#early.begin(this.#eachPart(epoch), options)
+  }
+
+  #eachPart(epoch: number): EachPart {
+    const { epoch: epochKey, checkpoint } = this.#keys
+    const part = { keys: { epoch: epochKey }, epoch, checkpoints: [checkpoint], holds: () => true }
+    return (work) => this.#sides.target.use((target) => work({ ...part, target }))
+  }
+
   /** Gives every key its own deadline, after a last look at both fences. */
   async settle(): Promise<void> {
     await this.#sides.both(async (source, target) => {
@@ -200,8 +217,8 @@ export class RedisMover implements Mover {
       if (!this.#sides.isManaged('target')) await requireFenced(target)
       await target.command('SELECT', 0)
       await target.command('HSET', this.#keys.checkpoint, 'lowered', 1)
-      await sweepDeadlines({ target, keys: this.#keys, epoch: this.#epoch ?? (await this.#raiseOn(target)) }, 'lower')
     })
+    await this.#early.settle(this.#eachPart(this.#epoch ?? (await this.#raise())))
   }
 
   /** Scripts pass the fence of a server before 6: one behind the barrier may have written. */

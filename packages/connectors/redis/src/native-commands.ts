@@ -1,7 +1,7 @@
 /** A value as the commands that build it, where the target is older than the bytes of its RDB encoding. */
 import type { Argument, CommandBuffer } from './command-buffer.ts'
 import { type DecodedValue, decodeValue } from './rdb-elements.ts'
-import type { StreamGroup, StreamId, StreamValue } from './rdb-stream.ts'
+import type { PendingEntry, StreamGroup, StreamId, StreamValue } from './rdb-stream.ts'
 
 const elementsAtOnce = 1_000
 const verbs = { list: 'RPUSH', set: 'SADD', hash: 'HSET', zset: 'ZADD' } as const
@@ -54,7 +54,7 @@ function pendingOfNothing({ entries, groups }: StreamValue): StreamId[] {
   return [...pending].filter((id) => !there.has(id))
 }
 
-function byId(a: { readonly id: StreamId }, b: { readonly id: StreamId }): number {
+export function byId(a: { readonly id: StreamId }, b: { readonly id: StreamId }): number {
   const [aMs = 0n, aSeq = 0n] = a.id.split('-').map(BigInt)
   const [bMs = 0n, bSeq = 0n] = b.id.split('-').map(BigInt)
   if (aMs !== bMs) return aMs < bMs ? -1 : 1
@@ -62,12 +62,28 @@ function byId(a: { readonly id: StreamId }, b: { readonly id: StreamId }): numbe
 }
 
 function* groupCommands(key: Buffer, group: StreamGroup): Generator<readonly Argument[]> {
-  const read = group.entriesRead === null ? [] : ['ENTRIESREAD', String(group.entriesRead)]
-  yield ['XGROUP', 'CREATE', key, group.name, group.lastId, ...read]
-  for (const consumer of group.consumers) yield ['XGROUP', 'CREATECONSUMER', key, group.name, consumer]
-  for (const { id, consumer, deliveredAtMs, deliveries } of group.pending) {
+  yield* groupHeadCommands(key, group)
+  yield* pendingCommands(key, group.name, group.pending)
+}
+
+export function* groupHeadCommands(
+  key: Buffer,
+  { name, lastId, entriesRead, consumers }: Omit<StreamGroup, 'pending'>,
+): Generator<readonly Argument[]> {
+  const read = entriesRead === null ? [] : ['ENTRIESREAD', String(entriesRead)]
+  yield ['XGROUP', 'CREATE', key, name, lastId, ...read]
+  for (const consumer of consumers) yield ['XGROUP', 'CREATECONSUMER', key, name, consumer]
+}
+
+/** The entries must be there, or stand-ins for them. */
+export function* pendingCommands(
+  key: Buffer,
+  group: Buffer,
+  pending: readonly PendingEntry[],
+): Generator<readonly Argument[]> {
+  for (const { id, consumer, deliveredAtMs, deliveries } of pending) {
     const state = ['TIME', String(deliveredAtMs), 'RETRYCOUNT', deliveries, 'FORCE', 'JUSTID']
-    yield ['XCLAIM', key, group.name, consumer, 0, id, ...state]
+    yield ['XCLAIM', key, group, consumer, 0, id, ...state]
   }
 }
 

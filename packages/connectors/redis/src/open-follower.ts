@@ -1,23 +1,24 @@
 /** Opens what following takes: a link that goes on from the checkpoint, a writer of a new epoch, a follower. */
 import { ReplatformError } from '@replatform/core/errors'
-import type { ChangedKeys } from './changed-keys.ts'
+import { ChangedKeys, type KeyRecorder, KeyRecorders } from './changed-keys.ts'
 import { type Connection, openConnection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
 import { DatabaseSink } from './database-sink.ts'
-import { sweepDeadlines } from './deadline-sweep.ts'
+import { liftAgain } from './early-deadlines.ts'
 import { EpochWriter } from './epoch-writer.ts'
 import { type Checkpoint, raiseEpoch, readFlow, requireWhole, writeCheckpoint } from './flow-store.ts'
 import { Follower } from './follower.ts'
 import type { OpenStream } from './full-load.ts'
 import { ReplicaLink, type ReplicationPoint } from './psync.ts'
 import { canGoOn, readMemory } from './resume-point.ts'
-import { readClockOffset } from './server-clock.ts'
+import { readClockOffset, readNowMs } from './server-clock.ts'
+import { readOffset, readServer } from './server-info.ts'
 
 export interface OpenFollowerOptions {
   readonly sourceUrl: string
   readonly targetUrl: string
   readonly keys: ControlKeys
-  readonly changed: ChangedKeys
+  readonly changed: KeyRecorder
   /** Of the load in this process; without it the source is asked for what comes after the checkpoint. */
   readonly stream: OpenStream | null
 }
@@ -25,9 +26,15 @@ export interface OpenFollowerOptions {
 export interface FollowSession extends AsyncDisposable {
   readonly follower: Follower
   readonly epoch: number
-  /** Keys may have lapsed on the target that the source had renewed: see lapsed-keys.ts. */
-  readonly mayLackKeys: boolean
+  /** What the target may have wrong until it is looked at: see doubtful-keys.ts. */
+  readonly doubt: Doubt | null
 }
+
+/**
+ * `everything`: keys may have lapsed on the target that the source had renewed. `late`: a source before 7.0 told how
+ * long keys live, not until when, and it told it while nobody listened: what is written up to `until` may live too long.
+ */
+export type Doubt = 'everything' | { readonly until: number; readonly late: ChangedKeys }
 
 /** Rejects with `redis.resync-required` where the source no longer has what comes after the checkpoint. */
 export async function openFollower(options: OpenFollowerOptions): Promise<FollowSession> {
@@ -42,22 +49,54 @@ export async function openFollower(options: OpenFollowerOptions): Promise<Follow
     ? { link: options.stream.link, from: checkpoint.point.offset }
     : await resume(options.sourceUrl, source, checkpoint)
   opened.use(link)
-  if (checkpoint.isLowered) {
-    await target.command('HSET', keys.checkpoint, 'lapsed', 1)
-    await sweepDeadlines({ target, keys, epoch }, 'lift')
-  }
+  const doubt = (await liftAll({ target, keys, epoch }, checkpoint)) ? 'everything' : await doubtLate(options, source)
+  // Where this process ends before it has looked, the next one looks at everything.
+  if (doubt) await target.command('HSET', keys.checkpoint, 'lapsed', 1)
+  const late = doubt && doubt !== 'everything' ? [doubt.late] : []
   const writer = opened.use(new EpochWriter({ target: await open('target'), keys, epoch }))
   const clockOffsetMs = await readClockOffset(source)
   const { replid } = link.start
   // Another server has taken over and gave the history its own name: a barrier will be told by that.
   const isRenamed = replid !== checkpoint.point.replid || from !== checkpoint.point.offset
   if (isRenamed) await renameHistory(writer, keys, { ...checkpoint, point: { replid, offset: from } })
-  const sink = new DatabaseSink({ writer, target, keys, epoch, checkpoint, replid, changed, clockOffsetMs })
+  const sink = new DatabaseSink({
+    writer,
+    target,
+    keys,
+    epoch,
+    checkpoint,
+    replid,
+    changed: new KeyRecorders([changed, ...late]),
+    clockOffsetMs,
+  })
   const first = options.stream?.first ?? null
   const follower = new Follower({ link, first, sink, source, from })
   const all = opened.move()
-  const mayLackKeys = checkpoint.isLowered || checkpoint.mayLackKeys === true
-  return { follower, epoch, mayLackKeys, [Symbol.asyncDispose]: () => all.disposeAsync() }
+  return { follower, epoch, doubt, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** Whether keys may have lapsed meanwhile, now or in an earlier run that was not seen to its end. */
+async function liftAll({ target, keys, epoch }: LiftOptions, checkpoint: Checkpoint): Promise<boolean> {
+  const { isLowered, mayLackKeys = false, aheadUntilMs = null } = checkpoint
+  if (!isLowered && aheadUntilMs === null) return mayLackKeys
+  const hasLapsed = isLowered || (aheadUntilMs !== null && (await readNowMs(target)) > aheadUntilMs)
+  // Once all are lifted nobody sees any more what they were.
+  if (hasLapsed) await target.command('HSET', keys.checkpoint, 'lapsed', 1)
+  await liftAgain({ target, keys, epoch, checkpoints: [keys.checkpoint] })
+  return mayLackKeys || hasLapsed
+}
+
+async function doubtLate({ stream }: OpenFollowerOptions, source: Connection): Promise<Doubt | null> {
+  if (stream || (await readServer(source)).major >= 7) return null
+  const late = new ChangedKeys()
+  late.begin()
+  return { until: await readOffset(source), late }
+}
+
+interface LiftOptions {
+  readonly target: Connection
+  readonly keys: ControlKeys
+  readonly epoch: number
 }
 
 async function renameHistory(writer: EpochWriter, keys: ControlKeys, checkpoint: Checkpoint): Promise<void> {

@@ -13,7 +13,7 @@ export interface PartCheckpoint {
   readonly place: PartPlace
   /** See `Checkpoint`. */
   readonly written: number
-  /** Deadlines are what they are, not lifted. */
+  /** Deadlines are what they are, not lifted; or most of them were lowered ahead of a pause. */
   readonly isLowered: boolean
 }
 
@@ -27,7 +27,7 @@ export async function readPartCheckpoint(target: Connection, keys: ControlKeys):
     replid,
     place: { offset: Number(fields.get('offset')), step: Number(fields.get('step')) },
     written: Number(fields.get('written')),
-    isLowered: fields.get('lowered') === '1',
+    isLowered: fields.get('lowered') === '1' || fields.has('ahead'),
   }
 }
 

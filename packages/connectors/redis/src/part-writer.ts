@@ -12,6 +12,7 @@ import type { BatchWriter } from './batch-writer.ts'
 import { encodeCommand } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
+import { encodeLarge, type LargeCommand } from './large-command.ts'
 import { toRedisError, withoutArguments } from './redis-error.ts'
 import { RedisReplyError } from './resp-reader.ts'
 import { ScriptBuffer } from './script-buffer.ts'
@@ -85,6 +86,14 @@ export class PartWriter implements BatchWriter, AsyncDisposable {
   /** Without a checkpoint: for what is done again from its beginning when it was interrupted. */
   commit(buffer: ScriptBuffer): Promise<void> {
     return this.#run(buffer, ['', '', '', '', ''])
+  }
+
+  async commitLarge(_db: number, { head, tail, ...large }: LargeCommand): Promise<void> {
+    const { target, keys, epoch } = this.#options
+    const words = [...scriptWords, keys.epoch, keys.checkpoint, epoch, '', '', '', '', '']
+    const command = { ...large, head: [...words, head.length + 1 + tail.length, ...head], tail }
+    const reply = await target.stream(encodeLarge(command))
+    if (reply instanceof RedisReplyError) throw this.#refused(reply)
   }
 
   /** The buffer must stay as it is meanwhile. Rejects with `epoch.superseded`, `redis.apply-refused` and their kin. */

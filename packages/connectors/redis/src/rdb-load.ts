@@ -9,10 +9,12 @@ import type { CommandBuffer } from './command-buffer.ts'
 import { isControlKey } from './control-keys.ts'
 import { Crc64 } from './crc64.ts'
 import { lifted } from './deadline.ts'
+import type { LargeCommand } from './large-command.ts'
 import { addNative } from './native-commands.ts'
 import type { ReplicaLink } from './psync.ts'
-import { type RdbEntry, type RdbPart, RdbWalker } from './rdb-walker.ts'
+import { type RdbEntry, type RdbPart, type RdbPiece, RdbWalker } from './rdb-walker.ts'
 import type { Piece } from './spool.ts'
+import { sealDump, tooLargeForOlder, WholeValue } from './whole-value.ts'
 
 export interface RdbLoadOptions {
   readonly link: ReplicaLink
@@ -39,6 +41,7 @@ export interface RdbLoaded {
 
 const batchBytes = 256 * 1024
 const batchCommands = 2_000
+const mostHeldBytes = 64 * 1024 * 1024
 
 /** Resolves when the whole snapshot is on the target; rejects, also by the signal, when no writer writes any more. */
 export async function loadSnapshot(options: RdbLoadOptions): Promise<RdbLoaded> {
@@ -56,6 +59,8 @@ class RdbLoad {
   readonly #walker = new RdbWalker()
   readonly #parts: LaneGroup[]
   readonly #totals = { rows: 0, bytes: 0 }
+  #whole: WholeValue | null = null
+  #held: Buffer[] = []
 
   constructor(options: RdbLoadOptions) {
     this.#options = options
@@ -70,6 +75,10 @@ class RdbLoad {
       this.#walker.push(piece.data)
       for (let event = this.#walker.next(); event; event = this.#walker.next()) {
         if (event.kind === 'end') return this.#end({ data: event.rest, receivedAtMs: piece.receivedAtMs })
+        if (event.kind === 'piece') {
+          await this.#addPiece(event)
+          continue
+        }
         const part = event.kind === 'function' ? await this.#addLibrary(event.code) : this.#add(event)
         if (part?.lane.isFull) await this.#turn(part)
       }
@@ -77,7 +86,7 @@ class RdbLoad {
   }
 
   async settle(): Promise<void> {
-    await Promise.allSettled(this.#parts.map((part) => part.settle()))
+    await Promise.allSettled([...this.#parts.map((part) => part.settle()), this.#whole?.[Symbol.asyncDispose]()])
   }
 
   async #end(rest: Piece): Promise<RdbLoaded> {
@@ -132,6 +141,37 @@ class RdbLoad {
     const [part] = this.#parts as [LaneGroup]
     part.lane.buffer.add(['FUNCTION', 'LOAD', 'REPLACE', code])
     return part
+  }
+
+  /** A value that has no parts waits in a file until its length is known, and goes to the target from there. */
+  async #addPiece(piece: RdbPiece): Promise<void> {
+    const { db, key, type, expireAtMs, bytes, isFirst, isLast } = piece
+    if (isControlKey(db, key)) return
+    if (db !== 0 && this.#options.onlyFirstDb) throw otherDatabase(db)
+    if (this.#walker.version > this.#options.targetRdbVersion) return this.#holdPiece(piece)
+    if (isFirst) this.#whole = new WholeValue(type)
+    const whole = this.#whole as WholeValue
+    await whole.add(bytes)
+    if (!isLast) return
+    const part = this.#parts[this.#options.partOf(key)] as LaneGroup
+    await this.#turn(part)
+    const { length, body } = whole.seal(this.#walker.version)
+    const tail = expireAtMs === null ? ['REPLACE'] : ['REPLACE', 'ABSTTL']
+    const head = ['RESTORE', key, expireAtMs === null ? 0 : lifted(expireAtMs)]
+    await part.lane.sendLarge(db, { head, length, body, tail })
+    this.#count(length, 1)
+    await whole[Symbol.asyncDispose]()
+  }
+
+  /** For a target that is older than the value's bytes: it becomes commands, as a whole. */
+  async #holdPiece({ bytes, isFirst, isLast, ...rest }: RdbPiece): Promise<void> {
+    if (isFirst) this.#held = []
+    this.#held.push(Buffer.from(bytes))
+    if (this.#held.reduce((sum, each) => sum + each.length, 0) > mostHeldBytes) throw tooLargeForOlder()
+    if (!isLast) return
+    const part = this.#add({ ...rest, kind: 'entry', value: Buffer.concat(this.#held) })
+    this.#held = []
+    if (part?.lane.isFull) await this.#turn(part)
   }
 
   #addNative({ lane: { buffer } }: LaneGroup, { key, type, value, expireAtMs }: RdbEntry): void {
@@ -235,6 +275,12 @@ class Lane {
     return this.#sending
   }
 
+  /** Nothing else is in the batch. */
+  sendLarge(db: number, command: LargeCommand): Promise<void> {
+    this.#sending = this.#writer.commitLarge(db, command)
+    return this.#sending
+  }
+
   idle(): Promise<void> {
     return this.#sending
   }
@@ -245,14 +291,11 @@ class Lane {
     this.#db = null
   }
 
-  /** What DUMP puts behind a value: the version, and the checksum of all before. */
   #seal(type: number, value: Buffer, version: number): Buffer {
-    this.#footer.writeUInt16LE(version, 0)
     this.#crc.reset()
     this.#crc.updateByte(type)
     this.#crc.update(value)
-    this.#crc.update(this.#footer, 0, 2)
-    this.#crc.writeTo(this.#footer, 2)
+    sealDump(this.#footer, this.#crc, version)
     return this.#footer
   }
 }

@@ -55,6 +55,11 @@ export class ValueEnd {
     return true
   }
 
+  /** What was stepped over is taken away: the next `find` begins where it ended. */
+  drop(): void {
+    this.length = 0
+  }
+
   #plan(type: number): number[] {
     switch (type) {
       case valueType.string:

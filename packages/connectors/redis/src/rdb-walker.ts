@@ -2,7 +2,8 @@
  * Walks over an RDB file while it arrives, in whatever pieces, and gives every key with its value's own bytes. Nothing
  * is decoded: a value goes to RESTORE as it stands. Only where a value ends must be known.
  *
- * Memory is bounded: a value that is larger than `partAbove` is taken apart and given in parts, while it arrives.
+ * Memory is bounded: a value that is larger than `partAbove` is taken apart and given in parts, while it arrives; one
+ * that cannot be taken apart is given piece by piece.
  */
 import { ByteWindow } from './byte-window.ts'
 import { Crc64 } from './crc64.ts'
@@ -13,7 +14,7 @@ import { readString } from './rdb-string.ts'
 import { ValueEnd } from './rdb-value-end.ts'
 
 /** All buffers are views that hold until the next `push`. */
-export type RdbEvent = RdbEntry | RdbPart | RdbFunction | RdbEnd
+export type RdbEvent = RdbEntry | RdbPart | RdbPiece | RdbFunction | RdbEnd
 
 export interface RdbEntry {
   readonly kind: 'entry'
@@ -35,6 +36,18 @@ export interface RdbPart extends ValuePart {
   readonly isFirst: boolean
 }
 
+/** A piece of the bytes of a large value that cannot be taken apart, a stream mostly. One key's come one after the other. */
+export interface RdbPiece {
+  readonly kind: 'piece'
+  readonly db: number
+  readonly key: Buffer
+  readonly expireAtMs: number | null
+  readonly type: number
+  readonly bytes: Buffer
+  readonly isFirst: boolean
+  readonly isLast: boolean
+}
+
 export interface RdbFunction {
   readonly kind: 'function'
   readonly code: Buffer
@@ -49,11 +62,16 @@ export interface RdbEnd {
 export interface RdbWalkerOptions {
   /** Bytes of a value above which it is given in parts. */
   readonly partAbove?: number
-  /** Bytes above which a value that has no parts (a stream, one packed list) is refused. */
+  /** Bytes above which what has neither parts nor pieces (one packed list, one element) is refused. */
   readonly refuseAbove?: number
 }
 
-type State = 'header' | 'opcode' | 'value' | 'parts' | 'trailer' | 'ended'
+type State = 'header' | 'opcode' | 'value' | 'parts' | 'pieces' | 'trailer' | 'ended'
+
+interface OpenPieces {
+  readonly key: Buffer
+  isFirst: boolean
+}
 
 interface OpenParts {
   readonly of: ValueParts
@@ -77,6 +95,7 @@ export class RdbWalker {
   /** From the window's start. */
   #key = { start: 0, end: 0 }
   #parts: OpenParts | null = null
+  #pieces: OpenPieces | null = null
 
   constructor({ partAbove = 8 * 1024 * 1024, refuseAbove = 64 * 1024 * 1024 }: RdbWalkerOptions = {}) {
     this.#partAbove = partAbove
@@ -103,6 +122,8 @@ export class RdbWalker {
           return this.#value()
         case 'parts':
           return this.#part()
+        case 'pieces':
+          return this.#piece()
         case 'trailer':
           return this.#trailer()
         default:
@@ -183,9 +204,15 @@ export class RdbWalker {
     const { bytes, start, end } = this.#window
     const from = start + this.#key.end
     if (!this.#valueEnd.find(bytes, from, end)) {
-      if (end - from <= this.#partAbove || !canBeParted(this.#type)) return this.#bounded()
-      this.#beginParts(from)
-      return this.#part()
+      if (end - from <= this.#partAbove) return this.#bounded()
+      if (canBeParted(this.#type)) {
+        this.#beginParts(from)
+        return this.#part()
+      }
+      this.#pieces = { key: Buffer.from(this.#readKey()), isFirst: true }
+      this.#advance(from)
+      this.#state = 'pieces'
+      return this.#takePiece(false)
     }
     const to = from + this.#valueEnd.length
     const entry: RdbEntry = {
@@ -226,9 +253,39 @@ export class RdbWalker {
     return event
   }
 
+  #piece(): RdbEvent | undefined {
+    const { bytes, start, end } = this.#window
+    return this.#takePiece(this.#valueEnd.find(bytes, start, end))
+  }
+
+  /** What was stepped over so far, which may be nothing. */
+  #takePiece(isLast: boolean): RdbPiece | undefined {
+    const pieces = this.#pieces as OpenPieces
+    const { bytes, start } = this.#window
+    const to = start + this.#valueEnd.length
+    if (to === start && !isLast) return this.#bounded()
+    const { key, isFirst } = pieces
+    pieces.isFirst = false
+    const event: RdbPiece = {
+      kind: 'piece',
+      db: this.#db,
+      key,
+      expireAtMs: this.#expireAtMs,
+      type: this.#type,
+      bytes: bytes.subarray(start, to),
+      isFirst,
+      isLast,
+    }
+    this.#valueEnd.drop()
+    if (isLast) this.#endValue(to)
+    else this.#advance(to)
+    return event
+  }
+
   #endValue(at: number): void {
     this.#advance(at)
     this.#parts = null
+    this.#pieces = null
     this.#expireAtMs = null
     this.#state = 'opcode'
   }

@@ -1,6 +1,7 @@
 /**
  * Goal: a source that is older than users is fenced all the same: a whole cutover loses nothing that was acknowledged,
- * the fence outlasts a restart and gives back what was set before, and what passes it ends the cutover.
+ * the fence outlasts a restart and gives back what was set before, what passes it ends the cutover, and what arrives late
+ * opens nothing.
  */
 import { flipSides } from '@replatform/testkit/flip-sides'
 import { pollUntil } from '@replatform/testkit/poll-until'
@@ -8,6 +9,7 @@ import { startRedis } from '@replatform/testkit/redis-server'
 import { expect, test } from 'vitest'
 import { type Connection, openConnection } from './connection.ts'
 import { fenceSide, requireFenced, unfenceSide } from './fence.ts'
+import { openLate } from './test-fixtures/late-command.ts'
 import { moverUser } from './test-fixtures/move-rig.ts'
 import { startMover } from './test-fixtures/start-mover.ts'
 
@@ -66,6 +68,21 @@ test('the fence is put up twice, taken off once, and gives back what was set bef
   const settings = (await connection.command('CONFIG', 'GET', 'min-slaves-*')) as Buffer[]
   expect(settings.map(String)).toEqual(expect.arrayContaining(['min-slaves-to-write', '0', 'min-slaves-max-lag', '0']))
   expect(await connection.command('SET', 'open', 1)).toBe('OK')
+})
+
+test('an unfencing that arrives late opens nothing that was fenced since', async () => {
+  await using old = await startRedis({ version: '5.0' })
+  await using late = await openLate(old.url(), 'SET\r\n$19\r\nmin-slaves-to-write')
+  await using connection = await openConnection({ url: old.url(), side: 'source' })
+  const fence = { connection, move: 'm', withinMs: 1_000, log }
+  await fenceSide(fence)
+  const givenUp = unfenceSide({ ...fence, connection: late.connection }).catch((thrown) => thrown)
+  await late.sent
+  await unfenceSide(fence)
+  await fenceSide(fence)
+  await late.arrive()
+  expect(await givenUp).toMatchObject({ code: 'connection.lost' })
+  await requireFenced(connection)
 })
 
 test('a script behind the barrier ends the cutover before its decision', async () => {

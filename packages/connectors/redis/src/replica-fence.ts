@@ -8,7 +8,8 @@
  */
 import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
-import { type Connection, clientName } from './connection.ts'
+import type { Connection } from './connection.ts'
+import { endClients, isOurName } from './fence-turn.ts'
 import { toRedisError } from './redis-error.ts'
 import { RedisReplyError } from './resp-reader.ts'
 import { parseInfo } from './server-info.ts'
@@ -25,7 +26,7 @@ export async function fenceByReplicas(connection: Connection, log: Log): Promise
   // Without a lag the count is not looked at.
   if (lagBefore === 0) await connection.command('CONFIG', 'SET', lag, fenced)
   if (before < fenced) await connection.command('CONFIG', 'SET', count, fenced + before)
-  await endOthers(connection)
+  await endClients(connection, (client) => !isOurName(client.get('name') ?? ''))
   await persistSettings(connection, log)
 }
 
@@ -58,16 +59,6 @@ export async function readScriptCalls(connection: Connection): Promise<number> {
 async function readNumber(connection: Connection, name: string): Promise<number> {
   const reply = await connection.command('CONFIG', 'GET', name)
   return Number(Array.isArray(reply) ? String(reply[1]) : Number.NaN)
-}
-
-/** All but the mover's own, and links of replicas. */
-async function endOthers(connection: Connection): Promise<void> {
-  const lines = String(await connection.command('CLIENT', 'LIST')).split('\n')
-  const clients = lines.map((line) => new Map(line.split(' ').map((field) => field.split('=', 2) as [string, string])))
-  const others = clients.filter(
-    (client) => client.has('id') && client.get('name') !== clientName && !/[SMO]/.test(client.get('flags') ?? ''),
-  )
-  await connection.pipeline(others.map((client) => ['CLIENT', 'KILL', 'ID', client.get('id') ?? '']))
 }
 
 async function persistSettings(connection: Connection, log: Log): Promise<void> {

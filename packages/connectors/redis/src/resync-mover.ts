@@ -237,6 +237,9 @@ export class ResyncMover implements Mover {
     return results
   }
 
+  /** What was copied has its own deadlines. */
+  async settleAhead(): Promise<void> {}
+
   async settle(): Promise<void> {
     await this.#sides.requireFenced('source')
     await this.#requireUnwritten()

@@ -2,9 +2,9 @@
 import type { FollowOptions, FollowProgress } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { position } from '@replatform/core/position'
-import type { ChangedKeys } from './changed-keys.ts'
+import type { KeyRecorder } from './changed-keys.ts'
 import { type Connection, openConnection } from './connection.ts'
-import { sweepDeadlines } from './deadline-sweep.ts'
+import { liftAgain } from './early-deadlines.ts'
 import { Follower } from './follower.ts'
 import type { SlotSet } from './key-slot.ts'
 import { type PartCheckpoint, readPartCheckpoint } from './part-store.ts'
@@ -21,7 +21,7 @@ export interface SlotFollowOptions {
   readonly layout: SlotLayout
   /** Raised for this following. */
   readonly epoch: number
-  readonly changed: ChangedKeys
+  readonly changed: KeyRecorder
   /** Of the load in this process, by shard; a shard without one is asked for what comes after its checkpoint. */
   readonly streams: readonly (SlotStream | undefined)[]
 }
@@ -81,7 +81,7 @@ async function openShard(options: SlotFollowOptions, source: number, stack: Asyn
     const target = stack.use(await openConnection({ url, side: 'target' }))
     const checkpoint = await readPartCheckpoint(target, keys)
     if (!checkpoint) throw notLoaded(layout.parts[part] as Part)
-    if (checkpoint.isLowered) await sweepDeadlines({ target, keys, epoch }, 'lift')
+    if (checkpoint.isLowered) await liftAgain({ target, keys, epoch, checkpoints: [keys.checkpoint] })
     parts.set(part, { writer: new PartWriter({ target, keys, epoch }), place: checkpoint.place })
     checkpoints.push(checkpoint)
   }

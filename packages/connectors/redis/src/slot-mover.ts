@@ -18,9 +18,9 @@ import type { Side } from '@replatform/core/move'
 import { position } from '@replatform/core/position'
 import { assessSlots } from './assess-slots.ts'
 import { beginShardsAgain } from './begin-shards-again.ts'
-import { ChangedKeys } from './changed-keys.ts'
+import { ChangedKeys, KeyRecorders } from './changed-keys.ts'
 import type { Connection } from './connection.ts'
-import { sweepDeadlines } from './deadline-sweep.ts'
+import { type EachPart, EarlyDeadlines } from './early-deadlines.ts'
 import { FlowSides } from './flow-sides.ts'
 import { formatPoint, parsePoint } from './flow-store.ts'
 import { readPartCheckpoint } from './part-store.ts'
@@ -39,12 +39,14 @@ export class SlotMover implements Mover {
   readonly #open: OpenOptions
   readonly #sides: FlowSides
   readonly #changed = new ChangedKeys()
+  readonly #early: EarlyDeadlines
   #streams: readonly SlotStream[] = []
-  #following: SlotFollowing | null = null
+  #following: (Pick<SlotFollowing, 'followers'> & { readonly epoch: number }) | null = null
 
   constructor(open: OpenOptions) {
     this.#open = open
     this.#sides = new FlowSides(open)
+    this.#early = new EarlyDeadlines(open.log)
   }
 
   async assess(): Promise<Finding[]> {
@@ -97,12 +99,15 @@ export class SlotMover implements Mover {
     this.#streams = []
     const layout = await this.#sides.layout()
     const epoch = await this.#sides.raise(layout)
-    await using following = await SlotFollowing.open({ layout, epoch, changed: this.#changed, streams })
-    this.#following = following
+    this.#early.forget()
+    const changed = new KeyRecorders([this.#changed, this.#early.noted])
+    await using following = await SlotFollowing.open({ layout, epoch, changed, streams })
+    this.#following = { followers: following.followers, epoch }
     try {
       await following.run(options)
     } finally {
       this.#following = null
+      await this.#early.end()
     }
   }
 
@@ -169,13 +174,27 @@ export class SlotMover implements Mover {
     await this.#sides.requireFenced('target')
     for (const source of layout.sources.keys()) await this.#checkpointsOf(layout, source)
     const epoch = await this.#sides.raise(layout)
-    await this.#sides.target.each(urlsOf(layout.parts), async (target, part) => {
-      for (const source of layout.sources.keys()) {
-        if (!layout.partsOf(source).includes(part)) continue
-        await target.command('HSET', layout.keysOf(part, source).checkpoint, 'lowered', 1)
-      }
-      await sweepDeadlines({ target, keys: layout.keysOf(part), epoch }, 'lower')
+    const eachPart = this.#eachPart(layout, epoch)
+    await eachPart(async ({ target, checkpoints }) => {
+      for (const checkpoint of checkpoints) await target.command('HSET', checkpoint, 'lowered', 1)
     })
+    await this.#early.settle(eachPart)
+  }
+
+  async settleAhead(options: { readonly pauseMs: number }): Promise<void> {
+    const epoch = this.#following?.epoch
+    if (epoch !== undefined) await this.#early.begin(this.#eachPart(await this.#sides.layout(), epoch), options)
+  }
+
+  #eachPart(layout: SlotLayout, epoch: number): EachPart {
+    return async (work) => {
+      await this.#sides.target.each(urlsOf(layout.parts), (target, part) => {
+        const sources = [...layout.sources.keys()].filter((source) => layout.partsOf(source).includes(part))
+        const checkpoints = sources.map((source) => layout.keysOf(part, source).checkpoint)
+        const holds = (key: Buffer) => layout.partOf(key) === part
+        return work({ target, keys: layout.keysOf(part), epoch, checkpoints, holds })
+      })
+    }
   }
 
   /** After a rollback: the new side has what the old one has, and follows from there on with its deadlines lowered. */

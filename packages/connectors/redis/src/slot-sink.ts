@@ -5,7 +5,7 @@
  * puts before it takes: a mover that dies in between goes on at the second half.
  */
 import type { BatchSink } from './batch-sink.ts'
-import type { ChangedKeys } from './changed-keys.ts'
+import type { KeyRecorder } from './changed-keys.ts'
 import { isControlKey } from './control-keys.ts'
 import { putCommands, takeCommand } from './cross-slot.ts'
 import { emptyPart } from './empty-part.ts'
@@ -28,7 +28,7 @@ export interface SlotSinkOptions {
   readonly replid: string
   /** Behind the last command that wrote. */
   readonly written: number
-  readonly changed: ChangedKeys
+  readonly changed: KeyRecorder
   readonly clockOffsetMs: number
 }
 

@@ -135,7 +135,7 @@ export class CommandScanner {
     if (length < 0) return false
     const start = this.#next
     const end = start + length
-    if (end + 2 - this.#start > largestCommand) throw malformed(`a command is larger than ${largestCommand >> 20} MB`)
+    if (end + 2 - this.#start > largestCommand) throw tooLarge()
     if (end + 2 > this.#end) {
       this.#wanted = end + 2 - this.#at
       return false
@@ -179,6 +179,12 @@ export class CommandScanner {
     this.#wanted = this.#end - from + 1
     return -1
   }
+}
+
+function tooLarge(): ReplatformError {
+  return new ReplatformError('redis.value-too-large', {
+    message: `The source has carried out a single command of more than ${largestCommand >> 20} MB, which cannot be followed.`,
+  })
 }
 
 function malformed(what: string): ReplatformError {

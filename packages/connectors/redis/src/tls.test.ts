@@ -49,6 +49,15 @@ test('another authority, an authority that cannot be read, and a wrong user', as
   })
 })
 
+test('a server that speaks no TLS is told as that', async () => {
+  await using plain = await startRedis({ acl: [moverUser] })
+  const url = plain.url('mover', 'mover-secret').replace('redis://', 'rediss://')
+  expect(await refusalOf(url)).toMatchObject({
+    code: 'tls.failed',
+    message: expect.stringMatching(/does not seem to speak TLS/),
+  })
+})
+
 test('a certificate for another name, and one that has expired', async () => {
   const authority = await rigAuthority()
   const named = await refusalWith(await authority.issue({ names: ['cache.example'] }))

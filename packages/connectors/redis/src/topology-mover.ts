@@ -84,6 +84,10 @@ export class TopologyMover implements Mover {
     return (await this.#found()).compare(options)
   }
 
+  async settleAhead(options: { readonly pauseMs: number }) {
+    return (await this.#found()).settleAhead(options)
+  }
+
   async settle() {
     return (await this.#found()).settle()
   }

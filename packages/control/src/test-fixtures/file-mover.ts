@@ -73,6 +73,7 @@ export function openFileMover(store: FileStore, direction: Direction): Mover {
       verb('barrier', () => ({ position: position(String(store.rows(source))), at: '1970-01-01T00:00:00Z' })),
     remaining: () => verb('remaining', () => ({ count: remaining(), unit: 'changes', exact: true })),
     compare: ({ scope, at }) => verb(`compare-${at}`, () => compare(scope)),
+    settleAhead: () => verb('settleAhead', () => {}),
     settle: () => verb('settle', () => {}),
     markStart: () => verb('markStart', () => store.mark(source, `start-${direction}`)),
     recordDecision: ({ id, outcome }) => verb('recordDecision', () => store.mark(target, `decision-${id}`, outcome)),

@@ -1,31 +1,39 @@
 /**
- * Brings back what a target has let lapse while its deadlines were lowered: after a cutover that was aborted, and after
- * a rollback. A key that the source has renewed meanwhile is gone there, and the renewal, when it arrives, finds
- * nothing.
+ * Puts right what a target may have wrong about deadlines.
+ *
+ * While they were lowered (after a cutover that was aborted, and after a rollback) it has let keys lapse; one that the
+ * source has renewed meanwhile is gone there, and the renewal, when it arrives, finds nothing.
+ *
+ * A source before 7.0 replicates how long a key is to live. What it has told while the mover was away is carried out
+ * that much later, and the key would live that much longer.
  */
 import type { BatchWriter } from './batch-writer.ts'
-import { compareAllKeys } from './compare.ts'
+import type { ChangedKeys } from './changed-keys.ts'
+import { type CompareKeysOptions, compareAllKeys, compareSomeKeys } from './compare.ts'
 import { openConnection } from './connection.ts'
 import { lifted } from './deadline.ts'
 import type { Follower } from './follower.ts'
 import { addCopy } from './key-copier.ts'
 import { openLanes } from './key-lanes.ts'
 import { openCopyTarget } from './open-copier.ts'
+import type { Doubt } from './open-follower.ts'
 import type { SlotLayout } from './slot-layout.ts'
 
-export interface LapsedKeysOptions {
+export interface DoubtfulKeysOptions {
   readonly layout: SlotLayout
   readonly epoch: number
   /** By shard of the source; they run meanwhile. */
   readonly followers: readonly Follower[]
+  readonly doubt: Doubt
   readonly signal: AbortSignal
 }
 
-/** Resolves with how many keys were brought back; then the checkpoints no longer ask for it. */
-export async function bringBackLapsed({ layout, epoch, followers, signal }: LapsedKeysOptions): Promise<number> {
+/** Resolves with how many keys were put right; then the checkpoints no longer ask for it. */
+export async function settleDoubt(options: DoubtfulKeysOptions): Promise<number> {
+  const { layout, epoch, followers, signal } = options
   await using keys = await openLanes(layout, { followers })
   await using copies = await openCopyTarget(layout, [...layout.parts.keys()], epoch)
-  const results = await compareAllKeys({
+  const comparison: CompareKeysOptions = {
     keys,
     signal,
     report: undefined,
@@ -39,12 +47,24 @@ export async function bringBackLapsed({ layout, epoch, followers, signal }: Laps
       await writer.commit(buffer)
       return true
     },
-  })
-  await forgetLapse(layout)
+  }
+  const late = await readLate(options)
+  const results = late ? await compareSomeKeys(comparison, late) : await compareAllKeys(comparison)
+  await forgetDoubt(layout)
   return results.reduce((sum, { repaired = 0 }) => sum + repaired, 0)
 }
 
-async function forgetLapse(layout: SlotLayout): Promise<void> {
+/** Null where everything must be looked at. */
+async function readLate({ doubt, followers, signal }: DoubtfulKeysOptions): Promise<ReturnType<ChangedKeys['list']>> {
+  if (doubt === 'everything') return null
+  await Promise.all(followers.map((follower) => follower.reached(doubt.until)))
+  signal.throwIfAborted()
+  const late = doubt.late.list()
+  doubt.late.giveUp()
+  return late
+}
+
+async function forgetDoubt(layout: SlotLayout): Promise<void> {
   for (const [part, { url }] of layout.parts.entries()) {
     await using target = await openConnection({ url, side: 'target' })
     for (const source of layout.sources.keys()) {
