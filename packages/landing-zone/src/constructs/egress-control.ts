@@ -44,7 +44,10 @@ export class FirewallPolicy extends Construct {
   constructor(scope: Construct, blueprint: Blueprint, network: Network) {
     super(scope, 'Firewall')
     serving(this, 'network.egress')
-    const targets = blueprint.services.flatMap(({ egress = [] }) => egress.map(({ host }) => host))
+    // A firewall writes "all below it" with a dot, DNS with a star.
+    const targets = blueprint.services.flatMap(({ egress = [] }) =>
+      egress.map(({ host }) => host.replace(/^\*\./, '.')),
+    )
     const rules = new firewall.CfnRuleGroup(this, 'Partners', {
       ruleGroupName: `${blueprint.estate}-${blueprint.environment}-partners`,
       type: 'STATEFUL',

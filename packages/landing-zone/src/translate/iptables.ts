@@ -1,7 +1,7 @@
 /** Reads the format of iptables-save: tables, chains, and rules as options. Source: iptables(8), iptables-extensions(8). */
 import type { Cidr } from '../plan/cidr.ts'
 import { type ConfigFile, linesOf, type Place, syntaxError } from './config-text.ts'
-import type { FirewallRule } from './firewall-rule.ts'
+import { type FirewallRule, openByDefault, openOutside, otherTable, unknownMatch } from './firewall-rule.ts'
 import type { Left, Outcomes } from './outcome.ts'
 import { rangeOf } from './ranges.ts'
 
@@ -197,26 +197,6 @@ function wordsOf(line: string, place: Place): string[] {
   return words
 }
 
-const otherTable: Left = {
-  id: 'firewall-table',
-  title: 'Addresses are translated or packets are marked: tables other than filter are not carried.',
-  remedy: 'NAT gateways and balancers take their place; look for ports that are forwarded to somewhere.',
-}
-const openByDefault: Left = {
-  id: 'firewall-open',
-  title: 'The old firewall lets in what no rule names; the templates do not.',
-  remedy: 'Look for flows that nobody wrote down before the switch: what the templates refuse stands in the flow logs.',
-}
-const openOutside: Left = {
-  id: 'firewall-open-out',
-  title: 'Machines may call everybody here; in the templates only the partners that they name.',
-  remedy: 'Read the old flows (conntrack, logs of the proxy) and write the partners as egress.',
-}
-export const unknownMatch: Left = {
-  id: 'firewall-match',
-  title: 'A rule tests something that a security group cannot: it is left out.',
-  remedy: 'Decide whether the flow is wanted, and write it as from, calls, stores or egress.',
-}
 const unknownTarget: Left = {
   id: 'firewall-target',
   title: 'A rule does something that a security group cannot.',

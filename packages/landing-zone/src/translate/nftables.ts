@@ -1,8 +1,7 @@
 /** Reads the format of `nft list ruleset`. Source: nft(8). Chains that hook into the filter are read, sets resolved. */
 import type { Cidr } from '../plan/cidr.ts'
 import { type ConfigFile, linesOf, type Place, type Statement, syntaxError } from './config-text.ts'
-import type { FirewallRule } from './firewall-rule.ts'
-import { unknownMatch } from './iptables.ts'
+import { type FirewallRule, openByDefault, openOutside, otherTable, unknownMatch } from './firewall-rule.ts'
 import type { Left, Outcomes } from './outcome.ts'
 import { rangeOf } from './ranges.ts'
 
@@ -23,7 +22,7 @@ interface Ruleset {
 export function readNftables(config: ConfigFile, outcomes: Outcomes): FirewallRule[] {
   const ruleset = parse(config, outcomes)
   const found = [...ruleset.chains.values()].flatMap(({ hook, rules }) => {
-    if (hook === 'other') for (const rule of rules) outcomes.left(rule, 'rule', otherHook)
+    if (hook === 'other') for (const rule of rules) outcomes.left(rule, 'rule', otherTable)
     return hook && hook !== 'other' ? rules.flatMap((rule) => ruleOf({ rule, hook, ruleset, outcomes, trail: [] })) : []
   })
   for (const [name, { hook, rules }] of ruleset.chains) {
@@ -104,7 +103,7 @@ function readHook(statement: Statement, found: (hook: NonNullable<Chain['hook']>
   const isFilter = words[1] === 'filter' && ['input', 'forward', 'output'].includes(hook)
   if (!isFilter) {
     found('other')
-    outcomes.left(statement, `type ${words[1]} hook ${hook}`, otherHook)
+    outcomes.left(statement, `type ${words[1]} hook ${hook}`, otherTable)
     return
   }
   found(hook as FirewallRule['chain'])
@@ -259,21 +258,6 @@ const services: Readonly<Record<string, number>> = {
   'http-alt': 8080,
 }
 
-const otherHook: Left = {
-  id: 'firewall-table',
-  title: 'Addresses are translated or packets are marked: chains other than filters are not carried.',
-  remedy: 'NAT gateways and balancers take their place; look for ports that are forwarded to somewhere.',
-}
-const openByDefault: Left = {
-  id: 'firewall-open',
-  title: 'The old firewall lets in what no rule names; the templates do not.',
-  remedy: 'Look for flows that nobody wrote down before the switch: what the templates refuse stands in the flow logs.',
-}
-const openOutside: Left = {
-  id: 'firewall-open-out',
-  title: 'Machines may call everybody here; in the templates only the partners that they name.',
-  remedy: 'Read the old flows (conntrack, logs of the proxy) and write the partners as egress.',
-}
 const notListed: Left = {
   id: 'firewall-define',
   title: 'The file is a script and not a list of rules.',

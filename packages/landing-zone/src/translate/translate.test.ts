@@ -134,7 +134,11 @@ test(
   () => {
     const { blueprint, findings } = plan({
       estate: 'wallet',
-      landingZone: { ...zone, services: { ...whole.services } },
+      landingZone: {
+        ...zone,
+        services: { ...whole.services },
+        extras: { firewall: 'An auditor asks for inspection of what goes out.' },
+      },
       environment: 'production',
       phase: 'replatform',
     })
@@ -150,6 +154,9 @@ test(
       .flatMap(({ properties }) => graph.named(properties.TargetGroupARNs))
     expect(new Set(joined.map(({ id }) => id))).toEqual(new Set(groups.map(({ id }) => id)))
     expect(graph.ofType('AWS::WAFv2::IPSet')[0]?.properties.Addresses).toContain('198.51.100.0/24')
+    // All below a name: DNS writes a star, the firewall a dot.
+    expect(JSON.stringify(graph.ofType('AWS::Route53Resolver::FirewallDomainList'))).toContain('"*.cards.example"')
+    expect(JSON.stringify(graph.ofType('AWS::NetworkFirewall::RuleGroup'))).toContain('".cards.example"')
     const proof = proveReachability(graph, blueprint)
     expect({ unasked: proof.unasked, closed: proof.closed }).toEqual({ unasked: [], closed: [] })
     expect(proof.wanted.map(({ from, to }) => `${from} ${to}`)).toContain('balancer:gateway service:merchants')
