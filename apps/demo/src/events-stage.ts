@@ -5,7 +5,10 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { activemqFiles } from '@replatform/testkit/activemq-distribution'
 import { type ActivemqServer, startActivemq } from '@replatform/testkit/activemq-server'
+import { debianProgram } from '@replatform/testkit/debian-package'
+import { java17 } from '@replatform/testkit/java-runtime'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import type { RabbitmqServer } from '@replatform/testkit/rabbitmq-server'
 import { createTempFolder } from '@replatform/testkit/temp-folder'
@@ -31,6 +34,13 @@ export interface EventsVerdict {
   readonly verdict: string
   readonly judged: Readonly<Record<string, number>>
   readonly found: Readonly<Record<string, number>>
+}
+
+/** Brings what the brokers need to this machine; throws what is missing. */
+export async function bringBrokers(): Promise<void> {
+  await debianProgram('rabbitmq-server', 'rabbitmq-server')
+  await java17()
+  await activemqFiles()
 }
 
 export class EventsStage implements AsyncDisposable {

@@ -14,7 +14,7 @@ export interface Flip {
 export async function flip(play: Play, { phase, verb, name }: Flip): Promise<void> {
   const { replatform, narrator, recorder, load, flips } = play
   const from = new Date().toISOString()
-  const cutover = cutoverOf(await replatform.runWhenReady(verb, '--wave', waves[phase].name))
+  const cutover = cutoverOf(await replatform.runWhenReady([verb, '--wave', waves[phase].name]))
   recorder.takeCutover(name, cutover)
   // The first payments after the release belong to what was felt.
   await sleep(1_000)

@@ -8,27 +8,35 @@ import { waves } from './script.ts'
 /** Ledger and sessions go over, come back with everything written since, and go over again. */
 export async function rehost(play: Play): Promise<void> {
   const { narrator, options } = play
-  const { name, moves } = waves.rehost
+  const { moves } = waves.rehost
   narrator.stop('rehost', 'load')
   await Promise.all(moves.map((store) => assess(play, store)))
   await load(play, moves)
+  if (!options.isBrief) await lookAhead(play)
+  for (const { stop, verb, name } of options.isBrief ? flips.slice(0, 1) : flips) {
+    narrator.stop('rehost', stop)
+    await becomeLevel(play, moves)
+    await flip(play, { phase: 'rehost', verb, name })
+    await sleep(options.betweenMs)
+  }
+}
+
+const flips = [
+  { stop: 'cutover', verb: 'cutover', name: 'cutover' },
+  { stop: 'rollback', verb: 'rollback', name: 'rollback' },
+  { stop: 'again', verb: 'cutover', name: 'second cutover' },
+] as const
+
+/** All that can be known before the cutover. */
+async function lookAhead(play: Play): Promise<void> {
+  const { narrator } = play
+  const { name, moves } = waves.rehost
   narrator.stop('rehost', 'compare')
   await Promise.all(moves.map((store) => compare(play, store)))
   narrator.stop('rehost', 'rehearse')
   // A rehearsal stops following for a moment, and what is followed then counts anew.
   await becomeLevel(play, moves)
   await rehearse(play, name)
-  const flips = [
-    { stop: 'cutover', verb: 'cutover', name: 'cutover' },
-    { stop: 'rollback', verb: 'rollback', name: 'rollback' },
-    { stop: 'again', verb: 'cutover', name: 'second cutover' },
-  ] as const
-  for (const { stop, verb, name: flipName } of flips) {
-    narrator.stop('rehost', stop)
-    await becomeLevel(play, moves)
-    await flip(play, { phase: 'rehost', verb, name: flipName })
-    await sleep(options.betweenMs)
-  }
 }
 
 async function load(play: Play, stores: readonly string[]): Promise<void> {

@@ -73,7 +73,7 @@ export async function compare({ replatform, narrator }: Play, store: string): Pr
 
 export async function rehearse({ replatform, narrator }: Play, wave: string): Promise<void> {
   // It only foretells: should it fail on a busy machine, the cutover itself still says what is true.
-  const rehearsal = await replatform.runWhenReady('rehearse', wave).catch((thrown: Error) => thrown)
+  const rehearsal = await replatform.runWhenReady(['rehearse', wave], { attempts: 3 }).catch((thrown: Error) => thrown)
   if (rehearsal instanceof Error) return narrator.say(`did not come to its end: ${rehearsal.message}`)
   const { result } = rehearsal
   if (result?.kind !== 'rehearsal') throw new Error('The rehearsal gave no report.')

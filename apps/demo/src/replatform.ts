@@ -55,13 +55,13 @@ export class Replatform implements AsyncDisposable {
   }
 
   /** The same for what needs moves that are level at that very moment: asks again while they are a little behind. */
-  async runWhenReady(verb: string, ...args: string[]): Promise<Operation> {
+  async runWhenReady(args: readonly [string, ...string[]], { attempts = attemptsMost } = {}): Promise<Operation> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.run(verb, ...args)
+        return await this.run(...args)
       } catch (thrown) {
         const isTooEarly = thrown instanceof VerbError && thrown.code === 'cutover.not-ready'
-        if (!isTooEarly || attempt === attemptsMost) throw thrown
+        if (!isTooEarly || attempt >= attempts) throw thrown
       }
     }
   }

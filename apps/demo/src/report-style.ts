@@ -23,7 +23,7 @@ svg{display:block;width:100%;height:auto;font-size:12px;fill:var(--soft)}polylin
 .swatch-0{background:var(--c0)}.swatch-1{background:var(--c1)}.swatch-2{background:var(--c2)}.swatch-3{background:var(--c3)}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}
 th,td{border-bottom:1px solid var(--line);padding:.28rem .9rem;text-align:right;white-space:nowrap}th:first-child,td.text{text-align:left}th:first-child{padding-left:0}
-tr:first-child th{color:var(--soft);font-weight:600}tbody tr th{font-weight:400}.sum th,.sum td{font-weight:650}td.text{white-space:normal}
+tr:first-child th{color:var(--soft);font-weight:600}tbody tr th{font-weight:400}.sum th,.sum td{font-weight:650}td.text{white-space:normal}.judges th{text-align:left}td:first-child{padding-left:0}
 ol{padding-left:2.6rem}li::marker{color:var(--soft);font-variant-numeric:tabular-nums}
 details{margin-top:2rem}summary{cursor:pointer;color:var(--soft)}pre{background:var(--panel);padding:1rem;overflow:auto;font-size:.8rem;border-radius:8px}
 `

@@ -114,5 +114,5 @@ function judgesTable({ judge, sessions, events }: DemoVerdict): string {
   ]
   const head = '<tr><th>store</th><th>verdict</th><th>judged</th><th>found</th></tr>'
   const body = rows.map((cells) => `<tr>${cells.map((cell) => `<td class="text">${escaped(cell)}</td>`).join('')}</tr>`)
-  return `<div class="wide"><table>${head}${body.join('')}</table></div>`
+  return `<div class="wide"><table class="judges">${head}${body.join('')}</table></div>`
 }

@@ -1,4 +1,5 @@
 /** What is played, in its order: phases of the estate, and the stops of each. */
+import type { PlayOptions } from './play-options.ts'
 
 export type Phase = 'rehost' | 'replatform'
 
@@ -52,6 +53,10 @@ const proof: Act = {
   ],
 }
 
-export function actsOf(phases: readonly Phase[]): readonly Act[] {
-  return [...[rehost, replatform].filter(({ phase }) => phases.includes(phase as Phase)), proof]
+/** Of the first phase, where the play is brief. */
+const briefStops = ['load', 'cutover']
+
+export function actsOf({ phases, isBrief }: Pick<PlayOptions, 'phases' | 'isBrief'>): readonly Act[] {
+  const first = isBrief ? { ...rehost, stops: rehost.stops.filter(({ name }) => briefStops.includes(name)) } : rehost
+  return [...[first, replatform].filter(({ phase }) => phases.includes(phase as Phase)), proof]
 }

@@ -14,7 +14,7 @@ export function showVerdict(verdict: DemoVerdict): string {
     ['unknown', String(unknown)],
     ['ledger', verdict.judge.verdict],
     ['sessions', describeSessions(verdict)],
-    ...(verdict.events ? [['events', describeEvents(verdict.events)] as [string, string]] : []),
+    ['events', verdict.events ? describeEvents(verdict.events) : 'not played'],
     ...cutovers.map(({ name, felt, pauseMs }): [string, string] => [
       name,
       `longest gap ${Math.round(felt.longestGapMs)} ms, p99 ${Math.round(felt.p99LatencyMs)} ms (pause ${Math.round(pauseMs ?? 0)} ms)`,
@@ -28,8 +28,8 @@ export function showVerdict(verdict: DemoVerdict): string {
 
 function title(verdict: DemoVerdict): string {
   if (!isClean(verdict)) return `VERDICT: ${verdict.verdict}. See the judges' findings with --json.`
-  const events = verdict.events ? ' Each event had its effect once, with\nevery consumer, in order.' : ''
-  return `VERDICT: clean. Each payment is there exactly once; each session and code lives to\nits own deadline.${events}`
+  const events = verdict.events ? '; each event\nhad its effect once, in order, with every consumer' : ''
+  return `VERDICT: clean. Each payment is there exactly once; each session and code lives\nto its own deadline${events}.`
 }
 
 function describeSessions({ sessions }: DemoVerdict): string {

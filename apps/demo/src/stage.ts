@@ -82,7 +82,7 @@ export class Stage implements AsyncDisposable {
   #estateFile(): string {
     const { rehost, replatform } = waves
     const stores = [this.ledger, this.sessions, this.events].map((each) => each?.store ?? '')
-    const messages = `  - { name: ${replatform.name}, phase: replatform, moves: [${replatform.moves}], pauseBudget: 30s }\n`
+    const messages = `  - { name: ${replatform.name}, phase: replatform, moves: [${replatform.moves}], pauseBudget: 20s }\n`
     return `estate: wallet
 stores:
 ${stores.join('')}waves:

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { actsOf } from './script.ts'
 import { renderView } from './view.ts'
 
-const acts = actsOf(['rehost', 'replatform'])
+const acts = actsOf({ phases: ['rehost', 'replatform'], isBrief: false })
 const colors = colorsFor(process.stderr, { NO_COLOR: '1' }, false)
 
 const seen = {

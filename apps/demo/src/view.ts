@@ -146,7 +146,7 @@ function renderPayments(
       return head + colors.green(line)
     }),
     label('latency p99', last ? formatDuration(last.p99Ms) : '') + colors.yellow(latencies[0] ?? ''),
-    label('pauses', '') + (marks.trim() === '' ? colors.dim(cut('none yet', width)) : colors.magenta(marks)),
+    label('pauses', '') + (pauses.length === 0 ? colors.dim(cut('none yet', width)) : colors.magenta(marks)),
     blank + colors.dim(cut(pauses.map(describePause).join(' · '), width)),
   ]
 }
