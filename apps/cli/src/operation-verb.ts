@@ -10,7 +10,6 @@ import type {
 } from '@replatform/control/api-types'
 import { subjectOf } from '@replatform/control/operation-subject'
 import { deserializeError } from '@replatform/core/errors'
-import type { Limits } from '@replatform/engine/strain-watch'
 import { renderCompare } from './compare-view.ts'
 import type { Exit } from './exit-codes.ts'
 import { renderFindings } from './findings-view.ts'
@@ -29,7 +28,7 @@ export interface OperationCall {
   readonly move: string
   readonly options: VerbOptions
   /** Of `throttle`. */
-  readonly limits?: Limits
+  readonly limits?: OperationRequest['limits']
 }
 
 /** What is asked of a wave as a whole. */

@@ -30,13 +30,14 @@ export const WaveVerbParams = Type.Object({
 
 export const OperationParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 60 }) })
 
+/** Left out and not null: the framework would take a null for a number, which is 0. */
 const LimitsBody = Type.Object(
   {
-    bytesPerSecond: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
-    sourceSessions: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
-    replicaLagMs: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+    bytesPerSecond: Type.Optional(Type.Integer({ minimum: 0 })),
+    sourceSessions: Type.Optional(Type.Integer({ minimum: 0 })),
+    replicaLagMs: Type.Optional(Type.Integer({ minimum: 0 })),
   },
-  { additionalProperties: false, description: 'Of throttle; null is no limit.' },
+  { additionalProperties: false, description: 'Of throttle; what is left out is not limited.' },
 )
 
 export const RequestBody = Type.Object(

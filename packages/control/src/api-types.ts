@@ -181,8 +181,8 @@ export interface OperationRequest {
   readonly reason?: string
   /** Cuts a wave over although gates do not hold; needs a reason. */
   readonly override?: boolean
-  /** Of `throttle`, and of nothing else: takes the place of what was allowed before. */
-  readonly limits?: Limits
+  /** Of `throttle`, and of nothing else: takes the place of what was allowed before; what is left out is not limited. */
+  readonly limits?: { readonly [Limit in keyof Limits]?: number }
 }
 
 export interface AuditEntry {

@@ -1,5 +1,6 @@
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
 import { type Wave, waveOf, wavesOf } from '@replatform/core/wave'
+import { noLimits } from '@replatform/engine/strain-watch'
 import type { AuditEntry, Operation, OperationRequest, OperationVerb, PastOperation, WaveVerb } from './api-types.ts'
 import type { JobQueue } from './jobs.ts'
 import { stepsTaken } from './journal.ts'
@@ -92,7 +93,9 @@ export class OperationDesk {
     await this.#audit(verb, subject, request, 'asked', request.reason ?? '')
     try {
       const asked = await find()
-      if (request.limits && asked.move) await this.#services.moves.limit(asked.move, request.limits)
+      if (request.limits && asked.move) {
+        await this.#services.moves.limit(asked.move, { ...noLimits, ...request.limits })
+      }
       const operation = await this.#add(asked, request, 'running')
       this.#untold.add(operation.id)
       const { name: wave, moves } = asked.host

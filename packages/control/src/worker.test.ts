@@ -100,6 +100,31 @@ describe('a move through the API', () => {
     expect(await rig.perform('start')).toMatchObject({ state: 'done' })
   })
 
+  test('what a move is allowed holds at once, and for the next worker too', async () => {
+    await using rig = await ControlRig.create()
+    const worker = await startFileWorker(rig.options())
+    const asked = { bytesPerSecond: 0, sourceSessions: 40 }
+    const limits = { ...asked, replicaLagMs: null }
+    const throttle = (body: object) => rig.client.ask('throttle', 'ledger', { actor: 'test@rig', ...body })
+    await rig.perform('start')
+    await rig.reaches('in-sync')
+    expect((await rig.status()).limits).toEqual({ bytesPerSecond: null, sourceSessions: null, replicaLagMs: null })
+    await expect(throttle({})).rejects.toMatchObject({ code: 'usage' })
+    const { id } = await throttle({ limits: asked, reason: 'night window' })
+    expect(await rig.ended(id)).toMatchObject({ state: 'done', error: null })
+    expect((await rig.status()).limits).toEqual(limits)
+    expect(await rig.client.audit()).toContainEqual(
+      expect.objectContaining({ verb: 'throttle', outcome: 'asked', detail: 'night window' }),
+    )
+    await worker.stop()
+    await using next = await startFileWorker(rig.options()).then((started) => ({
+      [Symbol.asyncDispose]: () => started.stop(),
+    }))
+    expect(next).toBeDefined()
+    expect((await rig.reaches('in-sync')).limits).toEqual(limits)
+    await until('its mover was told, and follows', async () => (await rig.status()).follow !== null)
+  })
+
   test('what makes no sense is refused, with its code, and stands in the audit log', async () => {
     await using started = await startRig()
     const { rig } = started

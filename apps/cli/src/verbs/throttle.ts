@@ -1,8 +1,7 @@
 import { ReplatformError } from '@replatform/core/errors'
 import { durationMs } from '@replatform/core/estate'
-import type { Limits } from '@replatform/engine/strain-watch'
 import { InvalidArgumentError } from 'commander'
-import { runOperation } from '../operation-verb.ts'
+import { type OperationCall, runOperation } from '../operation-verb.ts'
 import { changingOptions, type Verb, type VerbOptions } from '../verb.ts'
 
 export const throttle: Verb = {
@@ -27,15 +26,13 @@ export const throttle: Verb = {
   },
 }
 
-function limitsOf({ rate, sourceSessions, replicaLag, off }: VerbOptions): Limits {
-  const isLimited = rate !== undefined || sourceSessions !== undefined || replicaLag !== undefined
-  if (isLimited !== Boolean(off)) {
-    return {
-      bytesPerSecond: rate ?? null,
-      sourceSessions: sourceSessions ?? null,
-      replicaLagMs: replicaLag ?? null,
-    }
+function limitsOf({ rate, sourceSessions, replicaLag, off }: VerbOptions): OperationCall['limits'] {
+  const limits = {
+    ...(rate === undefined ? {} : { bytesPerSecond: rate }),
+    ...(sourceSessions === undefined ? {} : { sourceSessions }),
+    ...(replicaLag === undefined ? {} : { replicaLagMs: replicaLag }),
   }
+  if (Object.keys(limits).length > 0 !== Boolean(off)) return limits
   throw new ReplatformError('usage', { message: 'Name at least one limit, or --off, but not both.' })
 }
 

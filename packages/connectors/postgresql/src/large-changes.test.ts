@@ -28,9 +28,9 @@ test('a transaction of many rows and rows of 100 MB, by a mover under 300 MB', {
 
   await source.query(`INSERT INTO items SELECT i, repeat('x', 100) FROM generate_series(1, 200000) i`, 'big')
   await source.query(`INSERT INTO docs SELECT 1, repeat('0123456789', 10000000), NULL, 'é'`, 'big')
-  await source.query(`UPDATE docs SET body = repeat('9876543210é', 8000000), title = 'two' WHERE id = 1`, 'big')
+  await source.query(`UPDATE docs SET body = repeat('9876543210é', 2500000), title = 'two' WHERE id = 1`, 'big')
   await source.query(
-    `UPDATE docs SET id = 2, raw = decode(repeat('00ff', 20000000), 'hex'), body = 'small' WHERE id = 1`,
+    `UPDATE docs SET id = 2, raw = decode(repeat('00ff', 8000000), 'hex'), body = 'small' WHERE id = 1`,
     'big',
   )
   await source.query(`INSERT INTO docs VALUES (3, 'last')`, 'big')
