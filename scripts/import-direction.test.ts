@@ -15,6 +15,7 @@ const allowed = [
   ['packages/control/src/probe.test.ts', '@replatform/testkit/rds'],
   ['packages/testkit/src/probe.ts', '@replatform/engine/clock'],
   ['packages/simulation/src/probe.ts', '@replatform/control/jobs'],
+  ['packages/simulation/src/probe.test.ts', '@replatform/testkit/postgresql-server'],
   // The rig is the stage that an example plays on, not the product that it judges: only its tests, their helpers and
   // what sets the stage may use it, so that what proves a move still shares none of its code.
   ['examples/payments/src/probe.test.ts', '@replatform/testkit/redis-server'],
@@ -37,6 +38,7 @@ const refused = [
   ['packages/control/src/probe.ts', '@replatform/connector-postgresql/route'],
   ['packages/testkit/src/probe.ts', '@replatform/control/jobs'],
   ['packages/simulation/src/probe.ts', '@replatform/connector-postgresql/route'],
+  ['packages/simulation/src/probe.ts', '@replatform/testkit/postgresql-server'],
   ['apps/cli/src/probe.ts', '../../../packages/core/src/errors.ts'],
   ['apps/demo/src/probe.ts', '../../../examples/payments/src/judge.ts'],
   ['examples/payments/src/probe.ts', '@replatform/core/errors'],

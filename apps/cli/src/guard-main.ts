@@ -1,5 +1,6 @@
 /** The process that ends a cutover when its worker is gone; see `@replatform/control/guard-host`. */
 import { openSharedDatabase } from '@replatform/control/control-database'
+import { isClosed } from '@replatform/control/cutover-records'
 import { serveGuard } from '@replatform/control/guard-host'
 import { PostgresqlDecisionStore } from '@replatform/control/postgresql-decision-store'
 import { ReplatformError } from '@replatform/core/errors'
@@ -12,10 +13,14 @@ await serveGuard({
   openMover: (spec, direction, log) => openMover(spec, { direction, resolveSecret, log }),
   createRoutings: ({ store }, log) => createRoutings(store, resolveSecret, log),
   createGateways: (wave, log) => createGateways(wave, log),
-  openSharedDecisions: async (log) => {
+  openShared: async (log) => {
     const url = process.env.REPLATFORM_CONTROL_URL
     if (!url) throw new ReplatformError('control.unreachable', { message: 'REPLATFORM_CONTROL_URL is not set.' })
-    return new PostgresqlDecisionStore(await openSharedDatabase(url, log))
+    const database = await openSharedDatabase(url, log)
+    return {
+      decisions: new PostgresqlDecisionStore(database),
+      isOpen: async (cutover) => !(await isClosed(database, cutover)),
+    }
   },
 })
 process.exit(0)

@@ -7,6 +7,7 @@ import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import pg from 'pg'
 import { type ConstructorOptions, fromPglite } from 'pg-boss'
+import { controlError } from './control-error.ts'
 import { migrate } from './control-migrations.ts'
 
 export interface Sql {
@@ -104,7 +105,7 @@ class SharedDatabase implements ControlDatabase {
   }
 
   async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect()
+    const client = await this.#pool.connect().catch((thrown) => Promise.reject(controlError(thrown)))
     let broken = false
     try {
       await client.query('BEGIN')
@@ -117,7 +118,7 @@ class SharedDatabase implements ControlDatabase {
       await client.query('ROLLBACK').catch(() => {
         broken = true
       })
-      throw thrown
+      throw controlError(thrown)
     } finally {
       client.release(broken)
     }
@@ -133,6 +134,10 @@ async function rowsOf<Row>(
   text: string,
   parameters: readonly unknown[],
 ): Promise<Row[]> {
-  const result = await from.query(text, [...parameters])
-  return result.rows as Row[]
+  try {
+    const result = await from.query(text, [...parameters])
+    return result.rows as Row[]
+  } catch (thrown) {
+    throw controlError(thrown)
+  }
 }

@@ -37,7 +37,6 @@ export async function cutOver({ wave, moves, operation, direction }: CutoverCall
   // In this order: an intent that never began is aborted without harm, a cutover that nobody remembers is not.
   await services.intents.announce(cutover)
   await services.cutovers.begin(cutover)
-  for (const move of moves) await move.reload()
   return wave.coordinate(cutover, begin)
 }
 

@@ -16,6 +16,7 @@ import type { CutoverRecord } from './cutover-records.ts'
 import { cutoverStatus } from './cutover-status.ts'
 import type { HostedMove } from './hosted-move.ts'
 import type { HostedWave } from './hosted-wave.ts'
+import { keepTrying } from './keep-trying.ts'
 import { isoNow, type Services } from './services.ts'
 
 export interface CutoverEnding {
@@ -57,7 +58,7 @@ export async function endCutover(
       participants,
       gateways: openedIn(routings, gateways),
       decisions,
-      journal: guarded(journal, guard),
+      journal: watched(services, cutover, journal, guard),
       clock,
       isOurs: async () => (await services.cutovers.find(id))?.outcome == null,
     })
@@ -67,8 +68,9 @@ export async function endCutover(
       pauseMs: outcome.pauseMs === null ? null : Math.round(outcome.pauseMs),
     }
     await flush(services, journal)
-    if (cutover.outcome === null) await services.cutovers.end(cutover, end)
-    return { outcome, status: await cutoverStatus(services, { ...cutover, ...end }) }
+    if (cutover.outcome === null) await keepTrying(clock, () => services.cutovers.end(cutover, end))
+    const status = await keepTrying(clock, () => cutoverStatus(services, { ...cutover, ...end }))
+    return { outcome, status }
   } catch (thrown) {
     leaveTo(guard, thrown)
     throw thrown
@@ -79,7 +81,7 @@ export async function endCutover(
 
 /** A request that is delivered again after its cutover has ended is told how; what came later must not be undone. */
 async function alreadyEnded(services: Services, { id }: CutoverRecord): Promise<CutoverEnding | null> {
-  const record = await services.cutovers.find(id)
+  const record = await keepTrying(services.clock, () => services.cutovers.find(id))
   if (record?.outcome == null) return null
   const decision = (await services.decisions.read(id)) ?? { id, outcome: record.outcome, at: '' }
   const message = 'The cutover was aborted before its decision.'
@@ -123,14 +125,26 @@ export function leaveTo(guard: CutoverGuard | null, failure: unknown): void {
 }
 
 /** The guard is armed before anything is held. */
-function guarded(journal: CutoverJournal, guard: CutoverGuard | null): StepJournal {
+function watched(
+  { onStep }: Services,
+  { id }: CutoverRecord,
+  journal: CutoverJournal,
+  guard: CutoverGuard | null,
+): StepJournal {
   return {
     started: async (step) => {
       if (step.name === 'hold') await guard?.arm()
       journal.started(step)
+      onStep({ cutover: id, when: 'before', step: step.name })
     },
-    finished: (step, ms) => journal.finished(step, ms),
-    failed: (step, error) => journal.failed(step, error),
+    finished: (step, ms) => {
+      journal.finished(step, ms)
+      onStep({ cutover: id, when: 'after', step: step.name })
+    },
+    failed: (step, error) => {
+      journal.failed(step, error)
+      onStep({ cutover: id, when: 'after', step: step.name })
+    },
   }
 }
 

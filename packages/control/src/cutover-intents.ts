@@ -4,7 +4,8 @@
  * cutover is therefore flushed beside the decisions, and one that the database does not know any more is put back.
  */
 import { join } from 'node:path'
-import type { CutoverRecord, CutoverRecords } from './cutover-records.ts'
+import type { ControlRecords } from './control-records.ts'
+import type { CutoverRecord } from './cutover-records.ts'
 import { type FlushedFiles, flushedFiles } from './flushed-file.ts'
 
 export type CutoverIntent = Omit<CutoverRecord, 'outcome' | 'pauseMs'>
@@ -50,7 +51,7 @@ export class FileCutoverIntents implements CutoverIntents {
   }
 
   /** Puts back what the database has lost; recovery then ends it as the decision says, or aborts it. */
-  async restore(cutovers: CutoverRecords): Promise<CutoverIntent[]> {
+  async restore(cutovers: Pick<ControlRecords['cutovers'], 'find' | 'restore'>): Promise<CutoverIntent[]> {
     const restored: CutoverIntent[] = []
     for (const file of await this.#files.list(this.#directory)) {
       if (!file.endsWith('.json')) continue

@@ -2,8 +2,8 @@ import type { ReplatformError } from '@replatform/core/errors'
 import type { Clock } from '@replatform/engine/clock'
 import type { StepJournal } from '@replatform/engine/cutover'
 import type { CutoverStep } from '@replatform/engine/cutover-steps'
+import type { ControlRecords } from './control-records.ts'
 import type { CutoverRecord } from './cutover-records.ts'
-import type { Journal } from './journal.ts'
 import { isoNow } from './services.ts'
 
 /**
@@ -11,14 +11,14 @@ import { isoNow } from './services.ts'
  * pause, and no step depends on what is written here.
  */
 export class CutoverJournal implements StepJournal {
-  readonly #journal: Journal
+  readonly #journal: ControlRecords['journal']
   readonly #clock: Clock
   readonly #cutover: CutoverRecord
   readonly #running = new Map<string, readonly number[]>()
   #written: Promise<void> = Promise.resolve()
   #failure: unknown
 
-  constructor(journal: Journal, clock: Clock, cutover: CutoverRecord) {
+  constructor(journal: ControlRecords['journal'], clock: Clock, cutover: CutoverRecord) {
     this.#journal = journal
     this.#clock = clock
     this.#cutover = cutover

@@ -1,3 +1,4 @@
+import { ReplatformError } from '@replatform/core/errors'
 import type { Direction, MoveState } from '@replatform/core/move'
 import type { ControlDatabase, Sql } from './control-database.ts'
 import type { MoveRecords } from './move-records.ts'
@@ -34,6 +35,15 @@ interface Row {
 
 const columns = 'c.id, c.direction, c.wave, c.budget_ms, c.outcome, c.pause_ms, c.predicted_ms'
 
+/** Whether somebody has brought the cutover to its end and closed its record. */
+export async function isClosed(database: Sql, cutover: string): Promise<boolean> {
+  const rows = await database.query(
+    'SELECT id FROM replatform_control.cutover WHERE id = $1 AND finished IS NOT NULL',
+    [cutover],
+  )
+  return rows.length > 0
+}
+
 export class CutoverRecords {
   readonly #database: ControlDatabase
   readonly #estate: string
@@ -45,24 +55,44 @@ export class CutoverRecords {
     this.#moves = moves
   }
 
-  /** From its return on, whoever takes over one of the moves knows that a cutover has to be ended. */
+  /**
+   * From its return on, whoever takes over one of the moves knows that a cutover has to be ended. Throws
+   * `operation.interrupted` where its operation has ended: a request whose sender has given up may arrive late.
+   */
   async begin(cutover: Omit<CutoverRecord, 'outcome' | 'pauseMs'>): Promise<void> {
-    await this.#add(cutover, (move, state, sql) => this.#moves.transition(move, state, sql))
+    await this.#database.transaction(async (sql) => {
+      const asked = await sql.query(
+        `SELECT id FROM replatform_control.operation WHERE id = $1 AND state = 'running' FOR UPDATE`,
+        [cutover.id],
+      )
+      if (asked.length === 0) {
+        const message = `The operation ${cutover.id} has ended; no cutover begins for it.`
+        throw new ReplatformError('operation.interrupted', { message })
+      }
+      await this.#add(cutover, sql, (move, state) => this.#moves.transition(move, state, sql))
+    })
   }
 
   /** Puts back one that the database lost, over whatever states it remembers. */
   async restore(cutover: Omit<CutoverRecord, 'outcome' | 'pauseMs'>): Promise<void> {
-    await this.#add(cutover, (move, state, sql) => this.#moves.restore(move, state, sql))
+    await this.#database.transaction((sql) =>
+      this.#add(cutover, sql, (move, state) => this.#moves.restore(move, state, sql)),
+    )
   }
 
-  /** Closes it and gives every move its new state, all or none. */
+  /**
+   * Closes it and gives every move its new state, all or none. Does nothing where somebody has closed it already: what
+   * was begun since then must not be set back by a coordinator that slept.
+   */
   async end(cutover: CutoverRecord, end: CutoverEnd): Promise<void> {
     const committed = cutover.direction === 'forward' ? 'reversing' : 'rolled-back'
     await this.#database.transaction(async (sql) => {
-      await sql.query(
-        'UPDATE replatform_control.cutover SET outcome = $2, pause_ms = $3, finished = now() WHERE id = $1',
+      const closed = await sql.query(
+        `UPDATE replatform_control.cutover SET outcome = $2, pause_ms = $3, finished = now()
+         WHERE id = $1 AND finished IS NULL RETURNING id`,
         [cutover.id, end.outcome, end.pauseMs],
       )
+      if (closed.length === 0) return
       for (const move of cutover.moves) {
         await this.#moves.transition(move.name, end.outcome === 'committed' ? committed : move.stateBefore, sql)
       }
@@ -71,23 +101,22 @@ export class CutoverRecords {
 
   async #add(
     cutover: Omit<CutoverRecord, 'outcome' | 'pauseMs'>,
-    setState: (move: string, state: MoveState, sql: Sql) => Promise<unknown>,
+    sql: Sql,
+    setState: (move: string, state: MoveState) => Promise<unknown>,
   ): Promise<void> {
     const { id, direction, wave, budgetMs, predictedMs } = cutover
-    await this.#database.transaction(async (sql) => {
+    await sql.query(
+      `INSERT INTO replatform_control.cutover (id, estate, direction, wave, budget_ms, predicted_ms, started)
+       VALUES ($1, $2, $3, $4, $5, $6, now())`,
+      [id, this.#estate, direction, wave, budgetMs, predictedMs],
+    )
+    for (const move of cutover.moves) {
       await sql.query(
-        `INSERT INTO replatform_control.cutover (id, estate, direction, wave, budget_ms, predicted_ms, started)
-         VALUES ($1, $2, $3, $4, $5, $6, now())`,
-        [id, this.#estate, direction, wave, budgetMs, predictedMs],
+        `INSERT INTO replatform_control.cutover_move (cutover, estate, move, state_before) VALUES ($1, $2, $3, $4)`,
+        [id, this.#estate, move.name, move.stateBefore],
       )
-      for (const move of cutover.moves) {
-        await sql.query(
-          `INSERT INTO replatform_control.cutover_move (cutover, estate, move, state_before) VALUES ($1, $2, $3, $4)`,
-          [id, this.#estate, move.name, move.stateBefore],
-        )
-        await setState(move.name, direction === 'forward' ? 'cutting-over' : 'rolling-back', sql)
-      }
-    })
+      await setState(move.name, direction === 'forward' ? 'cutting-over' : 'rolling-back')
+    }
   }
 
   /** The one that has begun and not ended, where there is one. */

@@ -21,10 +21,16 @@ export interface GuardHostOptions {
   readonly createRoutings: (spec: MoveSpec, log: Log) => readonly Routing[]
   readonly createGateways: (wave: EstateWave, log: Log) => readonly Routing[]
   /** For a control database that several workers share. */
-  readonly openSharedDecisions: (log: Log) => Promise<DecisionStore>
+  readonly openShared: (log: Log) => Promise<SharedRecord>
   readonly clock?: Clock
   /** What a simulation takes into its hands; the process's own where nothing is given. */
   readonly surroundings?: GuardSurroundings
+}
+
+export interface SharedRecord {
+  readonly decisions: DecisionStore
+  /** Whether nobody has closed the cutover yet: another worker may have, and gone on to the next. */
+  isOpen(cutover: string): Promise<boolean>
 }
 
 export interface GuardSurroundings {
@@ -70,6 +76,7 @@ class GuardHost {
   readonly #options: Required<GuardHostOptions>
   readonly #log: Log
   #decisions: DecisionStore | null = null
+  #shared: SharedRecord | null = null
 
   constructor(order: GuardOrder, options: Required<GuardHostOptions>) {
     this.#order = order
@@ -79,10 +86,9 @@ class GuardHost {
 
   async open(): Promise<void> {
     const { decisionsPath } = this.#order
+    if (decisionsPath === null) this.#shared = await this.#options.openShared(this.#log)
     this.#decisions =
-      decisionsPath === null
-        ? await this.#options.openSharedDecisions(this.#log)
-        : await FileDecisionStore.open(decisionsPath, this.#options.surroundings.files)
+      this.#shared?.decisions ?? (await FileDecisionStore.open(decisionsPath ?? '', this.#options.surroundings.files))
     this.#options.surroundings.channel.send('ready')
   }
 
@@ -106,7 +112,9 @@ class GuardHost {
         log.error({ cutover: id, step: name, err: error }, 'A step of the guard failed.'),
     }
     const decisions = this.#decisions as DecisionStore
-    const recovery = { id, direction, budgetMs, participants, gateways, decisions, journal, clock }
+    const shared = this.#shared
+    const isOurs = shared ? { isOurs: () => shared.isOpen(id) } : {}
+    const recovery = { id, direction, budgetMs, participants, gateways, decisions, journal, clock, ...isOurs }
     const { decision } = await recoverCutover(recovery)
     log.warn({ cutover: id, outcome: decision.outcome }, 'The guard has ended the cutover.')
   }

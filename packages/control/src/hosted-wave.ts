@@ -4,6 +4,7 @@ import type { OperationResult } from './api-types.ts'
 import { type CutoverEnding, endCutover, type Procedure, recover } from './cutover-coordination.ts'
 import type { CutoverRecord } from './cutover-records.ts'
 import { HostedMove } from './hosted-move.ts'
+import { keepTrying } from './keep-trying.ts'
 import type { MoveRecord } from './move-records.ts'
 import { finishOperation, type Performed, performOperation } from './operation-performing.ts'
 import { isoNow, type Services } from './services.ts'
@@ -21,6 +22,7 @@ export class HostedWave {
   readonly #watching = new AbortController()
   /** Those whose level is being watched for already. */
   readonly #watched = new Set<string>()
+  readonly #performing = new Map<string, Promise<void>>()
   readonly #ended = Promise.withResolvers<void>()
   #cutover: Promise<unknown> | null = null
   #isStopping = false
@@ -63,16 +65,37 @@ export class HostedWave {
 
   /**
    * Performs one operation and records its end. Idempotent. Throws, so that the operation comes again, when the
-   * host was stopped before it had ended.
+   * host was stopped before it had ended. One that is delivered again while it runs joins the first.
    */
-  async perform(id: string): Promise<void> {
+  perform(id: string): Promise<void> {
+    const performing = this.#performing.get(id) ?? this.#perform(id).finally(() => this.#performing.delete(id))
+    this.#performing.set(id, performing)
+    return performing
+  }
+
+  async #perform(id: string): Promise<void> {
     if (this.#isStopping) throw interrupted(this.wave.name)
-    const operation = await this.services.operations.get(id)
+    const { operations, clock } = this.services
+    const operation = await keepTrying(clock, () => operations.get(id), this.#watching.signal)
     if (operation.state !== 'running') return
     const performed = await performOperation(this, operation)
     if (this.#isStopping && performed.error?.code === 'operation.interrupted') throw performed.error
-    await finishOperation(this.services, id, performed)
+    await finishOperation(this.services, id, performed, this.#watching.signal)
+    if (performed.error) await this.#endWhatBegan(id)
     this.#noticeEnd()
+  }
+
+  /**
+   * A cutover may have begun although whoever asked for that was told that the connection broke. Nothing new begins for
+   * an operation that has ended, so that what stands now is all.
+   */
+  async #endWhatBegan(operation: string): Promise<void> {
+    const { cutovers, clock } = this.services
+    const begun = await keepTrying(clock, () => cutovers.find(operation), this.#watching.signal)
+    if (begun?.outcome !== null) return
+    await this.#reload(this.#movesOf(begun))
+    const waitsForSomebody = this.#movesOf(begun).some(({ record }) => record.paused)
+    if (!waitsForSomebody) await this.recover(begun)
   }
 
   /** Resolves when nothing is left to host: every move is finalized or was cancelled. */
@@ -88,7 +111,7 @@ export class HostedWave {
   async coordinate(cutover: CutoverRecord, procedure: Procedure): Promise<Performed> {
     const moves = this.#movesOf(cutover)
     for (const move of moves) move.enter(cutover)
-    const coordination = endCutover(this, moves, cutover, procedure)
+    const coordination = this.#reload(moves).then(() => endCutover(this, moves, cutover, procedure))
     this.#cutover = coordination.catch(() => {})
     try {
       return await this.#concluded(moves, await coordination)
@@ -118,10 +141,8 @@ export class HostedWave {
   }
 
   async #concluded(moves: readonly HostedMove[], { outcome, status }: CutoverEnding): Promise<Performed> {
-    for (const move of moves) {
-      await move.reload()
-      move.supervisor.progress.forgetFollow()
-    }
+    await this.#reload(moves)
+    for (const move of moves) move.supervisor.progress.forgetFollow()
     await this.#watchTrailing()
     const result: OperationResult = { kind: 'cutover', cutover: status }
     return outcome.error ? { result, error: outcome.error } : { result }
@@ -129,10 +150,11 @@ export class HostedWave {
 
   /** A person has to look, and nothing may run meanwhile. */
   async #leftOpen(moves: readonly HostedMove[], error: ReplatformError): Promise<Performed> {
+    const { clock } = this.services
     for (const move of moves) {
       await move.supervisor.close()
-      await move.reload()
-      await move.recordPause(`The cutover could not be ended: ${error.message}`, error)
+      await this.#reload([move])
+      await keepTrying(clock, () => move.recordPause(`The cutover could not be ended: ${error.message}`, error))
     }
     await this.#openIncident(error)
     return { result: { kind: 'none' }, error }
@@ -160,6 +182,10 @@ export class HostedWave {
     const title = `The cutover of ${this.wave.name} could not be ended: ${error.code}`.slice(0, 200)
     const incident = { severity: 'severe', title, openedBy: 'replatform', openedAt: isoNow(clock) } as const
     await incidents.open(incident).catch((thrown) => log.error({ err: thrown }, 'The incident was not recorded.'))
+  }
+
+  async #reload(moves: readonly HostedMove[]): Promise<void> {
+    for (const move of moves) await keepTrying(this.services.clock, () => move.reload())
   }
 
   #movesOf(cutover: CutoverRecord): HostedMove[] {

@@ -1,7 +1,7 @@
 import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { type Wave, wavesOf } from '@replatform/core/wave'
-import type { CutoverRecords } from './cutover-records.ts'
+import type { ControlRecords } from './control-records.ts'
 import type { HostedMove } from './hosted-move.ts'
 import { HostedWave, hasEnded } from './hosted-wave.ts'
 import type { HostingOffer, JobQueue } from './jobs.ts'
@@ -9,6 +9,9 @@ import type { Services } from './services.ts'
 
 /** pg-boss ends any job after a day; a host that returns before can choose a moment outside a cutover. */
 const handOverAfterMs = 12 * 60 * 60 * 1_000
+
+/** How long something that was recorded may lie about before it is sent again. */
+const remindEveryMs = 10_000
 
 /** The waves, and so the moves, that this worker hosts. */
 export class Hosting {
@@ -45,6 +48,27 @@ export class Hosting {
     })
   }
 
+  /**
+   * Sees to it that nothing that was recorded is forgotten: whoever recorded it may have died, or found the queue away,
+   * before he sent it. Goes on until `stop`.
+   */
+  async remind(): Promise<void> {
+    const { clock, estate } = this.#services
+    while (!this.#stopping.signal.aborted) {
+      await clock.sleep(remindEveryMs, this.#stopping.signal).catch(() => {})
+      for (const wave of this.#stopping.signal.aborted ? [] : wavesOf(estate)) {
+        await this.#remindOf(wave).catch((thrown) => {
+          this.#log.warn({ wave: wave.name, err: thrown }, 'What is still to be done was not looked for.')
+        })
+      }
+    }
+  }
+
+  async #remindOf({ name, moves }: Wave): Promise<void> {
+    for (const id of await unfinished(this.#services, name)) await this.#jobs.sendOperation(name, id)
+    if (await isWanted(this.#services, name)) await this.#jobs.offer({ wave: name, moves })
+  }
+
   /** Returns when every move has come to a durable point and can be taken over. */
   async stop(): Promise<void> {
     await this.#jobs.stopHosting()
@@ -71,7 +95,7 @@ export class Hosting {
       wave = await HostedWave.load(this.#services, this.#requireKnown(offer))
       this.#hosted.set(offer.wave, wave)
       await wave.begin()
-      await this.#jobs.workOperations(offer, await unfinished(this.#services, wave.wave), (id) =>
+      await this.#jobs.workOperations(offer, await unfinished(this.#services, offer.wave), (id) =>
         (wave as HostedWave).perform(id),
       )
       await Promise.race([aborted(until), wave.ended])
@@ -115,18 +139,24 @@ async function isWanted(services: Services, name: string): Promise<boolean> {
   const wave = wavesOf(services.estate).find((candidate) => candidate.name === name)
   if (!wave) return true
   const records = await Promise.all(wave.moves.map((move) => services.moves.get(move)))
-  return !records.every(hasEnded) || (await unfinished(services, wave)).length > 0
+  return !records.every(hasEnded) || (await unfinished(services, name)).length > 0
 }
 
 /** What was asked and has not ended. */
-async function unfinished({ operations }: Services, { name, moves, declared }: Wave): Promise<string[]> {
+async function unfinished({ estate, operations }: Services, name: string): Promise<string[]> {
+  const wave = wavesOf(estate).find((candidate) => candidate.name === name)
+  if (!wave) return []
+  const { moves, declared } = wave
   const ofMoves = await Promise.all(moves.map((move) => operations.running({ move, wave: null })))
   const ofWave = declared ? await operations.running({ move: null, wave: name }) : []
   return [...ofMoves.flat(), ...ofWave].map(({ id }) => id)
 }
 
 /** Throws `state.waves-differ` where a cutover is in the middle that no wave of this estate holds all moves of. */
-export async function requireWavesOfCutovers(cutovers: CutoverRecords, waves: readonly Wave[]): Promise<void> {
+export async function requireWavesOfCutovers(
+  cutovers: ControlRecords['cutovers'],
+  waves: readonly Wave[],
+): Promise<void> {
   for (const { moves } of await cutovers.allUnfinished()) {
     const names = moves.map(({ name }) => name)
     if (waves.some((wave) => names.every((name) => wave.moves.includes(name)))) continue

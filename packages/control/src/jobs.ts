@@ -12,6 +12,7 @@
 import type { Log } from '@replatform/core/connector'
 import { PgBoss } from 'pg-boss'
 import type { ControlDatabase } from './control-database.ts'
+import type { JobBoss, QueueOptions } from './job-boss.ts'
 import type { Delivery } from './notifications.ts'
 
 /** The most that pg-boss lets a job take; a host hands over long before. */
@@ -47,11 +48,11 @@ export interface JobQueue {
 }
 
 export class Jobs implements JobQueue {
-  readonly #boss: PgBoss
+  readonly #boss: JobBoss
   readonly #estate: string
   #hosts = false
 
-  private constructor(boss: PgBoss, estate: string) {
+  private constructor(boss: JobBoss, estate: string) {
     this.#boss = boss
     this.#estate = estate
   }
@@ -68,6 +69,10 @@ export class Jobs implements JobQueue {
     boss.on('error', (error) => log.warn({ err: error }, 'The job queue failed and will try again.'))
     boss.on('warning', ({ message }) => log.warn({}, message))
     await boss.start()
+    return Jobs.over(boss, estate)
+  }
+
+  static async over(boss: JobBoss, estate: string): Promise<Jobs> {
     // `exclusive`: at most one job a wave, queued or active, so that sending it again changes nothing.
     await boss.createQueue(`wave/${estate}`, { ...unending, policy: 'exclusive', heartbeatSeconds })
     await boss.createQueue(`notification/${estate}`, delivered)
@@ -102,7 +107,7 @@ export class Jobs implements JobQueue {
   async hostWaves(most: number, { host, isWanted }: Host): Promise<void> {
     if (most === 0) return
     this.#hosts = true
-    await this.#boss.work<HostingOffer>(this.#waves, { localConcurrency: most }, async ([job]) => {
+    await this.#boss.work<HostingOffer>(this.#waves, { localConcurrency: most, ...lookingFor(2) }, async ([job]) => {
       if (!job) return
       await host(job.data, job.signal)
       await this.#boss.deleteJob(this.#waves, { id: job.id, retryCount: job.retryCount })
@@ -116,7 +121,7 @@ export class Jobs implements JobQueue {
   }
 
   async createOperationQueue(wave: string): Promise<void> {
-    await this.#boss.createQueue(this.#operations(wave), unending)
+    await this.#boss.createQueue(this.#operations(wave), { ...unending, heartbeatSeconds })
   }
 
   /** Idempotent: the operation's id is the job's. */
@@ -138,7 +143,7 @@ export class Jobs implements JobQueue {
     for (const { id } of orphans) await this.#boss.deleteJob(queue, id)
     for (const id of unfinished) await this.sendOperation(wave, id)
     // Two a move at once, so that a pause need not wait for a long comparison.
-    await this.#boss.work(queue, { localConcurrency: 2 * moves.length }, async ([job]) => {
+    await this.#boss.work(queue, { localConcurrency: 2 * moves.length, ...lookingFor(5) }, async ([job]) => {
       if (job) await perform(job.id)
     })
   }
@@ -150,9 +155,7 @@ export class Jobs implements JobQueue {
 
   /** Delivers what any worker had to tell; what `deliver` throws comes again, later and later, for about a day. */
   async workNotifications(deliver: (delivery: Delivery) => Promise<void>): Promise<void> {
-    // What comes again is not announced, so it has to be looked for.
-    const options = { localConcurrency: 2, notifyPollingIntervalSeconds: 2 }
-    await this.#boss.work<Delivery>(this.#notifications, options, async ([job]) => {
+    await this.#boss.work<Delivery>(this.#notifications, { localConcurrency: 2, ...lookingFor(2) }, async ([job]) => {
       if (job) await deliver(job.data)
     })
   }
@@ -179,10 +182,15 @@ export class Jobs implements JobQueue {
   }
 }
 
+/** What comes again is not announced, so it has to be looked for; pg-boss would do that every half minute. */
+function lookingFor(everySeconds: number) {
+  return { notifyPollingIntervalSeconds: everySeconds }
+}
+
 const watchful = { superviseIntervalSeconds: heartbeatSeconds, monitorIntervalSeconds: heartbeatSeconds }
 
 /** From two seconds on, twice as long each time, never more than an hour. */
-const delivered = {
+const delivered: QueueOptions = {
   notify: true,
   expireInSeconds: 60,
   retryLimit: 36,
@@ -192,7 +200,7 @@ const delivered = {
 }
 
 /** Retried for ever, after a second: what ends a job is its handler, not a count. */
-const unending = {
+const unending: QueueOptions = {
   notify: true,
   expireInSeconds: longestSeconds,
   retryLimit: 1_000_000,

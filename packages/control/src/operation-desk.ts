@@ -98,15 +98,23 @@ export class OperationDesk {
       }
       const operation = await this.#add(asked, request, 'running')
       this.#untold.add(operation.id)
-      const { name: wave, moves } = asked.host
-      await this.#jobs.sendOperation(wave, operation.id)
-      // Nobody hosts a wave that had ended.
-      await this.#jobs.offer({ wave, moves })
+      await this.#send(asked.host, operation.id)
       return toOperation(operation, operation.plan)
     } catch (thrown) {
       const { code, message } = toReplatformError(thrown)
       await this.#audit(verb, subject, request, 'refused', `${code}: ${message}`)
       throw thrown
+    }
+  }
+
+  /** It is recorded, and so not refused any more: what cannot be sent now is sent by whoever looks what is left. */
+  async #send({ name: wave, moves }: Wave, operation: string): Promise<void> {
+    try {
+      await this.#jobs.sendOperation(wave, operation)
+      // Nobody hosts a wave that had ended.
+      await this.#jobs.offer({ wave, moves })
+    } catch (thrown) {
+      this.#services.log.warn({ operation, err: thrown }, 'An operation was not sent at once; it will be.')
     }
   }
 

@@ -1,6 +1,7 @@
 import { type ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { OperationResult, WaveVerb } from './api-types.ts'
 import type { HostedWave } from './hosted-wave.ts'
+import { keepTrying } from './keep-trying.ts'
 import type { OperationRecord } from './operation-records.ts'
 import { isFulfilled, requireAllowed } from './operation-rules.ts'
 import { subjectOf } from './operation-subject.ts'
@@ -20,8 +21,9 @@ const nothing: Performed = { result: { kind: 'none' } }
 /** Idempotent: a crash may make the same operation come again. Does not throw: a failure is part of the answer. */
 export async function performOperation(wave: HostedWave, operation: OperationRecord): Promise<Performed> {
   try {
-    const earlier = await wave.services.cutovers.find(operation.id)
-    for (const move of wave.moves) await move.reload()
+    const { cutovers, clock } = wave.services
+    const earlier = await keepTrying(clock, () => cutovers.find(operation.id))
+    for (const move of wave.moves) await keepTrying(clock, () => move.reload())
     if (earlier) return await wave.recover(earlier)
     return operation.move === null ? await performOnWave(wave, operation) : await performOnMove(wave, operation)
   } catch (thrown) {
@@ -29,16 +31,24 @@ export async function performOperation(wave: HostedWave, operation: OperationRec
   }
 }
 
-/** Records the end once; only the first counts. */
-export async function finishOperation(services: Services, id: string, { result, error }: Performed): Promise<void> {
+/** Records the end once; only the first counts. Waits for a control database that is away, until the signal. */
+export async function finishOperation(
+  services: Services,
+  id: string,
+  { result, error }: Performed,
+  signal?: AbortSignal,
+): Promise<void> {
   const { operations, audit, clock } = services
   const at = isoNow(clock)
-  const isFirst = await operations.finish(id, { result, error: error?.toJSON() ?? null, at })
-  if (!isFirst) return
-  const operation = await operations.get(id)
+  const end = { result, error: error?.toJSON() ?? null, at }
+  const isFirst = await keepTrying(clock, () => operations.finish(id, end), signal)
+  const operation = await keepTrying(clock, () => operations.get(id), signal)
+  // Not the first may mean that only the answer was lost.
+  if (!isFirst && operation.finishedAt !== at) return
   const { verb, actor } = operation
   const detail = error ? `${error.code}: ${error.message}` : summary(result)
-  await audit.append({ at, actor, verb, move: subjectOf(operation), outcome: error ? 'failed' : 'done', detail })
+  const entry = { at, actor, verb, move: subjectOf(operation), outcome: error ? 'failed' : 'done', detail } as const
+  await keepTrying(clock, () => audit.append(entry), signal)
 }
 
 async function performOnMove(wave: HostedWave, operation: OperationRecord): Promise<Performed> {

@@ -2,7 +2,7 @@ import { toReplatformError } from '@replatform/core/errors'
 import type { Clock } from '@replatform/engine/clock'
 import { planCutover } from '@replatform/engine/cutover-steps'
 import type { OperationVerb, StepStatus } from './api-types.ts'
-import type { Journal } from './journal.ts'
+import type { ControlRecords } from './control-records.ts'
 import type { OperationRecord } from './operation-records.ts'
 import { isoNow } from './services.ts'
 
@@ -75,12 +75,12 @@ function planned(name: string, description: string): StepStatus {
 
 /** Takes the steps of one operation and writes each into the journal. */
 export class StepRunner {
-  readonly #journal: Journal
+  readonly #journal: ControlRecords['journal']
   readonly #clock: Clock
   readonly #operation: OperationRecord
   readonly #move: string
 
-  constructor(journal: Journal, clock: Clock, operation: OperationRecord, move: string) {
+  constructor(journal: ControlRecords['journal'], clock: Clock, operation: OperationRecord, move: string) {
     this.#journal = journal
     this.#clock = clock
     this.#operation = operation

@@ -2,19 +2,13 @@ import type { Log, RouteDeclaration } from '@replatform/core/connector'
 import type { Estate, EstateStore, EstateWave } from '@replatform/core/estate'
 import type { Routing } from '@replatform/core/routing'
 import type { Clock } from '@replatform/engine/clock'
+import type { StepName } from '@replatform/engine/cutover-steps'
 import type { DecisionStore } from '@replatform/engine/decision-store'
-import type { Approvals } from './approvals.ts'
-import type { AuditLog } from './audit-log.ts'
+import type { ControlRecords } from './control-records.ts'
 import type { GuardChannel, GuardOrder } from './cutover-guard.ts'
 import type { CutoverIntents } from './cutover-intents.ts'
-import type { CutoverRecords } from './cutover-records.ts'
-import type { Incidents } from './incidents.ts'
-import type { Journal } from './journal.ts'
-import type { MoveRecords } from './move-records.ts'
 import type { MoverLink } from './mover-process.ts'
 import type { News } from './notifications.ts'
-import type { OperationRecords } from './operation-records.ts'
-import type { Rehearsals } from './rehearsals.ts'
 
 /** What is special to connectors and therefore given to the control plane by its caller. */
 export interface RouteDescription {
@@ -34,23 +28,23 @@ export interface Connectors {
   createCopies(of: EstateStore | EstateWave): readonly Routing[] | Promise<readonly Routing[]>
 }
 
+export interface CutoverMoment {
+  readonly cutover: string
+  readonly when: 'before' | 'after'
+  readonly step: StepName
+}
+
 /** What the parts of a worker share. */
-export interface Services {
+export interface Services extends ControlRecords {
   readonly estate: Estate
-  readonly moves: MoveRecords
-  readonly cutovers: CutoverRecords
-  readonly operations: OperationRecords
-  readonly journal: Journal
-  readonly audit: AuditLog
-  readonly approvals: Approvals
-  readonly incidents: Incidents
-  readonly rehearsals: Rehearsals
   readonly decisions: DecisionStore
   readonly intents: CutoverIntents
   /** The process that guards a cutover, and where it finds decisions; null where none is wanted. */
   readonly guard: (Pick<GuardOrder, 'decisionsPath' | 'stateDirectory'> & { readonly spawn: () => GuardChannel }) | null
   readonly connectors: Connectors
   readonly startMover: (move: string) => MoverLink
+  /** Told of each step of a cutover as it begins and ends; the journal is written behind it. Returns at once. */
+  readonly onStep: (moment: CutoverMoment) => void
   /** Returns at once. */
   readonly tell: (news: News) => void
   readonly clock: Clock

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Log } from '@replatform/core/connector'
 import type { Estate } from '@replatform/core/estate'
-import { wavesOf } from '@replatform/core/wave'
 import { type Clock, systemClock } from '@replatform/engine/clock'
 import type { DecisionStore } from '@replatform/engine/decision-store'
 import { type RemoteOptions, serveApi, serveRemoteApi } from './api.ts'
@@ -15,7 +14,7 @@ import { FileCutoverIntents, noIntents } from './cutover-intents.ts'
 import { CutoverRecords } from './cutover-records.ts'
 import { estateStatus } from './estate-status.ts'
 import { FileDecisionStore } from './file-decision-store.ts'
-import { Hosting, offerWaves, requireWavesOfCutovers } from './hosting.ts'
+import type { Hosting } from './hosting.ts'
 import { Incidents } from './incidents.ts'
 import { Jobs } from './jobs.ts'
 import { Journal } from './journal.ts'
@@ -30,6 +29,7 @@ import { PostgresqlDecisionStore } from './postgresql-decision-store.ts'
 import { Rehearsals } from './rehearsals.ts'
 import { type Connectors, isoNow, type Services } from './services.ts'
 import { StateDirectory } from './state-directory.ts'
+import { takeUp } from './taking-up.ts'
 import { WaveDesk } from './wave-desk.ts'
 
 export interface WorkerOptions extends Connectors {
@@ -79,13 +79,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     intents: intents ?? noIntents,
     guard: guardOf(options, database, directory),
   })
-  for (const [name, store] of Object.entries(estate.stores)) {
-    await services.moves.ensure(name, options.describeRoute(store).name)
-  }
-  for (const { id } of (await intents?.restore(services.cutovers)) ?? []) {
-    log.warn({ cutover: id }, 'The control database had lost a cutover; it is put back and ended.')
-  }
-  const hosting = opened.adopt(await startHosting(options, services, jobs, database), (started) => started.stop())
+  // Nobody but us can hold a claim in our own database: the state directory is locked.
+  const own = { lost: intents, isAlone: database.kind === 'pglite' }
+  const most = options.mostWaves ?? Number.POSITIVE_INFINITY
+  const hosting = opened.adopt(await takeUp(services, jobs, { ...own, most }), (started) => started.stop())
 
   const worker = new RunningWorker(services, hosting, database.kind, options.version)
   const desk = new OperationDesk(services, jobs, (move) => hosting.lagMsOf(move))
@@ -216,6 +213,7 @@ function createServices(
     ...flushed,
     connectors: options,
     startMover: (move) => MoverProcess.start({ main: moverMain, move, log }),
+    onStep: ({ cutover, when, step }) => log.info({ cutover, step }, `A cutover is ${when} a step.`),
     clock,
     newId: randomUUID,
     log,
@@ -236,21 +234,4 @@ async function deliverNotifications({ estate, resolveSecret, log }: WorkerOption
       throw thrown
     }
   })
-}
-
-async function startHosting(
-  { estate, mostWaves }: WorkerOptions,
-  services: Services,
-  jobs: Jobs,
-  database: ControlDatabase,
-): Promise<Hosting> {
-  const waves = wavesOf(estate)
-  await requireWavesOfCutovers(services.cutovers, waves)
-  // Nobody but us can hold a claim in our own database: the state directory is locked.
-  if (database.kind === 'pglite') await jobs.dropOrphans()
-  await offerWaves(services, jobs)
-  const hosting = new Hosting(services, jobs)
-  const most = mostWaves ?? waves.length
-  if (most > 0) await hosting.start(most)
-  return hosting
 }

@@ -80,6 +80,9 @@ export async function recoverCutover(options: CutoverOptions): Promise<CutoverOu
 /** How often a step is tried that seems to need a person. */
 const patience = 8
 
+/** Shorter than any claim lasts without its worker. */
+const freshMs = 2_000
+
 class CutoverRun {
   readonly #options: CutoverOptions
   readonly #steps: ReadonlyMap<StepName, CutoverStep>
@@ -129,7 +132,6 @@ class CutoverRun {
 
   /** Legal only when *committed* stands. Every step repeats until it succeeds, or throws for a person to look. */
   async goForward(decision: Decision): Promise<CutoverOutcome> {
-    await this.#requireOurs()
     await this.#eachDo('record-decision', (p) => p.flow.recordDecision(decision))
     await this.#eachDo('unfence', (p) => p.flow.unfence('target'))
     const place = this.#options.direction === 'forward' ? 'new' : 'old'
@@ -144,7 +146,6 @@ class CutoverRun {
     const { decisions, id } = this.#options
     const decision = await this.#do('abort', () => decisions.decide({ id, outcome: 'aborted', at: this.#now() }))
     if (decision.outcome === 'committed') return this.goForward(decision)
-    await this.#requireOurs()
     await this.#eachDo('unfence-source', (p) => p.flow.unfence('source'))
     await this.#do('let-through', () => this.#fromTheInside((routing) => routing.release()))
     this.#releasedAt = this.#options.clock.now()
@@ -153,10 +154,18 @@ class CutoverRun {
     return { decision, pauseMs: this.#pauseMs(), error }
   }
 
+  /**
+   * Before everything that opens or points. Without it: (1) a coordinator is suspended behind its decision; (2) its claim
+   * goes to another worker, which ends the cutover; (3) a rollback is decided; (4) the first one wakes up and opens what
+   * the rollback has fenced. An answer that took long says nothing: the sleep may have been behind it.
+   */
   async #requireOurs(): Promise<void> {
-    const { id, isOurs } = this.#options
-    if (!isOurs || (await isOurs())) return
-    throw new ReplatformError('epoch.superseded', { message: `Another coordinator has ended the cutover ${id}.` })
+    const { id, isOurs, clock } = this.#options
+    for (let askedAt = Number.NEGATIVE_INFINITY; isOurs && clock.now() - askedAt > freshMs; ) {
+      askedAt = clock.now()
+      if (await isOurs()) continue
+      throw new ReplatformError('epoch.superseded', { message: `Another coordinator has ended the cutover ${id}.` })
+    }
   }
 
   /** Gateways first: what they hold never reaches a store, and so need not be waited for there. */
@@ -239,7 +248,7 @@ class CutoverRun {
   async #insist<T>(act: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        if (attempt > 1) await this.#requireOurs()
+        await this.#requireOurs()
         return await act()
       } catch (thrown) {
         const { retry } = toReplatformError(thrown)

@@ -16,6 +16,8 @@ export interface MoverHostOptions {
   /** Opens the route of a move one way; secrets are resolved here, inside the child. */
   readonly openMover: (spec: MoveSpec, direction: Direction) => Mover
   readonly clock?: Clock
+  /** Bytes of memory that this process takes; asked every second. */
+  readonly rss?: () => number
 }
 
 type Handlers = { [V in MoverVerb]: (params: MoverVerbs[V]['params']) => Promise<MoverVerbs[V]['result']> }
@@ -41,10 +43,13 @@ export async function serveMover(options: MoverHostOptions): Promise<void> {
 }
 
 /** Told even when nothing happens: whoever started this process takes a long silence for a hang. */
-async function tellMemory({ channel, clock = systemClock }: MoverHostOptions, signal: AbortSignal): Promise<void> {
+async function tellMemory(
+  { channel, clock = systemClock, rss = process.memoryUsage.rss }: MoverHostOptions,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     await clock.sleep(1_000, signal).catch(() => {})
-    if (!signal.aborted) channel.send({ event: 'memory', rssBytes: process.memoryUsage.rss() })
+    if (!signal.aborted) channel.send({ event: 'memory', rssBytes: rss() })
   }
 }
 

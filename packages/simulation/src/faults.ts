@@ -13,9 +13,15 @@ export const faultNames = [
   'process killed',
   'process suspended',
   'server down',
+  'control database down',
+  'worker stopped',
   'pooler restarted',
   'power cut',
   'row lost',
+  'claim lost',
+  'wake-up lost',
+  'control database lost its end',
+  'asked twice',
 ] as const
 export type FaultName = (typeof faultNames)[number]
 

@@ -6,6 +6,7 @@ import { MoverClient } from '@replatform/engine/mover-client'
 import { serveMover } from '@replatform/engine/mover-host'
 import { Ipc } from './ipc.ts'
 import { Network } from './network.ts'
+import type { SimControl } from './sim-control.ts'
 import { SimFiles } from './sim-files.ts'
 import { openSimMover } from './sim-mover.ts'
 import { never, type SimProcess } from './sim-process.ts'
@@ -23,21 +24,24 @@ export class Machine {
   readonly movers = new Set<SimProcess>()
   /** The guards that live, the newest last. */
   readonly guards = new Set<SimProcess>()
+  readonly #name: string
   readonly #stores: ReadonlyMap<string, SimStore>
   readonly #processes = new Set<SimProcess>()
   readonly #locks = new Map<string, SimProcess>()
   #pids = 0
 
-  constructor(world: World, stores: readonly SimStore[]) {
+  /** `name` goes before those of its processes. */
+  constructor(world: World, stores: readonly SimStore[], { name = '', network = new Network(world) } = {}) {
     this.world = world
-    this.network = new Network(world)
+    this.#name = name
+    this.network = network
     this.files = new SimFiles(world)
     this.#stores = new Map(stores.map((store) => [store.name, store]))
   }
 
   start(kind: string): SimProcess {
     this.#pids += 1
-    const process = this.world.process(`${kind} ${this.#pids}`)
+    const process = this.world.process(`${this.#name}${kind} ${this.#pids}`)
     this.#processes.add(process)
     process.onExit(() => {
       this.#processes.delete(process)
@@ -63,7 +67,9 @@ export class Machine {
     child.onExit(() => this.movers.delete(child))
     const ipc = new Ipc(this.world, parent, child)
     const openMover = (_: unknown, direction: 'forward' | 'reverse') => this.#openMover(child, name, direction)
-    void serveMover({ channel: ipc.channel('child'), openMover, clock: child.clock }).then(() => child.kill())
+    void serveMover({ channel: ipc.channel('child'), openMover, clock: child.clock, rss: () => 0 }).then(() =>
+      child.kill(),
+    )
     const client = new MoverClient(ipc.channel('parent'))
     return {
       client,
@@ -82,7 +88,7 @@ export class Machine {
     }
   }
 
-  startGuard(parent: SimProcess): GuardChannel {
+  startGuard(parent: SimProcess, control: SimControl): GuardChannel {
     const guard = this.start('guard')
     this.guards.add(guard)
     guard.onExit(() => this.guards.delete(guard))
@@ -92,7 +98,10 @@ export class Machine {
       openMover: ({ name }, direction) => this.#openMover(guard, name, direction),
       createRoutings: ({ name }) => [this.openRouting(guard, name)],
       createGateways: () => [],
-      openSharedDecisions: () => Promise.reject(new Error('There is no shared control database.')),
+      openShared: async () => ({
+        decisions: control.decisions(guard),
+        isOpen: async (id) => (await control.records(guard).cutovers.find(id))?.outcome == null,
+      }),
       clock: guard.clock,
       surroundings: {
         channel: ipc.fromGuard(),

@@ -5,10 +5,13 @@ import type { World } from './world.ts'
 /** Something that answers over the network. What it has acknowledged it keeps, also when it goes down. */
 export class SimServer {
   readonly name: string
+  /** How long a message to it takes at most. */
+  readonly slowestMs: number
   isUp = true
 
-  constructor(name: string) {
+  constructor(name: string, slowestMs = 3_000) {
     this.name = name
+    this.slowestMs = slowestMs
   }
 }
 
@@ -42,6 +45,11 @@ export class Network {
 
   constructor(world: World) {
     this.#world = world
+  }
+
+  /** Of something that cannot get lost. */
+  latency(): number {
+    return this.#world.random.between(0.1, 1.5)
   }
 
   request<T>(from: SimProcess, { to, what, act, ms = 0, takenBack }: Request<T>): Promise<T> {
@@ -85,7 +93,7 @@ export class Network {
     const { faults, random } = this.#world
     if (!faults.isSlow()) return random.between(0.1, 1.5)
     this.#world.strike('message slow', from.name, `${what} on ${to.name}`)
-    return random.between(20, random.pick([200, 3_000]))
+    return random.between(20, random.pick([200, to.slowestMs]))
   }
 
   /** The sender learns that the connection broke. Whether the server has done it, does it later or never: who knows. */

@@ -1,13 +1,15 @@
 import { guardSlackMs } from '@replatform/control/guard-host'
+import type { CutoverMoment } from '@replatform/control/services'
+import type { Estate } from '@replatform/core/estate'
 import { Client } from './clients.ts'
 import type { FaultName } from './faults.ts'
 import { Invariants, type Watched } from './invariants.ts'
-import { Machine } from './machine.ts'
-import { mostLateMs } from './network.ts'
+import { JobInvariants } from './job-invariants.ts'
+import { Person } from './person.ts'
 import type { SimProcess } from './sim-process.ts'
 import { SimStore } from './sim-store.ts'
+import { Site } from './site.ts'
 import { Strikes } from './strikes.ts'
-import { decisionsPath, WaveHost } from './wave-host.ts'
 import { World } from './world.ts'
 
 export interface Result {
@@ -21,9 +23,10 @@ export interface Result {
 }
 
 const budgetMs = 2_000
+const wave = 'wave'
 /** No fault strikes later; from then on everything must come to a good end. */
 const faultsUntilMs = 14_000
-const healedByMs = 75_000
+const healedByMs = 120_000
 
 /** One wave that is cut over, rolled back and cut over again, with clients that write and faults that strike. */
 export async function simulateWave(seed: number, { isTold = false } = {}): Promise<Result> {
@@ -35,15 +38,15 @@ class WaveScenario {
   readonly #seed: number
   readonly #world: World
   readonly #stores: readonly SimStore[]
-  readonly #machine: Machine
+  readonly #site: Site
+  readonly #person: Person
   readonly #invariants: Invariants
+  readonly #jobInvariants: JobInvariants
   readonly #strikes: Strikes
   readonly #clients: readonly Client[]
-  readonly #outcomes: ('committed' | 'aborted')[] = []
-  #process: SimProcess | undefined
-  #host: WaveHost | undefined
-  #cutovers = 0
-  readonly #cutoversInAll: number
+  readonly #watched = new Map<string, Watched>()
+  #coordinator: SimProcess | undefined
+  #isSettling = false
   #isOver = false
 
   constructor(seed: number, isTold: boolean) {
@@ -51,131 +54,105 @@ class WaveScenario {
     this.#world = new World(seed, { isTold })
     const { random } = this.#world
     this.#stores = Array.from({ length: random.whole(1, 3) }, (_, i) => new SimStore(`store-${i}`))
-    this.#machine = new Machine(this.#world, this.#stores)
+    const moves = this.#stores.map(({ name }) => name)
+    this.#site = new Site(this.#world, {
+      stores: this.#stores,
+      estate: estateOf(moves),
+      onStep: (moment, who) => this.#reached(moment, who),
+    })
+    const { control } = this.#site
     this.#invariants = new Invariants(this.#world, this.#stores)
+    this.#jobInvariants = new JobInvariants(this.#world, control, { moves, outcomeOf: (id) => this.#site.outcome(id) })
     this.#clients = this.#stores.map((store) => new Client(this.#world, store))
-    this.#cutoversInAll = random.whole(1, 3)
+    this.#person = new Person({
+      world: this.#world,
+      process: this.#world.process('person'),
+      wave,
+      moves,
+      cutovers: random.whole(1, 3),
+      workers: () => this.#site.workers,
+      onAsk: () => control.writeBack(),
+    })
     this.#strikes = new Strikes(this.#world, {
-      coordinator: () => this.#process,
-      guards: () => this.#machine.guards,
-      movers: () => this.#machine.movers,
+      coordinator: () => this.#coordinator,
+      workers: () => this.#site.processes,
+      stopWorker: () => this.#site.stopOne(),
+      guards: () => this.#site.guards(),
+      movers: () => this.#site.movers(),
       guardActsAt: () => {
         const { heldAt } = this.#invariants.watched ?? { heldAt: null }
         return heldAt === null ? undefined : heldAt + budgetMs + guardSlackMs
       },
       stores: this.#stores,
-      cutPower: () => this.#machine.cutPower(),
+      control: this.#site.isShared ? control.server : null,
+      cutPower: () => this.#site.cutPower(),
     })
+    control.onTransaction = () => this.#strikes.transacted(control.version)
   }
 
   async run(): Promise<Result> {
     const { scheduler } = this.#world
     for (const { old } of this.#stores) old.streams.set('forward', { id: 'first', from: 0 })
-    this.#startWorker()
+    this.#site.start()
     scheduler.after(faultsUntilMs, () => this.#heal(), true)
     scheduler.after(healedByMs, () => this.#end(), true)
     await scheduler.run(
       () => this.#isOver || this.#world.violation !== null,
-      () => this.#invariants.check(),
+      () => {
+        if (this.#person.isDone) this.#settle()
+        this.#invariants.check()
+        this.#jobInvariants.check()
+      },
     )
     return this.#result()
   }
 
-  /** Another worker, when the one before is gone: soon, late, or only after all faults. */
-  #startWorker(): void {
-    const process = this.#machine.start('worker')
-    this.#process = process
-    this.#host = undefined
-    process.onExit(() => {
-      if (this.#process === process) this.#process = undefined
-      const { random, scheduler, faults } = this.#world
-      const waitMs = faults.isOver ? 10 : random.pick([10, 300, 2_500, 12_000])
-      scheduler.after(waitMs, () => !this.#process && this.#startWorker())
-    })
-    const booted = WaveHost.boot({
-      machine: this.#machine,
-      process,
-      stores: this.#stores,
-      budgetMs,
-      onStep: (at) => {
-        this.#world.tell(process.name, `step ${at}`)
-        this.#strikes.reached(at)
-      },
-    })
-    void booted.then(
-      (host) => {
-        this.#host = host
-        this.#planNext(process)
-      },
-      (thrown) => this.#crash(process, thrown),
-    )
-  }
-
-  #planNext(process: SimProcess): void {
-    const { random } = this.#world
-    // A person asks again only when what was on its way has arrived.
-    process.after(mostLateMs + random.pick([50, 200, 800]), () => void this.#cutOverNext(process))
-  }
-
-  async #cutOverNext(process: SimProcess): Promise<void> {
-    const host = this.#host
-    if (!host) return
-    if (this.#cutovers >= this.#cutoversInAll) return this.#settle()
-    this.#cutovers += 1
-    const id = `cutover-${this.#cutovers}`
-    this.#invariants.watched = this.#watch(id)
-    this.#world.tell(process.name, `${id} begins, from ${host.state}`)
-    try {
-      await host.cutOver(id)
-    } catch (thrown) {
-      return this.#crash(process, thrown)
+  #reached({ cutover, when, step }: CutoverMoment, who: SimProcess): void {
+    this.#world.tell(who.name, `step ${when} ${step}`)
+    this.#coordinator = who
+    if (!this.#watched.has(cutover)) {
+      const watched = this.#watch(cutover, who)
+      this.#watched.set(cutover, watched)
+      this.#invariants.watched = watched
     }
-    this.#planNext(process)
+    this.#strikes.reached(`${when} ${step}`)
   }
 
-  /** What a person does when a worker says that it cannot go on: look, and start it again. */
-  #crash(process: SimProcess, thrown: unknown): void {
-    this.#world.tell(process.name, `gives up: ${(thrown as Error).stack}`)
-    process.kill()
-  }
-
-  #watch(id: string): Watched {
-    const outcome = () => {
-      const text = this.#machine.files.peek(`${decisionsPath}/${id}.json`)
-      return text === undefined ? undefined : (JSON.parse(text) as { outcome: 'committed' | 'aborted' }).outcome
-    }
-    const coordinator = this.#process
+  #watch(id: string, coordinator: SimProcess): Watched {
     let guard: SimProcess | undefined
     return {
       id,
       budgetMs,
       heldAt: null,
       isWatched: () => {
-        guard ??= [...this.#machine.guards].at(-1)
-        const isCoordinated = coordinator?.isAlive === true && !coordinator.isStruck
+        guard ??= [...this.#site.guards()].at(-1)
+        const isCoordinated = coordinator.isAlive && !coordinator.isStruck
         return isCoordinated || (guard !== undefined && !guard.isStruck)
       },
-      outcome,
+      outcome: () => this.#site.outcome(id),
     }
   }
 
   #heal(): void {
-    const { faults, scheduler } = this.#world
+    const { faults } = this.#world
     this.#world.tell('-', 'no fault strikes any more')
     faults.isOver = true
     for (const { old, new: other, pooler } of this.#stores) {
       for (const { server } of [old, other, pooler]) server.isUp = true
     }
-    if (!this.#process) scheduler.after(10, () => !this.#process && this.#startWorker())
+    this.#site.heal()
   }
 
-  /** All cutovers have ended: wait until both sides are level and clients were served once more. */
+  /** All cutovers have ended: wait until nothing runs any more and clients were served once more. */
   #settle(): void {
+    if (this.#isSettling) return
+    this.#isSettling = true
     const { scheduler } = this.#world
     if (!this.#world.faults.isOver) this.#heal()
     const served = this.#clients.map((client) => client.served)
     const look = () => {
-      if (this.#clients.every((client, i) => client.served > (served[i] ?? 0) + 3)) return this.#end()
+      const isServed = this.#clients.every((client, i) => client.served > (served[i] ?? 0) + 3)
+      if (isServed && this.#site.isIdle()) return this.#end()
       scheduler.after(50, look, true)
     }
     look()
@@ -184,27 +161,34 @@ class WaveScenario {
   #end(): void {
     if (this.#isOver) return
     this.#isOver = true
-    if (this.#cutovers < this.#cutoversInAll || !this.#host?.isIdle) {
-      this.#world.violate('ends', 'the cutovers have not ended')
-    }
+    if (!this.#person.isDone) this.#world.violate('ends', 'the cutovers have not ended')
+    this.#jobInvariants.checkEnd()
     this.#invariants.checkEnd()
   }
 
   #result(): Result {
     const world = this.#world
-    for (let number = 1; number <= this.#cutovers; number++) {
-      const outcome = this.#watch(`cutover-${number}`).outcome()
-      if (outcome) this.#outcomes.push(outcome)
-    }
     const { violation, story, now } = world
+    const outcomes = [...this.#watched.keys()]
+      .map((id) => this.#site.outcome(id))
+      .filter((outcome) => outcome !== undefined)
     return {
       seed: this.#seed,
       violation: violation && { invariant: violation.invariant, message: violation.message },
       steps: world.scheduler.steps,
       simulatedMs: now,
       faults: world.faults.counts,
-      outcomes: this.#outcomes,
+      outcomes,
       story,
     }
   }
+}
+
+function estateOf(moves: readonly string[]): Estate {
+  const stores = moves.map((name) => {
+    const side = { kind: 'postgresql', url: name } as const
+    return [name, { source: side, target: side }] as const
+  })
+  const declared = { name: wave, phase: 'rehost' as const, moves: [...moves], pauseBudget: `${budgetMs}ms` }
+  return { estate: 'simulated', stores: Object.fromEntries(stores), waves: [declared] }
 }

@@ -1,4 +1,5 @@
 import { type StepName, stepsOf } from '@replatform/engine/cutover-steps'
+import type { SimServer } from './network.ts'
 import type { SimProcess } from './sim-process.ts'
 import type { SimStore } from './sim-store.ts'
 import type { World } from './world.ts'
@@ -17,6 +18,10 @@ export type Target =
   | 'row lost'
   | 'coordinator sleeps past the budget'
   | 'guard dies, mover stops'
+  | 'a worker dies'
+  | 'a worker sleeps past its claim'
+  | 'a worker is stopped'
+  | 'control database down'
 
 /** One planned fault: at a moment of a step, since the short windows are the ones that matter. */
 interface Strike {
@@ -29,6 +34,10 @@ interface Strike {
 /** What can be struck. */
 export interface Victims {
   coordinator(): SimProcess | undefined
+  workers(): readonly SimProcess[]
+  stopWorker(): void
+  /** Null where it cannot be away without its worker. */
+  readonly control: SimServer | null
   guards(): Iterable<SimProcess>
   movers(): Iterable<SimProcess>
   /** When the guard of the present cutover loses its patience, where one waits. */
@@ -54,6 +63,10 @@ const targets: readonly Target[] = [
   'coordinator sleeps past the budget',
   'coordinator sleeps past the budget',
   'guard dies, mover stops',
+  'a worker dies',
+  'a worker sleeps past its claim',
+  'a worker is stopped',
+  'control database down',
 ]
 const steps: readonly StepName[] = stepsOf('forward').map(({ name }) => name)
 
@@ -68,11 +81,18 @@ export class Strikes {
     this.#world = world
     this.#victims = victims
     this.#planned = Array.from({ length: random.pick([0, 1, 1, 1, 2, 2, 3, 4]) }, () => ({
-      at: `${random.pick(['before', 'after'])} ${random.pick(steps)}`,
+      at: random.chance(0.3)
+        ? `transaction ${random.whole(1, 150)}`
+        : `${random.pick(['before', 'after'])} ${random.pick(steps)}`,
       delayMs: random.chance(0.5) ? 0 : random.between(0, random.pick([3, 30, 1_500])),
       target: random.pick(targets),
       ms: random.between(10, random.pick([200, 2_000, 6_000])),
     }))
+  }
+
+  /** Called before every transaction of the control database. */
+  transacted(number: number): void {
+    if (this.#planned.length > 0) this.reached(`transaction ${number}`)
   }
 
   /** Called at every moment of every step. */
@@ -115,6 +135,11 @@ export class Strikes {
         this.#victims.cutPower()
       },
       'row lost': () => this.#loseRow(),
+      'a worker dies': () => this.#kill(random.pick([...this.#victims.workers(), undefined])),
+      'a worker sleeps past its claim': () =>
+        this.#suspend(random.pick([...this.#victims.workers(), undefined]), 6_000 + 4 * ms),
+      'a worker is stopped': () => this.#victims.stopWorker(),
+      'control database down': () => this.#takeControlDown(ms),
     }
     acts[target]()
   }
@@ -131,6 +156,19 @@ export class Strikes {
     this.#world.strike('process suspended', process.name, `${Math.round(ms)} ms`)
     process.isStruck = true
     process.suspend(ms)
+  }
+
+  /** Nobody can decide anything meanwhile, so that nothing can be expected of anybody. */
+  #takeControlDown(ms: number): void {
+    const { control } = this.#victims
+    if (!control) return
+    this.#world.strike('control database down', control.name, `${Math.round(ms)} ms`)
+    const witnesses = [...this.#victims.workers(), ...this.#victims.guards()]
+    for (const process of witnesses) process.isStruck = true
+    control.isUp = false
+    this.#world.scheduler.after(ms, () => {
+      control.isUp = true
+    })
   }
 
   #takeDown(ms: number): void {

@@ -8,6 +8,6 @@ await serveGuard({
   openMover: ({ store }, direction) => openFileMover(new FileStore(store.source.url), direction),
   createRoutings: ({ store }) => [createFileRouting(new FileStore(store.source.url))],
   createGateways: createFileGateways,
-  openSharedDecisions: () => Promise.reject(new Error('The file route shares no control database with a guard.')),
+  openShared: () => Promise.reject(new Error('The file route shares no control database with a guard.')),
 })
 process.exit()
