@@ -4,10 +4,11 @@ import { evidence, type Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
 import { assess } from './assess.ts'
 import { otherDatabaseFindings, slotCountFindings } from './cluster-findings.ts'
+import { rollbackFindings } from './findings.ts'
 import type { NodePool } from './node-pool.ts'
-import { readKeyspace } from './server-info.ts'
+import { countKeys, readKeyspace } from './server-info.ts'
 import { SlotLayout } from './slot-layout.ts'
-import type { Shard, Topology } from './topology.ts'
+import { type Shard, type Topology, urlsOf } from './topology.ts'
 
 export interface AssessSlotsOptions {
   readonly open: OpenOptions
@@ -34,8 +35,10 @@ export async function assessSlots({ open, nodes, source, target }: AssessSlotsOp
   const rooms = findings.filter(({ id }) => id === 'redis.target-too-small')
   const others = findings.filter(({ id }) => id !== 'redis.target-too-small')
   const databases = await nodes.source.use(open.source.url, readKeyspace)
+  const counts = await nodes.source.each(urlsOf(source.shards), countKeys)
   return [
     ...merge(others),
+    ...rollbackFindings(counts.reduce((sum, keys) => sum + keys, 0)),
     ...(await slotCountFindings({ nodes, source, target, wasSmall: rooms.length > 0 })),
     ...(target.isCluster ? otherDatabaseFindings(databases) : []),
   ]

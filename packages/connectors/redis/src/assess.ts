@@ -15,13 +15,14 @@ import {
   occupiedFindings,
   olderFenceFindings,
   oldTargetFindings,
+  rollbackFindings,
   roomFindings,
   sharedUser,
 } from './findings.ts'
 import { readFlow } from './flow-store.ts'
 import { takeInventory } from './inventory.ts'
 import { readNotifications } from './notification-setting.ts'
-import { readInfo, readKeyspace, readServer } from './server-info.ts'
+import { countKeys, readInfo, readKeyspace, readServer } from './server-info.ts'
 
 export interface AssessOptions {
   readonly open: OpenOptions
@@ -40,6 +41,7 @@ export async function assess({ open, keys, source, target }: AssessOptions): Pro
     ...backlogFindings(facts),
     ...roomFindings(facts),
     ...deadlineFindings(await countDeadlines(source)),
+    ...(isSpread(facts) ? [] : rollbackFindings(await countKeys(source))),
     ...evictionFindings(facts),
     ...moduleFindings(await readModules(source)),
     ...(epoch === null ? occupiedFindings(await readKeyspace(target)) : []),
@@ -48,6 +50,11 @@ export async function assess({ open, keys, source, target }: AssessOptions): Pro
     ...(await takeInventory({ ...facts, connections: { source, target }, isManaged: isElastiCache(open, 'target') })),
     ...notificationFindings(await readNotifications(target)),
   ]
+}
+
+/** What its servers hold together is told together. */
+function isSpread({ source, target }: Facts): boolean {
+  return source.isCluster || target.isCluster
 }
 
 function isElastiCache(open: OpenOptions, side: Side): boolean {

@@ -45,6 +45,24 @@ export function deadlineFindings(keys: number): Finding[] {
   ]
 }
 
+/** Compared on two fenced sides, between servers as between clusters: what one process does. */
+const comparedPerSecond = 200_000
+
+/** `keys`: all that the source holds. */
+export function rollbackFindings(keys: number): Finding[] {
+  const seconds = keys / comparedPerSecond
+  if (seconds < 0.5) return []
+  return [
+    {
+      id: 'redis.rollback-compares',
+      severity: seconds >= 2 ? 'risk' : 'note',
+      title: `A rollback compares ${keys} keys in its pause, which will take about ${seconds.toFixed(1)} s.`,
+      evidence: [`${keys} keys on the source`, `about ${comparedPerSecond} a second, as measured on two cores`],
+      remedy: 'Set rollbackBudget of the wave to more; `replatform verify` predicts it from a comparison of today.',
+    },
+  ]
+}
+
 /** A mover that was away longer than the backlog reaches must begin again. */
 export function backlogFindings({ source }: Facts): Finding[] {
   const bytes = numberOf(source, 'repl_backlog_size')

@@ -13,7 +13,7 @@ import { scanKeys } from './key-look.ts'
 import type { SlotSet } from './key-slot.ts'
 import { NodePool } from './node-pool.ts'
 import { raisePartEpochs } from './part-store.ts'
-import { readKeyspace } from './server-info.ts'
+import { countKeys } from './server-info.ts'
 import { SlotLayout } from './slot-layout.ts'
 import { allServers, readTopology, type Topology, urlsOf } from './topology.ts'
 
@@ -184,10 +184,6 @@ function nameOf({ url, slots }: { readonly url: string; readonly slots: SlotSet 
 async function isMovingSlots(server: Connection): Promise<boolean> {
   const lines = String(await server.command('CLUSTER', 'NODES')).split('\n')
   return lines.some((line) => line.includes('myself') && line.includes(' ['))
-}
-
-async function countKeys(server: Connection): Promise<number> {
-  return [...(await readKeyspace(server)).values()].reduce((sum, keys) => sum + keys, 0)
 }
 
 /** `replatform:{…}:<move>:…`, or `replatform:{<move>}:…`. */

@@ -47,6 +47,11 @@ export async function readKeyspace(connection: Connection): Promise<Map<number, 
   return new Map([...databases].sort(([a], [b]) => a - b))
 }
 
+/** Keys of all its databases. */
+export async function countKeys(connection: Connection): Promise<number> {
+  return [...(await readKeyspace(connection)).values()].reduce((sum, keys) => sum + keys, 0)
+}
+
 /** The name of its history; before 4.0 a server's own. */
 export function historyOf({ fields }: Pick<ServerInfo, 'fields'>): string {
   return fields.get('master_replid') ?? fields.get('run_id') ?? ''
