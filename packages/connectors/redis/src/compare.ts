@@ -31,9 +31,9 @@ export interface CompareKeysOptions {
 
 const mostSamples = 10
 /** Of values that are looked at together. */
-const groupBytes = 4 * 1024 * 1024
+const groupBytes = 2 * 1024 * 1024
 /** Of values that are held at once on one side, in all. */
-const heldBytes = 16 * 1024 * 1024
+const heldBytes = 8 * 1024 * 1024
 /** Above it a value is compared in pieces. */
 export const largeBytes = 16 * 1024 * 1024
 const lanesAtOnce = 4

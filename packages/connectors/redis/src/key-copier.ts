@@ -3,6 +3,7 @@
  * Values cross as the source dumps them; where the target is older than those bytes, as the commands that build them.
  */
 import type { BatchWriter } from './batch-writer.ts'
+import type { ByteBudget } from './byte-budget.ts'
 import type { CommandBuffer } from './command-buffer.ts'
 import { groupBySize, largeBytes } from './compare.ts'
 import type { KeyLook } from './key-look.ts'
@@ -22,6 +23,8 @@ export interface CopyTarget {
 
 export interface KeyCopierOptions extends CopyTarget, Pick<CopyOptions, 'deadline'> {
   readonly source: KeyReader
+  /** Shared by copiers that work side by side, so that not each of them holds a large value at once. */
+  readonly room: ByteBudget
 }
 
 /** What is read at once on a source that serves clients. */
@@ -39,10 +42,12 @@ export class KeyCopier {
 
   /** Resolves, with their bytes, when they are durable on the target. Idempotent. One call at a time. */
   async copy(db: number, keys: readonly Buffer[]): Promise<number> {
-    const { source, writers, writerOf } = this.#options
+    const { source, writers, writerOf, room } = this.#options
     const sizes = await source.sizes(db, keys)
     let bytes = 0
-    for (const group of groupBySize(keys, sizes, bytesAtOnce)) bytes += await this.#copyGroup(db, group.keys)
+    for (const group of groupBySize(keys, sizes, bytesAtOnce)) {
+      bytes += await room.hold(group.bytes, () => this.#copyGroup(db, group))
+    }
     for (const [index, key] of keys.entries()) {
       if ((sizes[index] as number) <= largeBytes) continue
       bytes += await copyLarge({
@@ -56,17 +61,19 @@ export class KeyCopier {
     return bytes
   }
 
-  async #copyGroup(db: number, keys: readonly Buffer[]): Promise<number> {
+  async #copyGroup(db: number, { keys, bytes }: { readonly keys: Buffer[]; readonly bytes: number }): Promise<number> {
     const { source, writers, writerOf } = this.#options
     const { keys: looks } = await source.look(db, keys)
-    for (const buffer of this.#buffers) {
+    // What has grown for a large value is not kept.
+    const buffers = bytes > bytesAtOnce ? writers.map((writer) => writer.createBuffer(64 * 1024)) : this.#buffers
+    for (const buffer of buffers) {
       buffer.clear()
       buffer.add(['SELECT', db])
     }
     for (const [index, key] of keys.entries()) {
-      addCopy(this.#buffers[writerOf(key)] as CommandBuffer, key, looks[index] as KeyLook, this.#options)
+      addCopy(buffers[writerOf(key)] as CommandBuffer, key, looks[index] as KeyLook, this.#options)
     }
-    const full = [...this.#buffers.entries()].filter(([, buffer]) => buffer.commands > 1)
+    const full = [...buffers.entries()].filter(([, buffer]) => buffer.commands > 1)
     const outcomes = await Promise.allSettled(
       full.map(async ([at, buffer]) => {
         await writers[at]?.commit(buffer)

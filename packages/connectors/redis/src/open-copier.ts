@@ -1,5 +1,6 @@
 /** Opens what copies keys of one shard of a flow's source, on connections of its own. */
 import type { BatchWriter } from './batch-writer.ts'
+import type { ByteBudget } from './byte-budget.ts'
 import { openConnection } from './connection.ts'
 import { EpochWriter } from './epoch-writer.ts'
 import { type CopyOptions, type CopyTarget, KeyCopier } from './key-copier.ts'
@@ -13,6 +14,7 @@ export interface CopierOptions extends Pick<CopyOptions, 'deadline'> {
   readonly layout: SlotLayout
   /** The shard of the source. */
   readonly source: number
+  readonly room: ByteBudget
   /** Raised for this. */
   readonly epoch: number
 }
@@ -22,7 +24,7 @@ export interface OpenCopier extends AsyncDisposable {
   readonly source: KeyReader
 }
 
-export async function openCopier({ layout, source, epoch, deadline }: CopierOptions): Promise<OpenCopier> {
+export async function openCopier({ layout, source, room, epoch, deadline }: CopierOptions): Promise<OpenCopier> {
   await using stack = new AsyncDisposableStack()
   const { url, slots } = layout.source(source)
   const asked = stack.use(await openConnection({ url, side: 'source' }))
@@ -30,7 +32,7 @@ export async function openCopier({ layout, source, epoch, deadline }: CopierOpti
     ? await openSlotReader([{ url, slots }], slots, async () => asked)
     : await openServerReader(asked)
   const target = stack.use(await openCopyTarget(layout, layout.partsOf(source), epoch))
-  const copier = new KeyCopier({ source: reader, ...target, ...(deadline && { deadline }) })
+  const copier = new KeyCopier({ source: reader, room, ...target, ...(deadline && { deadline }) })
   const all = stack.move()
   return { copier, source: reader, [Symbol.asyncDispose]: () => all.disposeAsync() }
 }

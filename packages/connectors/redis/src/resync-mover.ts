@@ -24,6 +24,7 @@ import { position } from '@replatform/core/position'
 import { aborted } from './aborted.ts'
 import { assess } from './assess.ts'
 import { assessSlots } from './assess-slots.ts'
+import { ByteBudget } from './byte-budget.ts'
 import { type CompareKeysOptions, compareAllKeys } from './compare.ts'
 import { isControlKey } from './control-keys.ts'
 import { copyFindings } from './copy-findings.ts'
@@ -51,6 +52,8 @@ import { readWriteCalls } from './write-calls.ts'
 const onlyChunk = 'snapshot'
 /** Copiers at once, shared out among the shards of the source. */
 const loadLanes = 4
+/** Of values that all copiers hold together. */
+const copiedBytes = 8 * 1024 * 1024
 
 export class ResyncMover implements Mover {
   readonly #open: OpenOptions
@@ -128,10 +131,13 @@ export class ResyncMover implements Mover {
     const epoch = await this.#raise(layout)
     await this.#events.begin(layout.sources, { isWhole: true })
     await using stack = new AsyncDisposableStack()
+    const room = new ByteBudget(copiedBytes)
     const each = Math.max(Math.floor(loadLanes / layout.sources.length), 1)
     const shards = await Promise.all(
       [...layout.sources.keys()].map((source) =>
-        Promise.all(Array.from({ length: each }, async () => stack.use(await openCopier({ layout, source, epoch })))),
+        Promise.all(
+          Array.from({ length: each }, async () => stack.use(await openCopier({ layout, source, room, epoch }))),
+        ),
       ),
     )
     await emptyTarget(layout, epoch)
@@ -351,8 +357,11 @@ export class ResyncMover implements Mover {
 
 /** One for each shard of the source. */
 function openCopiers(layout: SlotLayout, epoch: number, stack: AsyncDisposableStack): Promise<KeyCopier[]> {
+  const room = new ByteBudget(copiedBytes)
   return Promise.all(
-    [...layout.sources.keys()].map(async (source) => stack.use(await openCopier({ layout, source, epoch })).copier),
+    [...layout.sources.keys()].map(
+      async (source) => stack.use(await openCopier({ layout, source, room, epoch })).copier,
+    ),
   )
 }
 
