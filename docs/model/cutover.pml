@@ -51,6 +51,7 @@ byte power_cuts = 0;
 /* ---- before: writes go on, and nothing can break yet ---- */
 inline prepare_return(i)  { skip; }
 inline compare_live(i)    { skip; }
+inline settle_ahead(i)    { skip; }
 
 /* ---- pause ---- */
 inline hold(i)            { d_step { held[i] = true; holds } }
@@ -112,7 +113,7 @@ inline recover() {
 
 proctype Coordinator() {
   {
-    atomic { each(prepare_return); each(compare_live); guard_armed = true };
+    atomic { each(prepare_return); each(compare_live); each(settle_ahead); guard_armed = true };
     in_pause(hold);
     in_pause(fence);
     together(barrier);

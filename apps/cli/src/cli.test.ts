@@ -74,7 +74,8 @@ describe('a wrong estate', () => {
   })
 
   it.each(verbs.map(({ name }) => name))('is exit code 2 for %s, with file, line and hint', async (name) => {
-    const { code, out, err } = await run([name], valid.replace('source:', 'soruce:'))
+    const needed = name === 'throttle' ? ['--off'] : []
+    const { code, out, err } = await run([name, ...needed], valid.replace('source:', 'soruce:'))
     expect(code).toBe(2)
     expect(out).toBe('')
     expect(err).toContain('estate.yaml:4:5 stores.ledger.soruce: unknown key; did you mean "source"?')

@@ -54,8 +54,8 @@ describe('the view of a move', () => {
 
   it('shows the steps of a cutover with their times, and the pause so far', () => {
     const view = renderMove(wallet.cuttingOver, { colors, columns: 80 })
-    expect(view[1]).toBe('  to the new side, write pause 355 ms of at most 2.0 s')
-    expect(view.find((line) => line.includes(' fence '))).toMatch(/^ {2}✓ fence .* 54 ms$/)
+    expect(view[1]).toBe('  to the new side, write pause 440 ms of at most 2.0 s')
+    expect(view.find((line) => line.includes(' fence '))).toMatch(/^ {2}✓ fence .* 71 ms$/)
     expect(view.find((line) => line.includes(' raise-epoch '))).toMatch(/^ {2}▶ .* now$/)
     expect(view.find((line) => line.includes(' decide '))).toMatch(/^ {2}· /)
   })

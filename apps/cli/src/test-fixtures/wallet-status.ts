@@ -88,7 +88,7 @@ export const inSync: MoveStatus = {
 export const cuttingOver: MoveStatus = {
   ...inSync,
   state: 'cutting-over',
-  lastCutover: cutover({ doneSteps: 7, outcome: 'undecided', pauseMs: null }),
+  lastCutover: cutover({ doneSteps: 8, outcome: 'undecided', pauseMs: null }),
   next: null,
 }
 

@@ -20,6 +20,8 @@ test('limits hold a load and a stream, and lifting them lets both go on', { time
   )
   await using mover = await startMover('shop', { source: source.url('shop'), target: target.url('shop') })
   const busy = new pg.Client({ connectionString: source.url('shop') })
+  // Its session is ended below, as an operator would.
+  busy.on('error', () => {})
   await busy.connect()
   const work = busy.query('SELECT pg_sleep(600)').catch(() => {})
   await mover.client.call('throttle', { ...free, sourceSessions: 0 })

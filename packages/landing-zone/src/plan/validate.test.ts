@@ -110,6 +110,10 @@ describe('a blocker leaves nothing to build', () => {
 describe('a risk is told and does not stand in the way', () => {
   const risks: readonly (readonly [string, Spoil])[] = [
     ['landing-zone.region-unknown', (zone) => ({ ...zone, region: 'ap-southeast-7' })],
+    [
+      'landing-zone.firewall-without-routes',
+      (zone) => ({ ...zone, extras: { ...zone.extras, firewall: 'A partner asks for it.' } }),
+    ],
     ['landing-zone.account-shared', environment({ account: '222222222222' })],
     ['landing-zone.sizing-not-firm', store('ledger', { observed: { days: 3, cpuCores: 1, memoryGiB: 4 } })],
   ]

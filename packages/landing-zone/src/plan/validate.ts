@@ -21,6 +21,7 @@ export function validate(options: BlueprintOptions): Finding[] {
     ...lineFindings(landingZone),
     ...storeFindings(options, settings),
     ...offHoursFindings(environment, settings),
+    ...firewallFindings(landingZone),
   ]
 }
 
@@ -200,5 +201,16 @@ function offHoursFindings(environment: string, { kind, offHours }: LandingEnviro
     severity: 'blocker',
     title: 'Production cannot have off-hours.',
     remedy: 'Leave out offHours.',
+  })
+}
+
+/** Whoever pays for a firewall believes that it looks at everything. */
+function firewallFindings({ extras }: LandingZone): Finding[] {
+  return findingOn(extras?.firewall ? ['landingZone.extras.firewall'] : [], {
+    id: 'landing-zone.firewall-without-routes',
+    severity: 'risk',
+    title: 'The firewall and its rules are made, but no route leads through it: it stops nothing yet.',
+    remedy:
+      'Add the routes to its endpoints in the ejected project, or rely on the closed resolver until they are generated.',
   })
 }
