@@ -78,6 +78,7 @@ function draw(all: Frame): string {
   place(all, 0, 0)
   const height = (deepest + 1) * rowHeight
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="monospace" font-size="11">
+<title>Flame graph of processor time</title>
 ${boxes.join('\n')}
 </svg>
 `
