@@ -2,67 +2,22 @@
  * What payments feel of a wave: two databases behind PgBouncer and a gateway go over and back in turn, undisturbed. The
  * gap is the longest time between two acknowledgements of a payer that pays without a pause.
  */
-
 import { moves, WaveStage, wave } from '@replatform/cli/test-fixtures/wave-stage'
-import type { CutoverStatus } from '@replatform/control/api-types'
-import { pollUntil } from '@replatform/testkit/poll-until'
+import { feelCutovers, figuresOf } from './felt-cutovers.ts'
 import type { SoakOptions } from './soak.ts'
 
-export interface Felt {
-  readonly gapMs: number
-  readonly cutover: CutoverStatus
-}
-
-export async function soakPauses({ cutovers, log }: SoakOptions): Promise<object> {
+export async function soakPauses(options: SoakOptions): Promise<object> {
   await using stage = await WaveStage.open()
-  await stage.rig.worker()
-  for (const move of moves) {
-    await stage.rig.run('start', move, '--until', 'in-sync')
-    await stage.rig.run('compare', move)
-  }
-  await stage.rig.run('rehearse', wave)
-  const felt: Felt[] = []
-  for (let count = 1; count <= cutovers; count++) {
-    const verb = count % 2 === 1 ? 'cutover' : 'rollback'
-    await stage.paysOn()
-    stage.takeLongestGapMs()
-    const { id } = await stage.rig.client.askWave(verb, wave, { actor: 'soak@rig' })
-    const ended = async () => (await stage.rig.client.operation(id)).state !== 'running'
-    await pollUntil(`${verb} ends`, ended, { withinMs: 120_000, everyMs: 200 })
-    await stage.paysOn()
-    const gapMs = stage.takeLongestGapMs()
-    const cutover = (await stage.wave()).lastCutover
-    if (cutover?.outcome !== 'committed') throw new Error(`${verb} ${count} ended ${cutover?.outcome}`)
-    felt.push({ gapMs, cutover })
-    const { pauseMs, predictedMs } = cutover
-    log(`${count} ${verb}: gap ${Math.round(gapMs)} ms, pause ${pauseMs} ms, predicted ${predictedMs} ms`)
-    await stage.reach(verb === 'cutover' ? 'reversing' : 'rolled-back')
-  }
-  return figuresOf(felt)
-}
-
-export function figuresOf(felt: readonly Felt[]): object {
-  const gaps = felt.map(({ gapMs }) => gapMs).sort((a, b) => a - b)
-  const steps = felt.flatMap(({ cutover }) => cutover.steps)
-  const parts = [...new Set(steps.map(({ name }) => name))].map((name) => {
-    const times = steps.filter((step) => step.name === name && step.ms !== null).map(({ ms }) => ms as number)
-    return [`part ${name}`, `${Math.round(median(times))} ms`]
-  })
-  const ofGaps = (share: number) => `${Math.round(gaps[Math.ceil(share * gaps.length) - 1] ?? 0)} ms`
-  const errors = felt.flatMap(({ cutover: { pauseMs, predictedMs } }) =>
-    pauseMs && predictedMs ? [(100 * (pauseMs - predictedMs)) / predictedMs] : [],
+  const felt = await feelCutovers(
+    {
+      rig: stage.rig,
+      wave,
+      moves,
+      paysOn: () => stage.paysOn(),
+      takeLongestGapMs: () => stage.takeLongestGapMs(),
+      reach: (state) => stage.reach(state),
+    },
+    options,
   )
-  return {
-    'cutovers': felt.length,
-    'gap median': ofGaps(0.5),
-    'gap 95 %': ofGaps(0.95),
-    'gap longest': ofGaps(1),
-    'gaps of at most 2 s': gaps.filter((gap) => gap <= 2_000).length,
-    'prediction off by (median)': `${Math.round(median(errors.map(Math.abs)))} %`,
-    ...Object.fromEntries(parts),
-  }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+  return figuresOf(felt)
 }

@@ -7,7 +7,8 @@ import type { AuditEntry, AuditVerification, OperationVerb } from '@replatform/c
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { move } from './test-fixtures/cli-rig.ts'
 import { fingerprint, traces } from './test-fixtures/fingerprint.ts'
-import { database, PaymentsStage } from './test-fixtures/payments-stage.ts'
+import { PaymentsStage } from './test-fixtures/payments-stage.ts'
+import { database } from './test-fixtures/wallet-servers.ts'
 
 // Each command is a process of its own, and every verb is called twice.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })

@@ -4,11 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { pollUntil } from '@replatform/testkit/poll-until'
+import { descendantsOf, stillRunning } from '@replatform/testkit/process-tree'
 import { createTempFolder } from '@replatform/testkit/temp-folder'
 import { expect, test } from 'vitest'
 
@@ -39,39 +40,9 @@ test('after SIGTERM no process of it is left', { timeout: 200_000 }, async () =>
   expect(before.length).toBeGreaterThan(5)
   demo.kill('SIGTERM')
   expect((await ended)[0]).toBe(128 + 15)
-  const left = async () => (await Promise.all(before.map(isStillThere))).filter(Boolean).length
-  await pollUntil('nothing is left', async () => (await left()) === 0)
+  await pollUntil('nothing is left', async () => (await stillRunning(before)).length === 0)
 })
 
 function start(args: readonly string[]) {
   return spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }) satisfies ChildProcess
-}
-
-interface ProcessId {
-  readonly pid: number
-  /** Since the machine's start: another process may get the same number. */
-  readonly startedAt: string
-}
-
-async function descendantsOf(root: number): Promise<ProcessId[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
-  const all = (await Promise.all(pids.map(lookAt))).flatMap((found) => found ?? [])
-  const family = new Set([root])
-  for (let grown = 0; grown < family.size; ) {
-    grown = family.size
-    for (const { pid, parent } of all) if (family.has(parent)) family.add(pid)
-  }
-  return all.filter(({ pid }) => pid !== root && family.has(pid))
-}
-
-async function isStillThere({ pid, startedAt }: ProcessId): Promise<boolean> {
-  return (await lookAt(pid))?.startedAt === startedAt
-}
-
-/** `/proc/<pid>/stat`: see proc(5); the name in parentheses may hold anything. Who has ended and waits to be reaped is gone. */
-async function lookAt(pid: number): Promise<(ProcessId & { readonly parent: number }) | null> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  if (stat === '' || fields[0] === 'Z') return null
-  return { pid, parent: Number(fields[1]), startedAt: fields[19] ?? '' }
 }

@@ -83,11 +83,7 @@ async function real(): Promise<Queues> {
 async function simulated(): Promise<Queues> {
   const world = new World(1)
   world.faults.isOver = true
-  const jobs = new JobTable(
-    () => world.now,
-    () => world.newId('job'),
-  )
-  const control = new SimControl('control', { network: new Network(world), jobs })
+  const control = new SimControl('control', { network: new Network(world), jobs: new JobTable(world) })
   const wakeUps = new WakeUps(world)
   let isOver = false
   // Time passes only from event to event, as fast as they can be had; so there always has to be one.

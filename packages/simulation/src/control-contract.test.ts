@@ -71,11 +71,7 @@ async function real(): Promise<Kept> {
 async function simulated(): Promise<Kept> {
   const world = new World(1)
   world.faults.isOver = true
-  const jobs = new JobTable(
-    () => world.now,
-    () => world.newId('job'),
-  )
-  const control = new SimControl('control', { network: new Network(world), jobs })
+  const control = new SimControl('control', { network: new Network(world), jobs: new JobTable(world) })
   const process = world.process('asker')
   const settle = async <T>(answer: Promise<T>) => {
     let isSettled = false

@@ -1,5 +1,6 @@
 import type { KnownJob, QueueOptions } from '@replatform/control/job-boss'
 import { ReplatformError } from '@replatform/core/errors'
+import type { World } from './world.ts'
 
 interface Job {
   readonly id: string
@@ -21,14 +22,12 @@ export interface Claim {
 
 /** The jobs of pg-boss as they stand in its database; every verb is one transaction of it. */
 export class JobTable {
-  readonly #now: () => number
-  readonly #newId: () => string
+  readonly #world: Pick<World, 'now' | 'newId'>
   readonly #queues = new Map<string, QueueOptions>()
   #jobs = new Map<string, Job>()
 
-  constructor(now: () => number, newId: () => string) {
-    this.#now = now
-    this.#newId = newId
+  constructor(world: Pick<World, 'now' | 'newId'>) {
+    this.#world = world
   }
 
   copy(): ReadonlyMap<string, Job> {
@@ -46,7 +45,10 @@ export class JobTable {
   send(
     queue: string,
     data: object,
-    { id = this.#newId(), singletonKey = null }: { readonly id?: string; readonly singletonKey?: string | null },
+    {
+      id = this.#world.newId('job'),
+      singletonKey = null,
+    }: { readonly id?: string; readonly singletonKey?: string | null },
   ): string | null {
     const { policy } = this.#queue(queue)
     if (this.#jobs.has(id)) return null
@@ -64,7 +66,7 @@ export class JobTable {
 
   /** Every claim raises the count, but the first. */
   fetch(queue: string): (Claim & { readonly data: object }) | null {
-    const now = this.#now()
+    const now = this.#world.now
     const isReady = (job: Job) =>
       job.queue === queue && (job.state === 'created' || job.state === 'retry') && job.startAfter <= now
     const job = [...this.#jobs.values()].find(isReady)
@@ -77,7 +79,7 @@ export class JobTable {
   /** Whether the claim still holds. */
   touch(claim: Claim): boolean {
     const job = this.#held(claim)
-    if (job) this.#jobs.set(job.id, { ...job, beatAt: this.#now() })
+    if (job) this.#jobs.set(job.id, { ...job, beatAt: this.#world.now })
     return job !== undefined
   }
 
@@ -100,7 +102,7 @@ export class JobTable {
   supervise(): number {
     const isLost = ({ queue, state, beatAt }: Job) => {
       const { heartbeatSeconds } = this.#queue(queue)
-      return state === 'active' && heartbeatSeconds !== undefined && beatAt + heartbeatSeconds * 1_000 < this.#now()
+      return state === 'active' && heartbeatSeconds !== undefined && beatAt + heartbeatSeconds * 1_000 < this.#world.now
     }
     const lost = [...this.#jobs.values()].filter(isLost)
     for (const job of lost) this.#retry(job)
@@ -113,7 +115,7 @@ export class JobTable {
   }
 
   #retry(job: Job): void {
-    const startAfter = this.#now() + this.#queue(job.queue).retryDelay * 1_000
+    const startAfter = this.#world.now + this.#queue(job.queue).retryDelay * 1_000
     this.#jobs.set(job.id, { ...job, state: 'retry', startAfter })
   }
 

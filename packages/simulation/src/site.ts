@@ -37,11 +37,7 @@ export class Site {
     this.#options = options
     const network = new Network(world)
     const isEmbedded = world.random.chance(0.5)
-    const jobs = new JobTable(
-      () => world.now,
-      () => world.newId('job'),
-    )
-    this.control = new SimControl('control', { network, jobs, isEmbedded })
+    this.control = new SimControl('control', { network, jobs: new JobTable(world), isEmbedded })
     this.#place = { control: this.control, wakeUps: new WakeUps(world), habits, isEmbedded }
     const count = isEmbedded ? 1 : world.random.whole(2, 3)
     this.#machines = Array.from({ length: count }, (_, i) => {

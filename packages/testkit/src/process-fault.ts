@@ -1,5 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
 import { pollUntil } from './poll-until.ts'
+import { descendantsOf, readProcess } from './process-tree.ts'
 
 /**
  * Stops a process and all that it has started where they are (SIGSTOP), as a machine does that swaps or hangs: its
@@ -26,14 +26,14 @@ export class SuspendedProcess implements Disposable {
       signal(pid, 'SIGSTOP')
     }
     await pollUntil('the processes stand still', async () => {
-      const statuses = await Promise.all(pids.map(readStatus))
+      const statuses = await Promise.all(pids.map(readProcess))
       return statuses.every((status) => status === undefined || 'TZX'.includes(status.state))
     })
   }
 
   /** Those that `pid` has started, and they in turn, which are not suspended yet. */
   async others(pid: number): Promise<number[]> {
-    return (await descendants(pid)).filter((each) => !this.#pids.has(each))
+    return (await descendantsOf(pid)).map((each) => each.pid).filter((each) => !this.#pids.has(each))
   }
 
   /** Nothing to do for those that have ended meanwhile. */
@@ -53,25 +53,4 @@ function signal(pid: number, name: NodeJS.Signals): void {
     // It has ended by itself, or was killed while it stood still.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
-}
-
-async function descendants(pid: number): Promise<number[]> {
-  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
-  const parents = new Map(await Promise.all(ids.map(async (id) => [id, (await readStatus(id))?.parent] as const)))
-  const found = new Set([pid])
-  // A child may have a lower id than its parent, when ids have started over: go through them until nothing is added.
-  for (let before = 0; before !== found.size; ) {
-    before = found.size
-    for (const [id, parent] of parents) if (parent !== undefined && found.has(parent)) found.add(id)
-  }
-  found.delete(pid)
-  return [...found]
-}
-
-/** `state` as the kernel letters it: T is stopped; Z has ended, and its parent has not heard of it yet. */
-async function readStatus(pid: number): Promise<{ readonly state: string; readonly parent: number } | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
-  // The name, in brackets, may hold anything.
-  const [state, parent] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? []
-  return state === undefined ? undefined : { state, parent: Number(parent) }
 }

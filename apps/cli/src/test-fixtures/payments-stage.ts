@@ -1,27 +1,16 @@
-import { type PgbouncerServer, startPgbouncer } from '@replatform/testkit/pgbouncer-server'
+import type { PgbouncerServer } from '@replatform/testkit/pgbouncer-server'
 import { pollUntil } from '@replatform/testkit/poll-until'
-import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
-import { asRds, type RdsServer } from '@replatform/testkit/rds'
+import type { PostgresqlServer } from '@replatform/testkit/postgresql-server'
+import type { RdsServer } from '@replatform/testkit/rds'
 import pg from 'pg'
 import { expect } from 'vitest'
 import { CliRig, move } from './cli-rig.ts'
 import type { LockHolder } from './lock-holder.ts'
 import { Payer } from './payer.ts'
-
-export const database = 'wallet'
-const app = { user: 'app', password: 'app-password' }
+import { database, WalletServers } from './wallet-servers.ts'
 
 /** Long enough for a test to look around inside the write pause. */
 const pauseBudget = '30s'
-
-const roles = `CREATE ROLE owner NOLOGIN; CREATE ROLE app LOGIN PASSWORD '${app.password}'`
-
-const schema = `
-CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL);
-CREATE TABLE payments (id bigserial PRIMARY KEY, reference text NOT NULL UNIQUE, amount bigint NOT NULL);
-INSERT INTO accounts SELECT i, 1000 FROM generate_series(1, 1000) i;
-ALTER TABLE accounts OWNER TO owner; ALTER TABLE payments OWNER TO owner;
-GRANT ALL ON accounts, payments TO app; GRANT USAGE ON SEQUENCE payments_id_seq TO app`
 
 export type Place = 'old' | 'new'
 
@@ -31,6 +20,7 @@ export class PaymentsStage implements AsyncDisposable {
   readonly fresh: RdsServer
   readonly pgbouncer: PgbouncerServer
   readonly rig: CliRig
+  readonly #servers: WalletServers
   readonly #opened: AsyncDisposableStack
   readonly #payers: readonly Payer[]
   /** Acknowledged payments that a test made itself. */
@@ -38,30 +28,17 @@ export class PaymentsStage implements AsyncDisposable {
 
   static async open(): Promise<PaymentsStage> {
     await using opened = new AsyncDisposableStack()
-    const old = opened.use(await startPostgresql({ major: 13 }))
-    const fresh = opened.use(await asRds(await startPostgresql({ major: 17 })))
-    for (const server of [old, fresh.server]) await server.query(roles)
-    await fresh.server.query(`GRANT owner TO ${fresh.masterUser}`)
-    await createEmpty(fresh)
-    await old.createDatabase(database)
-    await old.query(schema, database)
-    const pgbouncer = opened.use(
-      await startPgbouncer({
-        databases: { [database]: { host: old.host, port: old.port, dbname: database } },
-        users: { [app.user]: app.password },
-      }),
-    )
-    const env = { OLD_URL: old.url(database), NEW_URL: fresh.masterUrl(database), PGBOUNCER_ADMIN: pgbouncer.adminUrl }
-    const rig = opened.use(await CliRig.create({ estate: estateOf(pgbouncer), env }))
-    const url = pgbouncer.url(database, app.user, app.password)
-    const payers = [1, 2].map((n) => opened.use(new Payer(`payer-${n}`, url)))
-    return new PaymentsStage({ old, fresh, pgbouncer, rig, payers, opened: opened.move() })
+    const servers = opened.use(await WalletServers.start())
+    const rig = opened.use(await CliRig.create({ estate: estateOf(servers), env: servers.env }))
+    const payers = [1, 2].map((n) => opened.use(new Payer(`payer-${n}`, servers.url)))
+    return new PaymentsStage({ servers, rig, payers, opened: opened.move() })
   }
 
   private constructor(parts: Parts) {
-    this.old = parts.old
-    this.fresh = parts.fresh
-    this.pgbouncer = parts.pgbouncer
+    this.old = parts.servers.old
+    this.fresh = parts.servers.fresh
+    this.pgbouncer = parts.servers.pgbouncer
+    this.#servers = parts.servers
     this.rig = parts.rig
     this.#payers = parts.payers
     this.#opened = parts.opened
@@ -85,7 +62,7 @@ export class PaymentsStage implements AsyncDisposable {
 
   /** Keeps PgBouncer from holding, as a slow application does. */
   async openTransaction(): Promise<AsyncDisposable> {
-    const client = new pg.Client({ connectionString: this.pgbouncer.url(database, app.user, app.password) })
+    const client = new pg.Client({ connectionString: this.#servers.url })
     client.on('error', () => {})
     await client.connect()
     await client.query('BEGIN; SELECT FROM accounts')
@@ -166,8 +143,7 @@ export class PaymentsStage implements AsyncDisposable {
 
   /** What a person does after a move was cancelled. */
   async emptyNewSide(): Promise<void> {
-    await this.fresh.server.query(`DROP DATABASE ${database} WITH (FORCE)`)
-    await createEmpty(this.fresh)
+    await this.#servers.emptyNewSide()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -181,7 +157,7 @@ export class PaymentsStage implements AsyncDisposable {
 
   /** Past PgBouncer, as the application's own role. */
   async #payDirectly(at: Place): Promise<void> {
-    const client = new pg.Client({ connectionString: this.server(at).url(database, app.user, app.password) })
+    const client = new pg.Client({ connectionString: this.#servers.directUrl(this.server(at)) })
     client.on('error', () => {})
     try {
       await client.connect()
@@ -192,16 +168,8 @@ export class PaymentsStage implements AsyncDisposable {
   }
 }
 
-async function createEmpty(fresh: RdsServer): Promise<void> {
-  await fresh.createDatabase(database)
-  // Since 15 a schema is closed to everybody but its owner.
-  await fresh.server.query('GRANT CREATE ON SCHEMA public TO owner', database)
-}
-
 interface Parts {
-  readonly old: PostgresqlServer
-  readonly fresh: RdsServer
-  readonly pgbouncer: PgbouncerServer
+  readonly servers: WalletServers
   readonly rig: CliRig
   readonly payers: readonly Payer[]
   readonly opened: AsyncDisposableStack
@@ -212,16 +180,7 @@ function place({ state }: { readonly state: string }): Place {
   return state === 'reversing' || state === 'finalized' ? 'new' : 'old'
 }
 
-function estateOf({ configFile: config }: PgbouncerServer): object {
-  return {
-    estate: 'wallet',
-    stores: {
-      [move]: {
-        source: { kind: 'postgresql', url: 'env:OLD_URL' },
-        target: { kind: 'postgresql', service: 'rds', url: 'env:NEW_URL' },
-        switch: { pgbouncer: { admin: 'env:PGBOUNCER_ADMIN', database, config } },
-      },
-    },
-    waves: [{ name: 'relational', phase: 'rehost', moves: [move], pauseBudget }],
-  }
+function estateOf({ store }: WalletServers): object {
+  const waves = [{ name: 'relational', phase: 'rehost', moves: [move], pauseBudget }]
+  return { estate: 'wallet', stores: { [move]: store }, waves }
 }

@@ -4,10 +4,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { pollUntil } from '@replatform/testkit/poll-until'
+import { descendantsOf, type ProcessId, stillRunning } from '@replatform/testkit/process-tree'
 import { expect, test } from 'vitest'
 
 const program = fileURLToPath(new URL('./stage-main.ts', import.meta.url))
@@ -41,7 +41,7 @@ function start(args: readonly string[]): ChildProcess {
 }
 
 /** Everything that descends from the load once its customers come. */
-async function processesBelowBusy(load: ChildProcess): Promise<string[]> {
+async function processesBelowBusy(load: ChildProcess): Promise<ProcessId[]> {
   let said = ''
   load.stderr?.on('data', (data) => {
     said += data
@@ -54,41 +54,7 @@ async function processesBelowBusy(load: ChildProcess): Promise<string[]> {
   return below
 }
 
-async function expectGone(processes: readonly string[]): Promise<void> {
-  const left = async () => {
-    const alive = new Set((await allProcesses()).map(({ identity }) => identity))
-    return processes.filter((each) => alive.has(each))
-  }
-  await pollUntil('no process is left', async () => (await left()).length === 0, { withinMs: 60_000 })
-}
-
-async function descendantsOf(root: number): Promise<string[]> {
-  const all = await allProcesses()
-  const below = new Set([root])
-  // A parent may be listed after its child, since ids start again from below.
-  for (let before = 0; before < below.size; ) {
-    before = below.size
-    for (const { pid, parent } of all) if (below.has(parent)) below.add(pid)
-  }
-  return all.filter(({ pid }) => pid !== root && below.has(pid)).map(({ identity }) => identity)
-}
-
-interface ProcessStat {
-  readonly pid: number
-  readonly parent: number
-  /** The id and the moment of its start: an id may be given again. */
-  readonly identity: string
-}
-
-/** Of /proc/[pid]/stat (proc(5)): field 4 is the parent, 22 the start; the name in field 2 may hold anything. */
-async function allProcesses(): Promise<ProcessStat[]> {
-  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const stats = await Promise.all(ids.map((id) => readFile(`/proc/${id}/stat`, 'utf8').catch(() => '')))
-  return stats
-    .map((line) => line.slice(line.lastIndexOf(')') + 2).split(' '))
-    .flatMap(([state, parent, ...rest], index) =>
-      parent === undefined || state === 'Z'
-        ? []
-        : [{ pid: Number(ids[index]), parent: Number(parent), identity: `${ids[index]} ${rest[17]}` }],
-    )
+async function expectGone(processes: readonly ProcessId[]): Promise<void> {
+  const left = async () => (await stillRunning(processes)).length
+  await pollUntil('no process is left', async () => (await left()) === 0, { withinMs: 60_000 })
 }

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
-import { ReplatformError } from '@replatform/core/errors'
+import type { ReplatformError } from '@replatform/core/errors'
+import { type ServerTls, serverTls } from '@replatform/core/server-tls'
 
 /** What the addresses of all brokers say alike. Holds the password: never logged. */
 export interface BrokerUrl {
@@ -8,8 +7,8 @@ export interface BrokerUrl {
   readonly port: number
   readonly user: string
   readonly password: string
-  /** Undefined for plain text. Certificates are always verified. */
-  readonly tls: { readonly ca?: Buffer; readonly servername?: string } | undefined
+  /** Undefined for plain text. */
+  readonly tls: ServerTls | undefined
 }
 
 /**
@@ -27,9 +26,7 @@ export function readBrokerUrl(url: string, unreadable: () => ReplatformError): {
     port: Number(parsed.port || (secure ? '5671' : '5672')),
     user: decodeURIComponent(parsed.username),
     password: decodeURIComponent(parsed.password),
-    tls: secure
-      ? { ...(isIP(host) ? {} : { servername: host }), ...authority(parsed.searchParams.get('ca')) }
-      : undefined,
+    tls: secure ? serverTls(host, parsed.searchParams.get('ca')) : undefined,
   }
   return { url: parsed, broker }
 }
@@ -40,13 +37,4 @@ export function managementIn(url: URL, key: string, unreadable: () => Replatform
   if (given === null) return undefined
   if (!URL.canParse(given) || !/^https?:$/.test(new URL(given).protocol)) throw unreadable()
   return given.replace(/\/+$/, '')
-}
-
-function authority(path: string | null): { ca?: Buffer } {
-  if (path === null) return {}
-  try {
-    return { ca: readFileSync(path) }
-  } catch (cause) {
-    throw new ReplatformError('tls.failed', { message: `The authority ${path} of the address cannot be read.`, cause })
-  }
 }

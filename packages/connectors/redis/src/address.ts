@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { ReplatformError } from '@replatform/core/errors'
+import { type ServerTls, serverTls } from '@replatform/core/server-tls'
 
 /** Where a server is and who asks. Holds the password: never logged. */
 export interface Address {
@@ -8,8 +7,8 @@ export interface Address {
   readonly port: number
   readonly user: string
   readonly password: string | null
-  /** Undefined for plain text. Certificates are always verified. */
-  readonly tls: { readonly ca?: Buffer; readonly servername?: string } | undefined
+  /** Undefined for plain text. */
+  readonly tls: ServerTls | undefined
 }
 
 /**
@@ -30,20 +29,6 @@ export function parseAddress(url: string): Address {
     port: Number(parsed.port || '6379'),
     user: decodeURIComponent(parsed.username) || 'default',
     password: parsed.password === '' ? null : decodeURIComponent(parsed.password),
-    tls: parsed.protocol === 'rediss:' ? tlsOptions(host, parsed.searchParams.get('ca')) : undefined,
-  }
-}
-
-/** An address has no name to ask for; its certificate must name the address itself. */
-function tlsOptions(host: string, caPath: string | null): NonNullable<Address['tls']> {
-  return { ...(isIP(host) ? {} : { servername: host }), ...authority(caPath) }
-}
-
-function authority(path: string | null): { ca?: Buffer } {
-  if (path === null) return {}
-  try {
-    return { ca: readFileSync(path) }
-  } catch (cause) {
-    throw new ReplatformError('tls.failed', { message: `The authority ${path} of the address cannot be read.`, cause })
+    tls: parsed.protocol === 'rediss:' ? serverTls(host, parsed.searchParams.get('ca')) : undefined,
   }
 }

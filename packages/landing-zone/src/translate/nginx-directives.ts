@@ -32,6 +32,12 @@ const notNeeded: readonly (readonly [RegExp, string])[] = [
   ],
 ]
 
+export const limitOther: Left = {
+  id: 'nginx-limits',
+  title: 'A limit counts something other than requests by address.',
+  remedy: 'Let the service limit it, or write a rule of the web filter.',
+}
+
 const leftBy: readonly (readonly [RegExp, Left])[] = [
   [
     /^include$/,
@@ -119,25 +125,13 @@ const leftBy: readonly (readonly [RegExp, Left])[] = [
         'Let the service ask for them behind a network balancer (protocol: tcp), or use mutual TLS of the balancer.',
     },
   ],
-  [
-    /^limit_/,
-    {
-      id: 'nginx-limits',
-      title: 'A limit counts something other than requests by address.',
-      remedy: 'Let the service limit it, or write a rule of the web filter.',
-    },
-  ],
+  [/^limit_/, limitOther],
 ]
 
 export const unknownDirective: Left = {
   id: 'nginx-directive',
   title: 'A directive has no successor here, or is not known.',
   remedy: 'Read it and decide: what it protected or changed is not in the templates.',
-}
-export const limitOther: Left = {
-  id: 'nginx-limits',
-  title: 'A limit counts something other than requests by address.',
-  remedy: 'Let the service limit it, or write a rule of the web filter.',
 }
 
 /** Port 80 where none is named, as nginx has it. */
