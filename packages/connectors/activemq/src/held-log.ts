@@ -15,7 +15,17 @@ export interface HeldEntry {
 
 /** A property that tells the end of what there was when we opened it. */
 const endProperty = 'replatform_end'
+/**
+ * A queue that gives out hundreds of messages anew, because their last reader went, loads no others meanwhile, and then
+ * forgets to, until the next message comes or its look for expired ones is due (30 s).
+ */
+const tellEveryMs = 100
 const creditMost = 20_000
+/**
+ * More than is ever held at once. rhea keeps the deliveries of a session in a line of 2,048 unless told otherwise, and lets
+ * none out before the oldest is settled: what is held would stop everything that comes in on the same session.
+ */
+const heldMost = 65_536
 
 export class HeldLog {
   readonly #receiver: Receiver
@@ -32,12 +42,15 @@ export class HeldLog {
     queue: string,
     onEntry: (entry: HeldEntry) => void = () => {},
   ): Promise<{ log: HeldLog; entries: HeldEntry[] }> {
-    const sender = connection.open_sender(`queue://${queue}`)
+    const session = connection.create_session({ incoming: heldMost })
+    session.begin()
+    await once(session, 'session_open')
+    const sender = session.open_sender(`queue://${queue}`)
     await sendable(sender)
     const end = `${process.pid}-${Math.random()}`
     const entries: HeldEntry[] = []
     const { promise: complete, resolve } = Promise.withResolvers<void>()
-    const receiver = connection.open_receiver({
+    const receiver = session.open_receiver({
       source: `queue://${queue}`,
       autoaccept: false,
       credit_window: creditMost,
@@ -51,8 +64,11 @@ export class HeldLog {
       if (mark === end) resolve()
       if (mark === undefined) sink.current(entryOf(message.body, delivery))
     })
-    sender.send({ durable: false, application_properties: { [endProperty]: end }, body: '' })
+    const tellEnd = () => sender.send({ durable: false, application_properties: { [endProperty]: end }, body: '' })
+    tellEnd()
+    const again = setInterval(() => (sender.is_open() ? tellEnd() : clearInterval(again)), tellEveryMs)
     await complete
+    clearInterval(again)
     sender.close()
     sink.current = onEntry
     return { log: new HeldLog(receiver, sink), entries }
@@ -60,7 +76,9 @@ export class HeldLog {
 
   close(): void {
     this.#onEntry.current = () => {}
+    // Before the session: the broker puts back what a link held when that link ends.
     this.#receiver.close()
+    this.#receiver.session.close()
   }
 }
 
