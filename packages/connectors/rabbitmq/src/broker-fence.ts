@@ -103,9 +103,12 @@ async function permissionsOfOthers({ api, vhost, isOurs }: FencePlace): Promise<
  */
 async function letConsumersFinish(place: FencePlace, deadline: number): Promise<void> {
   if ((await unacknowledged(place)) === 0) return
-  const consumers = await place.api.get<{ channel_details?: { connection_name?: string } }[]>(
+  const all = await place.api.get<{ channel_details?: { connection_name?: string; user?: string } }[]>(
     `consumers/${segment(place.vhost)}`,
   )
+  const consumers = all.filter(({ channel_details: channel }) => !place.isOurs(channel?.user ?? ''))
+  // Consumers have gone before: what is unacknowledged is in our own hands, and crosses in the drain.
+  if (consumers.length === 0) return
   const consuming = new Set(consumers.map(({ channel_details: channel }) => channel?.connection_name))
   const producers = (await connectionsOfOthers(place)).filter((name) => !consuming.has(name))
   for (const name of producers) await place.api.remove(`connections/${segment(name)}`)
