@@ -31,7 +31,10 @@ writer.listen({
   },
 })
 reader.listen({
-  delivery: ({ properties, body }) => writer.publish({ exchange, routingKey, mandatory: false, properties, body }),
+  delivery({ contentFrames, properties, body }) {
+    const to = { exchange, routingKey, mandatory: false }
+    if (!contentFrames || !writer.publishFrames(to, contentFrames)) writer.publish({ ...to, properties, body })
+  },
 })
 const idle = setInterval(acknowledge, 20)
 const ended = new Promise((resolve) => process.stdin.resume().once('end', resolve))

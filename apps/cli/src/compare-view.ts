@@ -41,6 +41,9 @@ function remarks({ results, pauseSeconds }: CompareReport): string[] {
       ? [`${formatCount(resumed)} of them had been found equal by a comparison that was interrupted.`]
       : []),
     ...(repaired > 0 ? [`${formatCount(repaired)} of them differed and were repaired.`] : []),
+    ...results.flatMap(({ name, mayRepeat }) =>
+      mayRepeat ? [`${name}: up to ${formatCount(mayRepeat)} may have been delivered twice; its inbox tells.`] : [],
+    ),
     ...(pauseSeconds === undefined
       ? []
       : [`A rollback compares all of it in its pause: about ${formatDuration(pauseSeconds * 1_000)}.`]),

@@ -24,6 +24,8 @@ export interface CompareResult {
   readonly repaired?: number
   /** Rows of `processed` that a comparison which was interrupted had found equal, and nobody has written since. */
   readonly resumed?: number
+  /** Of `processed`: may have been delivered twice, at most; only where delivery is at least once. */
+  readonly mayRepeat?: number
   /** At most ten. */
   readonly samples: readonly Difference[]
 }

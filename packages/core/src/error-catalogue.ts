@@ -321,6 +321,12 @@ export const catalogue = {
     untouched: progressKept,
     next: 'Read its reason in the message, correct the plan or the broker, then `replatform resume`.',
   },
+  'activemq.no-answer': {
+    retry: 'retry',
+    meaning: 'The connection to ActiveMQ stands, but one question of the move was not answered in time.',
+    untouched: progressKept,
+    next: 'Nothing: the move connects anew. If it comes back, look at the memory, the store and the log of the broker.',
+  },
   'activemq.message-too-large': {
     retry: 'operator',
     meaning: 'A message is larger than a connector of ActiveMQ takes; it would end the connection.',

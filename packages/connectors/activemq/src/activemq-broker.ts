@@ -10,6 +10,7 @@ import type {
   QueueFacts,
   QueueReading,
   ReadOptions,
+  SourceRun,
   TapResult,
 } from '@replatform/connector-rabbitmq/brokers'
 import type { MessageSink, SinkEvents } from '@replatform/connector-rabbitmq/message-sink'
@@ -66,6 +67,11 @@ export class ActivemqBroker implements Broker {
 
   facts(): Promise<QueueFacts[]> {
     return this.jolokia.facts()
+  }
+
+  /** Its id is another one in each run. */
+  async run(): Promise<SourceRun> {
+    return { [await this.jolokia.brokerId()]: 0 }
   }
 
   async depths(queues: readonly string[]): Promise<ReadonlyMap<string, number>> {
@@ -183,7 +189,18 @@ export class ActivemqBroker implements Broker {
       this.#looking = null
       throw thrown
     })
-    return await Promise.race([work(held), held.lost])
+    try {
+      return await Promise.race([work(held), held.lost])
+    } catch (thrown) {
+      if (toReplatformError(thrown).code === 'activemq.no-answer') await this.#dropLooking(held)
+      throw thrown
+    }
+  }
+
+  /** One that answers no more: the next look opens another. */
+  async #dropLooking(held: NamedConnection): Promise<void> {
+    this.#looking = null
+    await held[Symbol.asyncDispose]()
   }
 
   async #openLooking(): Promise<NamedConnection> {

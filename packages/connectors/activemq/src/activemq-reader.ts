@@ -1,10 +1,15 @@
 /** A queue of ActiveMQ as the bridge reads it on the way back. */
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { QueueReading, ReadOptions } from '@replatform/connector-rabbitmq/brokers'
 import { writeProperties } from '@replatform/connector-rabbitmq/message-properties'
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { Connection, Delivery, EventContext, Message, Receiver, Session } from 'rhea'
+import { answerOf } from './answer.ts'
 import { restoreFromActivemq } from './message-restoring.ts'
+
+/** The broker has put back what was held long before, or the connection ends with the mover. */
+const closeWithinMs = 5_000
 
 interface SessionOwner {
   create_session(): Session
@@ -18,7 +23,7 @@ export async function readActivemqQueue(
   const session = (connection as unknown as SessionOwner).create_session()
   session.begin()
   const receiver = session.open_receiver({ source: `queue://${queue}`, autoaccept: false, credit_window: 0 })
-  await once(receiver, 'receiver_open')
+  await answerOf(receiver, 'receiver_open', { what: `opening ${queue} to read` })
   const reading = new ActivemqReading({ session, receiver, lost, options: { queue, window, events } })
   lost.catch((thrown) => reading.fail(toReplatformError(thrown)))
   return reading
@@ -74,7 +79,8 @@ class ActivemqReading implements QueueReading {
 
   async cancel(): Promise<void> {
     this.#isPaused = true
-    const drained = once(this.#receiver, 'receiver_drained')
+    const drained = answerOf(this.#receiver, 'receiver_drained', { what: `reading ${this.#options.queue} to its end` })
+    drained.catch(() => undefined)
     this.#receiver.drain_credit()
     await Promise.race([drained, this.#lost.catch(() => undefined)])
   }
@@ -82,7 +88,11 @@ class ActivemqReading implements QueueReading {
   async close(): Promise<void> {
     if (this.#isOver) return
     this.#isOver = true
-    const closed = Promise.race([once(this.#session, 'session_close'), this.#lost.catch(() => undefined)])
+    const closed = Promise.race([
+      once(this.#session, 'session_close'),
+      this.#lost.catch(() => undefined),
+      delay(closeWithinMs, undefined, { ref: false }),
+    ])
     // Before the session: the broker puts back what a link held when that link ends.
     this.#receiver.close()
     this.#session.close()

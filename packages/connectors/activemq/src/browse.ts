@@ -1,10 +1,13 @@
-import { once } from 'node:events'
 import type { Connection, EventContext, Message } from 'rhea'
+import { answerOf } from './answer.ts'
 
 /** The broker shows no more than this of a queue (`maxBrowsePageSize`). */
 const shownMost = 400
 
-/** Copies of what is in a queue, in its order, also what is on its way to consumers. Creates the queue. */
+/**
+ * Copies of what is in a queue, in its order, also what is on its way to consumers. Creates the queue. Throws
+ * `activemq.no-answer`.
+ */
 export async function browse(connection: Connection, queue: string): Promise<Message[]> {
   const messages: Message[] = []
   const receiver = connection.open_receiver({
@@ -16,7 +19,10 @@ export async function browse(connection: Connection, queue: string): Promise<Mes
     receiver.add_credit(shownMost)
     receiver.drain_credit()
   })
-  await once(receiver, 'receiver_drained')
-  receiver.close()
-  return messages
+  try {
+    await answerOf(receiver, 'receiver_drained', { what: `looking through ${queue}` })
+    return messages
+  } finally {
+    receiver.close()
+  }
 }

@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { type ActivemqServer, startActivemq } from '@replatform/testkit/activemq-server'
 import { pollUntil } from '@replatform/testkit/poll-until'
+import { startTcpProxy } from '@replatform/testkit/tcp-proxy'
 import type { Message } from 'rhea'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseActivemqAddress } from './address.ts'
 import { openConnection } from './broker-connection.ts'
 import { encodeEntry, HeldLog } from './held-log.ts'
-import { RecordWriter, readRecord } from './record-queue.ts'
+import { RecordWriter, readRecord, writeRecord } from './record-queue.ts'
 import { connectAmqp } from './test-fixtures/consumers.ts'
 
 let server: ActivemqServer
@@ -40,6 +41,22 @@ test('what is held stops nothing else on its connection, however much it is, and
   expect(again.entries.map(({ body }) => String(body))).toEqual(Array.from({ length: many }, (_, n) => `entry ${n}`))
   again.log.close()
 }, 60_000)
+
+test('a broker that answers no more is told by name, and what was left is removed when it answers again', async () => {
+  await using proxy = await startTcpProxy(server)
+  const address = parseActivemqAddress(proxy.url(server.url()))
+  await using held = await openConnection({ address, side: 'target', name: 'silent' })
+  {
+    await using writer = await RecordWriter.open<number>(held.connection, 'silent', { withinMs: 300 })
+    for (let version = 1; version <= 3; version++) await writer.write({ version, value: version })
+    proxy.blackhole()
+    await expect(writer.write({ version: 4, value: 4 })).rejects.toMatchObject({ code: 'activemq.no-answer' })
+  }
+  proxy.restore()
+  await writeRecord(held.connection, 'silent', { version: 5, value: 5 })
+  expect(await readRecord(held.connection, 'silent')).toEqual({ version: 5, value: 5 })
+  await pollUntil('older ones are gone', async () => (await server.statistics.queue('silent'))?.size === 1)
+})
 
 async function fill(queue: string): Promise<void> {
   await using connection = await connectAmqp(server)

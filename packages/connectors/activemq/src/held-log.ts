@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import rhea, { type Connection, type Delivery, type EventContext, type Receiver, type Sender } from 'rhea'
+import { answered, answerOf } from './answer.ts'
 
 const { message: codec } = rhea
 
@@ -21,6 +22,8 @@ const endProperty = 'replatform_end'
  */
 const tellEveryMs = 100
 const creditMost = 20_000
+/** Thousands of entries come within seconds. */
+const readWithinMs = 60_000
 /**
  * More than is ever held at once. rhea keeps the deliveries of a session in a line of 2,048 unless told otherwise, and lets
  * none out before the oldest is settled: what is held would stop everything that comes in on the same session.
@@ -44,9 +47,9 @@ export class HeldLog {
   ): Promise<{ log: HeldLog; entries: HeldEntry[] }> {
     const session = connection.create_session({ incoming: heldMost })
     session.begin()
-    await once(session, 'session_open')
+    await answerOf(session, 'session_open', { what: `opening ${queue}` })
     const sender = session.open_sender(`queue://${queue}`)
-    await sendable(sender)
+    await sendable(sender, queue)
     const end = `${process.pid}-${Math.random()}`
     const entries: HeldEntry[] = []
     const { promise: complete, resolve } = Promise.withResolvers<void>()
@@ -67,9 +70,12 @@ export class HeldLog {
     const tellEnd = () => sender.send({ durable: false, application_properties: { [endProperty]: end }, body: '' })
     tellEnd()
     const again = setInterval(() => (sender.is_open() ? tellEnd() : clearInterval(again)), tellEveryMs)
-    await complete
-    clearInterval(again)
-    sender.close()
+    try {
+      await answered(complete, { what: `reading ${queue}`, withinMs: readWithinMs })
+    } finally {
+      clearInterval(again)
+      sender.close()
+    }
     sink.current = onEntry
     return { log: new HeldLog(receiver, sink), entries }
   }
@@ -92,6 +98,9 @@ function entryOf(body: unknown, delivery: Delivery): HeldEntry {
   return { body: Buffer.isBuffer(content) ? content : Buffer.alloc(0), remove: () => delivery.accept() }
 }
 
-async function sendable(sender: Sender): Promise<void> {
-  await Promise.race([once(sender, 'sendable'), once(sender, 'sender_error').then(() => Promise.reject(sender.error))])
+async function sendable(sender: Sender, queue: string): Promise<void> {
+  await Promise.race([
+    answerOf(sender, 'sendable', { what: `opening ${queue}` }),
+    once(sender, 'sender_error').then(() => Promise.reject(sender.error)),
+  ])
 }

@@ -77,6 +77,12 @@ export class Jolokia {
     return String(broker?.BrokerVersion ?? '?')
   }
 
+  /** A new one each time that the broker begins to run. */
+  async brokerId(): Promise<string> {
+    const [broker] = await this.#read('org.apache.activemq:type=Broker,brokerName=*', ['BrokerId'])
+    return String(broker?.BrokerId ?? '?')
+  }
+
   async #brokers(): Promise<string[]> {
     return (await this.#ask({ type: 'search', mbean: 'org.apache.activemq:type=Broker,brokerName=*' }))
       .value as string[]

@@ -180,23 +180,21 @@ export class TransactionSink implements MessageSink {
     const { carried } = batch
     const id = await this.#session.declare()
     this.#open.add(id)
-    const outcomes = carried.map(({ encoded, isTapped }) =>
-      this.#transfer((isTapped && this.#tapSender) || this.#sender, encoded, id),
-    )
+    const settled = this.#transferAll(carried, id)
     const digests = carried.flatMap(({ digest }) => digest ?? [])
     const marker =
       this.#markerSender && digests.length > 0
         ? this.#transfer(this.#markerSender, encodeEntry(encodeMarker(digests)), id)
         : undefined
-    const refused = (await Promise.all(outcomes)).map((outcome) => (outcome.kind === 'accepted' ? undefined : outcome))
+    const outcomes = await settled
     const markerOutcome = await marker
     await turn
     if (this.#hasEnded) return
     if (markerOutcome?.kind === 'refused') throw refusalOf(this.#options.markerQueue ?? '', markerOutcome)
-    if (refused.some((outcome) => outcome !== undefined)) {
+    if (outcomes.some(({ kind }) => kind === 'refused')) {
       await this.#session.rollBack(id)
       this.#open.delete(id)
-      return await this.#storeRest(batch, refused)
+      return await this.#storeRest(batch, outcomes)
     }
     this.#options.requireEpoch()
     if (marker) this.#markers?.willCommit(carried.at(-1)?.message.deliveryTag ?? 0)
@@ -207,14 +205,29 @@ export class TransactionSink implements MessageSink {
   }
 
   /** What the broker would have taken goes again by itself, still ahead of what came later. */
-  async #storeRest({ carried }: Batch, refused: readonly (Outcome | undefined)[]): Promise<void> {
-    const rest = carried.filter((_, index) => refused[index] === undefined)
+  async #storeRest({ carried }: Batch, outcomes: readonly Outcome[]): Promise<void> {
+    const rest = carried.filter((_, index) => outcomes[index]?.kind === 'accepted')
     for (const [index, { message }] of carried.entries()) {
-      const outcome = refused[index]
+      const outcome = outcomes[index]
       if (outcome?.kind === 'refused') this.#options.events.refused(message, refusalOf(this.#options.queue, outcome))
     }
     const bytes = rest.reduce((sum, { encoded }) => sum + encoded.length, 0)
     if (rest.length > 0) await this.#storeOne({ carried: rest, bytes, isDue: true }, Promise.resolve())
+  }
+
+  /** The outcome of each, when all are known. */
+  #transferAll(carried: readonly Carried[], id: TransactionId): Promise<readonly Outcome[]> {
+    const { promise, resolve } = Promise.withResolvers<readonly Outcome[]>()
+    const outcomes: Outcome[] = []
+    let open = carried.length
+    for (const [index, { encoded, isTapped }] of carried.entries()) {
+      const sender = (isTapped && this.#tapSender) || this.#sender
+      this.#session.sendWhenPossible(sender, encoded, id, (outcome) => {
+        outcomes[index] = outcome
+        if (--open === 0) resolve(outcomes)
+      })
+    }
+    return promise
   }
 
   #transfer(sender: Sender, encoded: Buffer, id: TransactionId): Promise<Outcome> {

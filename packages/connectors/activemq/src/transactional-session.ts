@@ -1,14 +1,17 @@
 /**
- * Transactions of AMQP 1.0 (OASIS, part 4) around a session of rhea, which has none: a coordinator link that declares
- * and discharges them, and a state on each transfer that names its transaction. Several may be open at once; the broker
- * keeps what a transfer brings until the commit, which is durable when it is answered.
+ * Transactions of AMQP 1.0 (OASIS, part 4) on a session of rhea, which has none: a coordinator link that declares and
+ * discharges them, and transfers that name their transaction. Several may be open at once; the broker keeps what a
+ * transfer brings until the commit, which is durable when it is answered. rhea opens session and links and tells of
+ * credit; every delivery of this session is ours, numbered, written and settled here.
  */
 import { once } from 'node:events'
 import { invariant } from '@replatform/core/errors'
-import rhea, { type Connection, type Delivery, type EventContext, type Sender, type Session } from 'rhea'
+import rhea, { type Connection, type Sender, type Session } from 'rhea'
+import { answerOf } from './answer.ts'
+import { type TransferHead, TransferWriter, transferHead } from './transfer-writer.ts'
 
 const { types } = rhea
-const message = rhea.message as unknown as { accepted(): { described(): Described } }
+const { unwrap_outcome: unwrapOutcome } = rhea.message as unknown as { unwrap_outcome(state: Described): RheaOutcome }
 
 export type TransactionId = Buffer
 
@@ -17,51 +20,83 @@ interface Described {
   readonly descriptor: { readonly value: number }
   readonly value: readonly unknown[]
 }
-interface SessionInternals {
-  readonly outgoing: { on_disposition(fields: { first: number; state?: Described }): void }
-  output(frame: { delivery_tag?: Buffer; value: unknown[] }, payload?: Buffer): void
-  create_sender(name: string, options: object): Sender & CoordinatorInternals
+interface Disposition {
+  readonly first: number
+  readonly last?: number
+  readonly settled?: boolean
+  readonly state?: Described
 }
-interface CoordinatorInternals {
-  readonly local: { readonly attach: { target?: unknown } }
+interface RheaOutcome {
+  readonly constructor: { readonly composite_type?: string }
+  readonly error?: { readonly condition?: string; readonly description?: string }
+}
+interface SessionInternals {
+  readonly local: { readonly channel: number }
+  readonly outgoing: {
+    window: number
+    next_transfer_id: number
+    transfer_window(): number
+    on_disposition(fields: Disposition): void
+    on_flow(fields: object): void
+  }
+  output(frame: object, payload?: Buffer): void
+  create_sender(name: string, options: object): Sender & LinkInternals
+}
+interface LinkInternals {
+  readonly local: { readonly handle: number; readonly attach: { target?: unknown } }
+  credit: number
+  delivery_count: number
   set_source(fields: object): void
   attach(): void
   on_attach(frame: { readonly performative: { target?: unknown } }): void
 }
 
-/** What waits for credit, in its order. */
-type Line = { readonly sender: Sender; readonly send: () => void }[]
+/** A message for a link; `transaction` undefined sends outside of any. */
+interface Transfer {
+  readonly sender: Sender
+  readonly encoded: Buffer
+  readonly transaction: TransactionId | undefined
+  readonly settled: OnSettled
+}
 
+/** `declared`: the transaction that the coordinator has begun. */
+type OnSettled = (outcome: Outcome, declared?: TransactionId) => void
+
+const accepted = 0x24
 const declared = 0x33
 const transactional = 0x34
 const coordinator = 0x30
-/** Index of `state` among the fields of a transfer. */
-const stateField = 7
 
 export type Outcome =
   | { readonly kind: 'accepted' }
   | { readonly kind: 'refused'; readonly condition: string; readonly description: string }
 
+const isAccepted: Outcome = { kind: 'accepted' }
+
 export class TransactionalSession {
   readonly session: Session
+  readonly #internals: SessionInternals
   readonly #coordinator: Sender
-  readonly #transactionOf = new Map<string, unknown>()
-  readonly #declared = new Map<number, TransactionId>()
-  readonly #waiting = new Map<number, (outcome: Outcome) => void>()
-  readonly #lines = new Map<Sender, Line>()
-  #tags = 0
+  readonly #writer: TransferWriter
+  readonly #waiting = new Map<number, OnSettled>()
+  /** What waits for credit, in its order. */
+  readonly #lines = new Map<Sender, Transfer[]>()
+  readonly #heads = new Map<Sender, { readonly transaction: TransactionId | undefined; readonly head: TransferHead }>()
+  #nextDelivery = 0
+  #isFlushing = false
 
-  private constructor(session: Session, coordinatorLink: Sender) {
+  private constructor(connection: Connection, session: Session, coordinatorLink: Sender) {
     this.session = session
+    this.#internals = session as unknown as SessionInternals
     this.#coordinator = coordinatorLink
+    this.#writer = new TransferWriter(connection)
   }
 
   static async open(connection: Connection): Promise<TransactionalSession> {
     const session = (connection as unknown as { create_session(): Session }).create_session()
     session.begin()
-    await once(session, 'session_open')
-    const internals = session as unknown as SessionInternals
-    const link = internals.create_sender(`coordinator-${Math.random()}`, {})
+    await answerOf(session, 'session_open', { what: 'opening a session' })
+    const link = (session as unknown as SessionInternals).create_sender(`coordinator-${Math.random()}`, {})
     link.set_source({})
     link.local.attach.target = types.described(types.wrap_ulong(coordinator), types.wrap_list([]))
     // rhea knows no target of this kind and would complain of the broker's.
@@ -71,37 +106,28 @@ export class TransactionalSession {
       onAttach(frame)
     }
     link.attach()
-    await once(link, 'sendable')
-    const opened = new TransactionalSession(session, link)
-    link.on('settled', ({ delivery }: EventContext) => delivery && opened.#settled(delivery))
-    opened.#intercept(internals)
+    await answerOf(link, 'sendable', { what: 'opening transactions' })
+    const opened = new TransactionalSession(connection, session, link)
+    opened.#takeOver()
+    opened.#line(link)
     return opened
   }
 
-  /**
-   * A link that others can see the credit of; settled deliveries are reported by `send`. `inLineWith` another: what is
-   * sent by both keeps its order, whichever of them has to wait for credit.
-   */
+  /** `inLineWith` another: what is sent by both keeps its order, whichever of them has to wait for credit. */
   async openSender(address: string, { inLineWith }: { readonly inLineWith?: Sender } = {}): Promise<Sender> {
     const sender = this.session.open_sender(address)
     await Promise.race([
-      once(sender, 'sendable'),
+      answerOf(sender, 'sendable', { what: `opening ${address}` }),
       once(sender, 'sender_error').then(() => Promise.reject(sender.error)),
     ])
-    sender.on('settled', ({ delivery }: EventContext) => delivery && this.#settled(delivery))
-    const line = (inLineWith && this.#lines.get(inLineWith)) ?? []
-    this.#lines.set(sender, line)
-    sender.on('sendable', () => {
-      while (line[0]?.sender.sendable()) line.shift()?.send()
-    })
+    this.#line(sender, inLineWith)
     return sender
   }
 
+  /** For ever open when the link ends; so are commits and what is sent. */
   async declare(): Promise<TransactionId> {
-    const delivery = await this.#ask(Buffer.of(0, 0x53, 0x77, 0, 0x53, 0x31, 0x45))
-    const id = this.#declared.get(delivery)
+    const id = await this.#ask(Buffer.of(0, 0x53, 0x77, 0, 0x53, 0x31, 0x45))
     invariant(id, 'A declared transaction has an id.')
-    this.#declared.delete(delivery)
     return id
   }
 
@@ -114,79 +140,128 @@ export class TransactionalSession {
     await this.#discharge(id, true)
   }
 
-  /** As `send`, in turn, as soon as the broker gives credit. */
-  sendWhenPossible(sender: Sender, encoded: Buffer, id: TransactionId, outcome: (outcome: Outcome) => void): void {
-    const line = this.#lines.get(sender)
-    if (!line) throw new Error('a sender of another session')
-    if (line.length === 0 && sender.sendable()) this.send(sender, encoded, id, outcome)
-    else line.push({ sender, send: () => this.send(sender, encoded, id, outcome) })
+  /** In turn, as soon as the broker gives credit. */
+  sendWhenPossible(
+    sender: Sender,
+    encoded: Buffer,
+    transaction: TransactionId | undefined,
+    settled: (outcome: Outcome) => void,
+  ): void {
+    this.#enqueue({ sender, encoded, transaction, settled })
   }
 
-  /** Call only while the sender has credit. `id` undefined sends outside of any transaction. Answers with its number. */
-  send(sender: Sender, encoded: Buffer, id: TransactionId | undefined, outcome: (outcome: Outcome) => void): number {
-    const tag = Buffer.from(`t${this.#tags++}`)
-    if (id) this.#transactionOf.set(tag.toString('latin1'), stateOf(id))
-    const delivery = send(sender, encoded, tag)
-    this.#waiting.set(delivery.id, outcome)
-    return delivery.id
+  #enqueue(transfer: Transfer): void {
+    const line = this.#lines.get(transfer.sender)
+    invariant(line, 'A sender belongs to the session that sends.')
+    if (line.length > 0 || !this.#send(transfer)) line.push(transfer)
   }
 
-  #intercept(internals: SessionInternals): void {
-    const output = internals.output.bind(internals)
-    internals.output = (frame, payload) => {
-      // Every frame of a message in pieces carries its tag.
-      const state = frame.delivery_tag && this.#transactionOf.get(frame.delivery_tag.toString('latin1'))
-      if (state) frame.value[stateField] = state
+  #line(sender: Sender, inLineWith?: Sender): void {
+    const line = (inLineWith && this.#lines.get(inLineWith)) ?? []
+    this.#lines.set(sender, line)
+    sender.on('sendable', () => this.#advance(line))
+  }
+
+  #advance(line: Transfer[]): void {
+    let sent = 0
+    for (const transfer of line) {
+      if (!this.#send(transfer)) break
+      sent++
+    }
+    line.splice(0, sent)
+  }
+
+  /** False where credit of the link or the window of the session does not suffice. */
+  #send({ sender, encoded, transaction, settled }: Transfer): boolean {
+    const link = sender as unknown as LinkInternals
+    const { outgoing } = this.#internals
+    const head = this.#head(sender, transaction)
+    const frames = this.#writer.framesOf(head, encoded.length)
+    if (link.credit <= 0 || !(outgoing.transfer_window() >= frames)) return false
+    outgoing.next_transfer_id += frames
+    outgoing.window -= frames
+    link.credit--
+    link.delivery_count++
+    const id = this.#nextDelivery++
+    this.#waiting.set(id, settled)
+    this.#writer.write(head, id, encoded)
+    this.#flushSoon()
+    return true
+  }
+
+  #head(sender: Sender, transaction: TransactionId | undefined): TransferHead {
+    const last = this.#heads.get(sender)
+    if (last && last.transaction === transaction) return last.head
+    const { channel } = this.#internals.local
+    const { handle } = (sender as unknown as LinkInternals).local
+    const head = transferHead({ channel, handle, transaction })
+    this.#heads.set(sender, { transaction, head })
+    return head
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushing) return
+    this.#isFlushing = true
+    queueMicrotask(() => {
+      this.#isFlushing = false
+      this.#writer.flush()
+    })
+  }
+
+  #takeOver(): void {
+    const { outgoing } = this.#internals
+    const output = this.#internals.output.bind(this.#internals)
+    this.#internals.output = (frame, payload) => {
+      // It may tell how many transfers were sent.
+      this.#writer.flush()
       output(frame, payload)
     }
-    const { outgoing } = internals
-    const onDisposition = outgoing.on_disposition.bind(outgoing)
-    outgoing.on_disposition = (fields) => {
-      const { state } = fields
-      if (state?.descriptor.value === transactional) {
-        fields.state = (state.value[1] as Described | undefined) ?? message.accepted().described()
-      } else if (state?.descriptor.value === declared) {
-        this.#declared.set(fields.first, (state.value[0] as { readonly value: Buffer }).value)
-        fields.state = message.accepted().described()
-      }
-      onDisposition(fields)
+    outgoing.on_disposition = (disposition) => this.#onDisposition(disposition)
+    const onFlow = outgoing.on_flow.bind(outgoing)
+    outgoing.on_flow = (fields) => {
+      onFlow(fields)
+      for (const line of new Set(this.#lines.values())) if (line.length > 0) this.#advance(line)
     }
   }
 
-  #settled(delivery: Delivery): void {
-    this.#transactionOf.delete(delivery.tag.toString('latin1'))
-    const outcome = this.#waiting.get(delivery.id)
-    this.#waiting.delete(delivery.id)
-    outcome?.(outcomeOf(delivery))
+  #onDisposition({ first, last = first, settled, state }: Disposition): void {
+    if (!settled) return
+    const isDeclared = state?.descriptor.value === declared
+    const transaction = isDeclared ? (state.value[0] as { readonly value: Buffer }).value : undefined
+    const outcome = isDeclared ? isAccepted : outcomeOf(state)
+    for (let id = first; id <= last; id++) {
+      const onSettled = this.#waiting.get(id)
+      this.#waiting.delete(id)
+      onSettled?.(outcome, transaction)
+    }
   }
 
-  #discharge(id: TransactionId, fail: boolean): Promise<number> {
+  #discharge(id: TransactionId, fail: boolean): Promise<unknown> {
     const head = Buffer.of(0, 0x53, 0x77, 0, 0x53, 0x32, 0xc0, id.length + 4, 2, 0xa0, id.length)
     return this.#ask(Buffer.concat([head, id, Buffer.of(fail ? 0x41 : 0x42)]))
   }
 
-  /** Answers with the number of the delivery. Rejects when the coordinator did; for ever open when the link ends. */
-  #ask(request: Buffer): Promise<number> {
+  /** Rejects when the coordinator did. */
+  #ask(encoded: Buffer): Promise<TransactionId | undefined> {
     return new Promise((resolve, reject) => {
-      const delivery = this.send(this.#coordinator, request, undefined, (outcome) => {
-        if (outcome.kind === 'accepted') resolve(delivery)
+      const settled: OnSettled = (outcome, begun) => {
+        if (outcome.kind === 'accepted') resolve(begun)
         else reject(new Error(`${outcome.condition}: ${outcome.description}`))
-      })
+      }
+      this.#enqueue({ sender: this.#coordinator, encoded, transaction: undefined, settled })
     })
   }
 }
 
-function send(sender: Sender, encoded: Buffer, tag: Buffer): Delivery {
-  return sender.send(encoded as never, tag, 0)
-}
-
-function stateOf(id: TransactionId): unknown {
-  return types.described(types.wrap_ulong(transactional), types.wrap_list([types.wrap_binary(id)]))
-}
-
-function outcomeOf({ remote_state: state }: Delivery): Outcome {
-  const kind = (state?.constructor as { composite_type?: string } | undefined)?.composite_type
-  if (kind === 'accepted') return { kind: 'accepted' }
-  const { error } = (state ?? {}) as { error?: { condition?: string; description?: string } }
-  return { kind: 'refused', condition: error?.condition ?? kind ?? 'no outcome', description: error?.description ?? '' }
+function outcomeOf(state: Described | undefined): Outcome {
+  const inner = state?.descriptor.value === transactional ? (state.value[1] as Described | undefined) : state
+  // A transaction that names no outcome has taken the delivery; a state that is missing says nothing.
+  if (inner?.descriptor.value === accepted || (!inner && state)) return isAccepted
+  if (!inner) return { kind: 'refused', condition: 'no outcome', description: '' }
+  const refusal = unwrapOutcome(inner)
+  return {
+    kind: 'refused',
+    condition: refusal.error?.condition ?? refusal.constructor.composite_type ?? 'no outcome',
+    description: refusal.error?.description ?? '',
+  }
 }

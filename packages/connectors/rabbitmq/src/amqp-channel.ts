@@ -3,7 +3,8 @@ import type { AmqpConnection } from './amqp-connection.ts'
 import { AmqpClosed, toAmqpError } from './amqp-error.ts'
 import { frameType, MethodWriter, method, readShortText, readTag } from './amqp-wire.ts'
 
-import type { Published } from './frame-writer.ts'
+import { Arrival } from './arrival.ts'
+import type { Addressed, Published } from './frame-writer.ts'
 
 /** A message as it comes in: the bytes, undecoded. */
 export interface Delivery {
@@ -13,7 +14,13 @@ export interface Delivery {
   /** Exchange and routing key as two short texts. */
   readonly routing: Buffer
   readonly properties: Buffer
+  /** The first two bytes of the properties: which of them are there. */
+  readonly propertyFlags: number
   readonly body: Buffer
+  /** Of properties and body. */
+  readonly bytes: number
+  /** Content header and body as the frames that arrived, where these stand together. */
+  readonly contentFrames?: Buffer | undefined
 }
 
 export interface ChannelEvents {
@@ -37,7 +44,9 @@ export class AmqpChannel {
   readonly #waiting: { readonly expected: number; readonly result: PromiseWithResolvers<Buffer> }[] = []
   #events: ChannelEvents = {}
   #content: Content | null = null
-  #header: { readonly properties: Buffer; readonly size: number } | null = null
+  #header: Buffer | null = null
+  /** Of the body that is to come. */
+  #size = 0
   #bodies: Buffer[] = []
   #bodyBytes = 0
   #failure: ReplatformError | null = null
@@ -86,6 +95,11 @@ export class AmqpChannel {
 
   publish(message: Published): void {
     if (!this.#failure) this.#connection.writer.publish(this.id, message)
+  }
+
+  /** False where it must be published otherwise: see `FrameWriter`. */
+  publishFrames(to: Addressed, content: Buffer): boolean {
+    return this.#failure !== null || this.#connection.writer.publishFrames(this.id, to, content)
   }
 
   ack(tag: number, multiple: boolean): void {
@@ -157,22 +171,19 @@ export class AmqpChannel {
   }
 
   #takeHeader(payload: Buffer): void {
-    this.#header = {
-      size: readTag(payload, 4),
-      properties: payload.subarray(12),
-    }
-    if (this.#header.size === 0) this.#finishContent(Buffer.alloc(0))
+    this.#header = payload
+    this.#size = readTag(payload, 4)
+    if (this.#size === 0) this.#finishContent(Buffer.alloc(0))
   }
 
   #takeBody(payload: Buffer): void {
-    const size = this.#header?.size ?? 0
-    if (this.#bodyBytes === 0 && payload.length === size) {
+    if (this.#bodyBytes === 0 && payload.length === this.#size) {
       this.#finishContent(payload)
       return
     }
     this.#bodies.push(payload)
     this.#bodyBytes += payload.length
-    if (this.#bodyBytes < size) return
+    if (this.#bodyBytes < this.#size) return
     const body = Buffer.concat(this.#bodies)
     this.#bodies = []
     this.#bodyBytes = 0
@@ -180,23 +191,12 @@ export class AmqpChannel {
   }
 
   #finishContent(body: Buffer): void {
-    const content = this.#content as Content
-    const properties = (this.#header as { properties: Buffer }).properties
+    const { method: how, args } = this.#content as Content
+    const header = this.#header as Buffer
     this.#content = null
     this.#header = null
-    if (content.method === 'return') {
-      this.#events.returned?.(content.args.readUInt16BE(0), readShortText(content.args, 2).text)
-      return
-    }
-    const { text: consumerTag, end } = readShortText(content.args, 0)
-    this.#events.delivery?.({
-      consumerTag,
-      deliveryTag: readTag(content.args, end),
-      redelivered: ((content.args[end + 8] as number) & 1) === 1,
-      routing: content.args.subarray(end + 9),
-      properties,
-      body,
-    })
+    if (how === 'deliver') this.#events.delivery?.(new Arrival(args, header, body))
+    else this.#events.returned?.(args.readUInt16BE(0), readShortText(args, 2).text)
   }
 
   #ask(question: MethodWriter, expected: number): Promise<Buffer> {

@@ -86,6 +86,7 @@ export async function compareBrokers(options: CompareBrokersOptions): Promise<Co
       missing: left + lost,
       extra: 0,
       samples: [],
+      ...(entry && entry.perhapsRepeated > 0 ? { mayRepeat: entry.perhapsRepeated } : {}),
     })
   }
   const carried = [...ledger.values()].reduce((sum, entry) => sum + entry.carried, 0)

@@ -97,7 +97,8 @@ export class BridgeMover implements Mover {
     const failure = Promise.withResolvers<never>()
     failure.promise.catch(() => {})
     const epoch = await this.#raise()
-    const run = new BridgeRun({ old, next, direction: open.direction, epoch, failed: failure.reject })
+    const { direction, log } = open
+    const run = new BridgeRun({ old, next, direction, epoch, failed: failure.reject, log })
     this.#run = run
     try {
       await run.begin()

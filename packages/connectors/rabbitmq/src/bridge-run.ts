@@ -1,6 +1,7 @@
 /** The bridges of one mover: opens one for every queue that has something to carry, and closes it when it has not. */
+import type { Log } from '@replatform/core/connector'
 import type { Direction } from '@replatform/core/move'
-import type { Broker, Ledger, LedgerEntry } from './brokers.ts'
+import type { Broker, Ledger, LedgerEntry, SourceRun } from './brokers.ts'
 import { type Circumstances, type Way, wayOf } from './crossing.ts'
 import { QueueBridge } from './queue-bridge.ts'
 import type { QueuePlan } from './queue-plan.ts'
@@ -11,6 +12,7 @@ export interface BridgeRunOptions {
   readonly direction: Direction
   readonly epoch: number
   readonly failed: (error: Error) => void
+  readonly log?: Log
 }
 
 /** A bridge without work is closed after so long: a connection for each of hundreds of queues would be too many. */
@@ -29,6 +31,7 @@ export class BridgeRun {
   readonly #bridges = new Map<string, { readonly way: Way; readonly bridge: QueueBridge }>()
   readonly #ledgers = new Map<Way, Promise<Ledger>>()
   readonly #entries = new Map<string, LedgerEntry>()
+  readonly #runs = new Map<Broker, Promise<SourceRun>>()
   #last: Promise<unknown> = Promise.resolve()
   #closedBytes = 0
   #waiting = 0
@@ -87,7 +90,8 @@ export class BridgeRun {
       for (const [name, { plan, way }] of wanted) {
         const open = this.#bridges.get(name)
         const isEager = plan.carry === 'now' && way === 'to-new'
-        if (way && !open && (isEager || (depths.get(name) ?? 0) > 0)) toOpen.push(() => this.#open(plan, way))
+        if (way && !open && (isEager || (depths.get(name) ?? 0) > 0))
+          toOpen.push(() => this.#open(plan, way, depths.get(name) ?? 0))
         else if (open && !isEager && open.bridge.underWay === 0 && open.bridge.idleMs > idleMsMost)
           await this.#close(name)
       }
@@ -122,8 +126,8 @@ export class BridgeRun {
     for (const ledger of this.#ledgers.values()) await ledger.then((one) => one.close()).catch(() => {})
   }
 
-  async #open(plan: QueuePlan, way: Way): Promise<void> {
-    const { old, next, epoch, failed } = this.#options
+  async #open(plan: QueuePlan, way: Way, ready: number): Promise<void> {
+    const { old, next, epoch, failed, log } = this.#options
     const places = {
       old: { broker: old, address: plan.name },
       next: { broker: next, address: plan.target },
@@ -131,7 +135,14 @@ export class BridgeRun {
     const [from, to] = way === 'to-new' ? [places.old, places.next] : [places.next, places.old]
     const before = this.#entries.get(`${way} ${plan.name}`) ?? { carried: 0, perhapsRepeated: 0 }
     const ledger = await this.#ledger(way)
-    const bridge = await QueueBridge.open({ plan, from, to, ledger, epoch, before, failed })
+    const run = await this.#runOf(from.broker)
+    const bridge = await QueueBridge.open({ plan, from, to, ledger, epoch, before, run, ready, failed })
+    if (bridge.inDoubt > 0) {
+      log?.warn(
+        { queue: plan.name, mayRepeat: bridge.inDoubt },
+        'The source has begun anew since it was last read; up to so many of its next messages may repeat some.',
+      )
+    }
     this.#bridges.set(plan.name, { way, bridge })
   }
 
@@ -142,15 +153,7 @@ export class BridgeRun {
     await bridge.finish({ withinMs: finishWithinMs })
     this.#bridges.delete(name)
     this.#closedBytes += bridge.bytes
-    const { carried, perhapsRepeated, mayLapse } = bridge
-    this.#entries.set(`${way} ${name}`, {
-      queue: name,
-      epoch: this.#options.epoch,
-      carried,
-      perhapsRepeated,
-      mayLapse,
-      chain: '',
-    })
+    if (bridge.entry) this.#entries.set(`${way} ${name}`, bridge.entry)
   }
 
   async #depths(wanted: readonly { plan: QueuePlan; way: Way | null }[]): Promise<Map<string, number>> {
@@ -163,6 +166,13 @@ export class BridgeRun {
       for (const plan of plans) depths.set(plan.name, found.get(addressOf(plan)) ?? 0)
     }
     return depths
+  }
+
+  /** The same while this run lives: a source that begins anew ends it. */
+  #runOf(broker: Broker): Promise<SourceRun> {
+    const run = this.#runs.get(broker) ?? broker.run()
+    this.#runs.set(broker, run)
+    return run
   }
 
   #ledger(way: Way): Promise<Ledger> {

@@ -52,8 +52,13 @@ export interface ReadOptions {
   readonly events: ReadEvents
 }
 
+/** When each node of a broker began to run, in seconds since 1970; a node may be named by its run. */
+export type SourceRun = Readonly<Record<string, number>>
+
 /** The side that is read. */
 export interface SourceBroker {
+  /** Changes when the broker begins anew, so that it may have forgotten what it delivered last. */
+  run(): Promise<SourceRun>
   facts(): Promise<QueueFacts[]>
   read(options: ReadOptions): Promise<QueueReading>
   /** Ready messages at this moment, by queue; exact once nobody reads. */
@@ -67,12 +72,18 @@ export interface LedgerEntry {
   readonly epoch: number
   /** Read, confirmed by the other side, and then acknowledged. */
   readonly carried: number
-  /** Of these: came redelivered, so that an earlier mover may have carried them already. */
+  /** Of these: may have crossed before, and no marker told (`repeats.ts`). */
   readonly perhapsRepeated: number
   /** Of these: have a time to live of their own, so that they may be gone without a consumer. */
   readonly mayLapse?: number
   /** Digest over the messages of this epoch in their order, in hexadecimal. */
   readonly chain: string
+  /** Of the source, while these were read. */
+  readonly run?: SourceRun
+  /** Acknowledged in the last moments before this entry: a source that is killed may bring them again. */
+  readonly recent?: number
+  /** Deliveries after these that may repeat some, though the source did not say so; 0 where absent. */
+  readonly inDoubt?: number
 }
 
 /** Kept on the broker that the messages go to. */

@@ -4,15 +4,18 @@
  */
 
 import { fieldNames, removeField } from './field-table.ts'
-import { findPropertyBytes, replaceProperties } from './message-properties.ts'
+import { expirationFlag, findPropertyBytes, headersFlag, replaceProperties } from './message-properties.ts'
 
 /** Kept by quorum queues, and counted anew by the next one. */
 const deliveryCount = 'x-delivery-count'
-const headersFlag = 0x2000
-const expirationFlag = 0x0100
+
+/** Whether `forwardedProperties` may have something to change, by the flags alone. */
+export function mayChange(propertyFlags: number): boolean {
+  return (propertyFlags & (headersFlag | expirationFlag)) !== 0
+}
 
 export function forwardedProperties(properties: Buffer, nowMs: number): Buffer {
-  if ((properties.readUInt16BE(0) & (headersFlag | expirationFlag)) === 0) return properties
+  if (!mayChange(properties.readUInt16BE(0))) return properties
   const { headers, expiration, timestamp } = findPropertyBytes(properties)
   const changes: { headers?: Buffer; expiration?: Buffer } = {}
   if (headers && fieldNames(headers).includes(deliveryCount)) changes.headers = removeField(headers, deliveryCount)

@@ -1,16 +1,19 @@
 import type { Socket } from 'node:net'
-import { frameEnd, frameHeadBytes, frameType, method } from './amqp-wire.ts'
+import { frameEnd, frameHeadBytes, frameType, MethodWriter, method } from './amqp-wire.ts'
 
 const chunkBytes = 64 * 1024
 /** Larger bodies are handed to the socket as they are instead of being copied. */
 const copiedBytes = 8 * 1024
 const headerBytes = 12
 
-export interface Published {
+export interface Addressed {
   /** Both as short texts. */
   readonly exchange: Buffer
   readonly routingKey: Buffer
   readonly mandatory: boolean
+}
+
+export interface Published extends Addressed {
   readonly properties: Buffer
   readonly body: Buffer
 }
@@ -25,6 +28,7 @@ export class FrameWriter {
   #used = 0
   #sent = 0
   #isScheduled = false
+  #lastTo: (Addressed & { readonly channel: number; readonly frame: Buffer }) | null = null
   /** The largest payload of a frame that both ends agreed on. */
   payloadMost = 4_096 - frameHeadBytes - 1
 
@@ -43,16 +47,8 @@ export class FrameWriter {
     this.#end()
   }
 
-  publish(channel: number, { exchange, routingKey, mandatory, properties, body }: Published): void {
-    this.#head(frameType.method, channel, 7 + exchange.length + routingKey.length)
-    this.#reserve(6)
-    this.#chunk.writeUInt32BE(method.basicPublish, this.#used)
-    this.#chunk.writeUInt16BE(0, this.#used + 4)
-    this.#used += 6
-    this.#append(exchange)
-    this.#append(routingKey)
-    this.#octet(mandatory ? 1 : 0)
-    this.#end()
+  publish(channel: number, { properties, body, ...to }: Published): void {
+    this.#append(this.#publishFrame(channel, to))
     this.#head(frameType.header, channel, headerBytes + properties.length)
     this.#reserve(headerBytes)
     this.#chunk.writeUInt32BE(0x003c0000, this.#used)
@@ -66,11 +62,50 @@ export class FrameWriter {
     }
   }
 
+  /** As `publish`; `content` is a content header and a body of one frame each, as another connection has received them. */
+  publishFrames(channel: number, to: Addressed, content: Buffer): boolean {
+    const bodyAt = frameHeadBytes + content.readUInt32BE(3) + 1
+    if (content.length > copiedBytes || content.length - bodyAt - frameHeadBytes - 1 > this.payloadMost) return false
+    const head = this.#publishFrame(channel, to)
+    this.#reserve(head.length + content.length)
+    const [chunk, at] = [this.#chunk, this.#used + head.length]
+    head.copy(chunk, this.#used)
+    content.copy(chunk, at)
+    chunk.writeUInt16BE(channel, at + 1)
+    chunk.writeUInt16BE(channel, at + bodyAt + 1)
+    this.#used = at + content.length
+    this.#schedule()
+    return true
+  }
+
   flush(): void {
     this.#isScheduled = false
     if (this.#used === this.#sent) return
     this.#socket.write(this.#chunk.subarray(this.#sent, this.#used))
     this.#sent = this.#used
+  }
+
+  /** The method's frame; most messages go where the one before went. */
+  #publishFrame(channel: number, { exchange, routingKey, mandatory }: Addressed): Buffer {
+    const last = this.#lastTo
+    if (
+      last?.exchange === exchange &&
+      last.channel === channel &&
+      last.mandatory === mandatory &&
+      last.routingKey.equals(routingKey)
+    ) {
+      return last.frame
+    }
+    const bits = mandatory ? 1 : 0
+    const payload = new MethodWriter(method.basicPublish).short(0).raw(exchange).raw(routingKey).octet(bits).done()
+    const frame = Buffer.allocUnsafe(frameHeadBytes + payload.length + 1)
+    frame[0] = frameType.method
+    frame.writeUInt16BE(channel, 1)
+    frame.writeUInt32BE(payload.length, 3)
+    payload.copy(frame, frameHeadBytes)
+    frame[frame.length - 1] = frameEnd
+    this.#lastTo = { channel, exchange, routingKey, mandatory, frame }
+    return frame
   }
 
   #head(type: number, channel: number, length: number): void {
@@ -99,6 +134,10 @@ export class FrameWriter {
 
   #end(): void {
     this.#octet(frameEnd)
+    this.#schedule()
+  }
+
+  #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
     setImmediate(() => this.flush())

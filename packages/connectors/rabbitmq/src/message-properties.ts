@@ -4,7 +4,8 @@ import type { MessageProperties } from './source-message.ts'
 
 type Kind = 'text' | 'octet' | 'table' | 'time'
 
-const expirationFlag = 0x8000 >> 7
+export const headersFlag = 0x8000 >> 2
+export const expirationFlag = 0x8000 >> 7
 
 /** In the order of their flags, from bit 15 down. */
 const layout: readonly (readonly [keyof MessageProperties, Kind])[] = [

@@ -9,10 +9,11 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { toReplatformError } from '@replatform/core/errors'
-import type { Ledger, LedgerEntry, QueueReading, SourceBroker, TargetBroker } from './brokers.ts'
-import { hasExpiration } from './message-properties.ts'
+import type { Ledger, LedgerEntry, QueueReading, SourceBroker, SourceRun, TargetBroker } from './brokers.ts'
+import { findPropertyBytes, hasExpiration } from './message-properties.ts'
 import type { MessageSink } from './message-sink.ts'
 import type { QueuePlan } from './queue-plan.ts'
+import { Repeats } from './repeats.ts'
 import type { SourceMessage } from './source-message.ts'
 
 export interface QueueBridgeOptions {
@@ -22,7 +23,11 @@ export interface QueueBridgeOptions {
   readonly ledger: Ledger
   readonly epoch: number
   /** Where the ledger stands. */
-  readonly before: Pick<LedgerEntry, 'carried' | 'perhapsRepeated' | 'mayLapse'>
+  readonly before: Pick<LedgerEntry, 'carried' | 'perhapsRepeated' | 'mayLapse' | 'run' | 'recent' | 'inDoubt'>
+  /** Of the source; asked for ahead of reading. */
+  readonly run: SourceRun
+  /** What the queue held when it was looked at last. */
+  readonly ready: number
   readonly failed: (error: Error) => void
 }
 
@@ -47,7 +52,6 @@ export class QueueBridge {
   /** What is not in the ledger yet, in the order of reading; the first has the tag `#entered + 1`. */
   #messages: SourceMessage[] = []
   readonly #confirmed = new Set<number>()
-  readonly #redelivered = new Set<number>()
   /** Stored by an earlier mover, which the ledger may have counted. */
   readonly #wereThere = new Set<number>()
   readonly #retries = new Set<NodeJS.Timeout>()
@@ -62,9 +66,11 @@ export class QueueBridge {
   #perhapsRepeated: number
   #mayLapse: number
   #bytes = 0
+  #entry: LedgerEntry | null = null
   #oldestAt: number | null = null
   #lastArrivalAt = performance.now()
   readonly #chain = createHash('sha256')
+  readonly #repeats: Repeats
   #timer: NodeJS.Timeout | null = null
   #flushTimer: NodeJS.Timeout | null = null
   #isOver = false
@@ -81,6 +87,8 @@ export class QueueBridge {
     this.#carried = options.before.carried
     this.#perhapsRepeated = options.before.perhapsRepeated
     this.#mayLapse = options.before.mayLapse ?? 0
+    const { before, run, ready } = options
+    this.#repeats = new Repeats({ before, run, window: windowMessages, ready })
   }
 
   /** Read and not acknowledged yet. */
@@ -92,12 +100,14 @@ export class QueueBridge {
     return this.#carried
   }
 
-  get mayLapse(): number {
-    return this.#mayLapse
+  /** Its last in the ledger; null before the first. */
+  get entry(): LedgerEntry | null {
+    return this.#entry
   }
 
-  get perhapsRepeated(): number {
-    return this.#perhapsRepeated
+  /** Deliveries to come that the source may have forgotten to mark as repeats, because it has begun anew. */
+  get inDoubt(): number {
+    return this.#repeats.inDoubt
   }
 
   /** Stands still, or goes on: for a limit of bytes per second. */
@@ -176,7 +186,6 @@ export class QueueBridge {
     this.#lastArrivalAt = performance.now()
     this.#oldestAt ??= this.#lastArrivalAt
     this.#messages.push(message)
-    if (message.redelivered) this.#redelivered.add(message.deliveryTag)
     this.#waitingBytes += sizeOf(message)
     this.#sink?.send(message)
     this.#flushTimer ??= setTimeout(() => this.#flushWhenIdle(), flushAfterMs)
@@ -220,12 +229,7 @@ export class QueueBridge {
     const messages = this.#messages.splice(0, count)
     for (const message of messages) if (hasExpiration(message.properties)) this.#mayLapse++
     chainOn(this.#chain, messages)
-    let known = 0
-    for (let tag = this.#entered + 1; tag <= upTo; tag++) {
-      const wasRedelivered = this.#redelivered.delete(tag)
-      if (this.#wereThere.delete(tag)) known++
-      else if (wasRedelivered) this.#perhapsRepeated++
-    }
+    const known = this.#countRepeats(messages)
     this.#entered = upTo
     this.#carried += count - known
     const entry: LedgerEntry = {
@@ -235,11 +239,26 @@ export class QueueBridge {
       perhapsRepeated: this.#perhapsRepeated,
       mayLapse: this.#mayLapse,
       chain: this.#chain.copy().digest('hex'),
+      ...this.#repeats.forNext(count),
     }
+    this.#entry = entry
     this.#options.ledger.append(entry).then(
       () => this.#acknowledge(upTo, messages),
       (error) => this.#fail(error),
     )
+  }
+
+  /** Answers how many of these the target had already. */
+  #countRepeats(messages: readonly SourceMessage[]): number {
+    const isExact = this.#sink?.delivery === 'exactly-once'
+    let known = 0
+    for (const message of messages) {
+      const mayRepeat = this.#repeats.mayRepeat(message)
+      if (this.#wereThere.size > 0 && this.#wereThere.delete(message.deliveryTag)) known++
+      // Where it has an id, a marker would have told.
+      else if (mayRepeat && !(isExact && hasId(message))) this.#perhapsRepeated++
+    }
+    return known
   }
 
   #acknowledge(tag: number, messages: readonly SourceMessage[]): void {
@@ -269,8 +288,13 @@ export class QueueBridge {
   }
 }
 
-function sizeOf({ properties, body }: SourceMessage): number {
-  return properties.length + body.length
+function sizeOf(message: SourceMessage): number {
+  return message.bytes ?? message.properties.length + message.body.length
+}
+
+/** One that is empty names nothing. */
+function hasId({ properties }: SourceMessage): boolean {
+  return (findPropertyBytes(properties).messageId?.length ?? 0) > 1
 }
 
 /** What messages are, in their order: the length and the bytes of properties and body of each. */

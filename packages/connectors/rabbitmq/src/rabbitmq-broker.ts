@@ -8,7 +8,16 @@ import type { AmqpChannel } from './amqp-channel.ts'
 import { type AmqpConnection, openAmqp } from './amqp-connection.ts'
 import { isNoQueue } from './amqp-error.ts'
 import { type FencePlace, fenceVhost, isVhostFenced, requireVhostFenced, unfenceVhost } from './broker-fence.ts'
-import type { Broker, Ledger, LedgerEntry, QueueFacts, QueueReading, ReadOptions, TapResult } from './brokers.ts'
+import type {
+  Broker,
+  Ledger,
+  LedgerEntry,
+  QueueFacts,
+  QueueReading,
+  ReadOptions,
+  SourceRun,
+  TapResult,
+} from './brokers.ts'
 import { ControlParameters } from './control-parameters.ts'
 import { type Definitions, parseDefinitions } from './definitions.ts'
 import { isEpochUser, readEpoch, removeEpochUsers, takeEpoch } from './epoch-user.ts'
@@ -65,6 +74,15 @@ export class RabbitmqBroker implements Broker {
 
   facts(): Promise<QueueFacts[]> {
     return readQueueFacts(this.api, this.address.vhost)
+  }
+
+  /** The management API tells how long each node has run. */
+  async run(): Promise<SourceRun> {
+    const nodes = await this.api.get<{ name: string; running?: boolean; uptime?: number }[]>(
+      'nodes?columns=name,running,uptime',
+    )
+    const running = nodes.filter(({ running, uptime }) => running !== false && uptime !== undefined)
+    return Object.fromEntries(running.map(({ name, uptime = 0 }) => [name, Math.round((Date.now() - uptime) / 1_000)]))
   }
 
   readEpoch(): Promise<number> {

@@ -7,7 +7,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { AmqpChannel } from './amqp-channel.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
 import { shortText } from './field-table.ts'
-import { forwardedProperties } from './forwarded-properties.ts'
+import { forwardedProperties, mayChange } from './forwarded-properties.ts'
 import type { MessageSink, SinkEvents } from './message-sink.ts'
 import { DeliveredMessage } from './read-message.ts'
 import type { SourceMessage } from './source-message.ts'
@@ -66,13 +66,11 @@ class RabbitmqSink implements MessageSink {
   send(message: SourceMessage): void {
     if (this.#failure) return
     this.#underWay.push(message)
-    this.#channel.publish({
-      exchange: this.#exchangeFor(message),
-      routingKey: routingKeyOf(message),
-      mandatory: true,
-      properties: forwardedProperties(message.properties, this.#now()),
-      body: message.body,
-    })
+    const to = { exchange: this.#exchangeFor(message), routingKey: routingKeyOf(message), mandatory: true }
+    const content = framesOf(message)
+    if (content && this.#channel.publishFrames(to, content)) return
+    const properties = forwardedProperties(message.properties, this.#now())
+    this.#channel.publish({ ...to, properties, body: message.body })
   }
 
   flush(): void {}
@@ -116,6 +114,12 @@ class RabbitmqSink implements MessageSink {
     this.#failure = error
     this.#events.failed(error)
   }
+}
+
+/** The content as it arrived, where nothing of it must be changed. */
+function framesOf(message: SourceMessage): Buffer | undefined {
+  if (!(message instanceof DeliveredMessage) || mayChange(message.propertyFlags)) return undefined
+  return message.contentFrames
 }
 
 function routingKeyOf(message: SourceMessage): Buffer {

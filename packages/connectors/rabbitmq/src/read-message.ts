@@ -5,15 +5,13 @@ import type { SourceMessage } from './source-message.ts'
 /** A delivery as a message; names are decoded when somebody asks. */
 export class DeliveredMessage implements SourceMessage {
   readonly queue: string
+  readonly deliveryTag: number
   readonly #delivery: Delivery
 
   constructor(queue: string, delivery: Delivery) {
     this.queue = queue
+    this.deliveryTag = delivery.deliveryTag
     this.#delivery = delivery
-  }
-
-  get deliveryTag(): number {
-    return this.#delivery.deliveryTag
   }
 
   get redelivered(): boolean {
@@ -38,7 +36,20 @@ export class DeliveredMessage implements SourceMessage {
     return this.#delivery.properties
   }
 
+  get propertyFlags(): number {
+    return this.#delivery.propertyFlags
+  }
+
   get body(): Buffer {
     return this.#delivery.body
+  }
+
+  get bytes(): number {
+    return this.#delivery.bytes
+  }
+
+  /** Content header and body as the frames that arrived; undefined where these do not stand together. */
+  get contentFrames(): Buffer | undefined {
+    return this.#delivery.contentFrames
   }
 }

@@ -17,6 +17,8 @@ export interface SourceMessage {
   /** Property flags and property list, as in the content header of AMQP 0-9-1 (section 4.2.6.1). */
   readonly properties: Buffer
   readonly body: Buffer
+  /** Of properties and body together, where known without cutting them out. */
+  readonly bytes?: number
 }
 
 /** The properties of AMQP 0-9-1; absent is not the same as empty. */

@@ -9,14 +9,17 @@ import { Tap } from './tap.ts'
 
 const exchange = 'copies'
 
-function delivery(body: string, properties: MessageProperties | Buffer, from = 'events'): Delivery {
+function delivery(body: string, given: MessageProperties | Buffer, from = 'events'): Delivery {
+  const properties = Buffer.isBuffer(given) ? given : writeProperties(given)
   return {
     consumerTag: 'c',
     deliveryTag: 1,
     redelivered: false,
     routing: Buffer.concat([shortText(from), shortText('transfer.done')]),
-    properties: Buffer.isBuffer(properties) ? properties : writeProperties(properties),
+    properties,
+    propertyFlags: properties.readUInt16BE(0),
     body: Buffer.from(body),
+    bytes: properties.length + body.length,
   }
 }
 
