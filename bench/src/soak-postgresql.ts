@@ -12,8 +12,9 @@ import { Payer } from '@replatform/cli/test-fixtures/payer'
 import type { MoveStatus } from '@replatform/control/api-types'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
+import { seededRandom } from '@replatform/testkit/seeded-random'
 import { startTcpProxy, type TcpProxy } from '@replatform/testkit/tcp-proxy'
-import { killQuietly, randomOf } from './seeded-kills.ts'
+import { killQuietly } from './kill-quietly.ts'
 import type { SoakOptions } from './soak.ts'
 
 const killsPerMove = 10
@@ -45,7 +46,7 @@ export async function soakPostgresql({ kills, seed, log }: SoakOptions): Promise
     ]),
   )
   const rig = opened.use(await CliRig.create({ estate, env }))
-  const soak = new PostgresqlSoak({ old, fresh, proxies, rig, random: randomOf(seed), log })
+  const soak = new PostgresqlSoak({ old, fresh, proxies, rig, random: seededRandom(seed), log })
   for (const [i, name] of names.entries()) await soak.move(name, Math.min(killsPerMove, kills - i * killsPerMove))
   return soak.figures()
 }

@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CliProcess } from '@replatform/cli/test-fixtures/cli-process'
 import { moves, type Place, WaveStage, wave } from '@replatform/cli/test-fixtures/wave-stage'
 import { pollUntil } from '@replatform/testkit/poll-until'
-import { killQuietly, randomOf } from './seeded-kills.ts'
+import { seededRandom } from '@replatform/testkit/seeded-random'
+import { killQuietly } from './kill-quietly.ts'
 import type { SoakOptions } from './soak.ts'
 
 interface Round {
@@ -43,7 +44,7 @@ class WaveSoak {
 
   constructor(stage: WaveStage, seed: number, log: (line: string) => void) {
     this.#stage = stage
-    this.#random = randomOf(seed)
+    this.#random = seededRandom(seed)
     this.#log = log
   }
 

@@ -1,6 +1,7 @@
 /** Faults one after the other, at moments that a seed decides, so that a run that failed can be had again. */
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { seededRandom } from './seeded-random.ts'
 
 export interface Fault {
   readonly name: string
@@ -39,7 +40,7 @@ export class FaultSchedule {
   /** The faults of this seed, without end. */
   *plan(): Generator<PlannedFault & { readonly fault: Fault }, never> {
     const { faults, calmMs = [200, 2_000], faultMs = [50, 1_000] } = this.#options
-    const random = mulberry32(this.seed)
+    const random = seededRandom(this.seed)
     const within = ([from, to]: Span): number => Math.round(from + random() * (to - from))
     for (;;) {
       const fault = faults[Math.floor(random() * faults.length)] ?? faults[0]
@@ -74,15 +75,4 @@ function givenSeed(): number | undefined {
 async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   await sleep(ms, undefined, { signal }).catch(() => {})
   return !signal.aborted
-}
-
-/** Small and well spread; nothing secret depends on it. */
-function mulberry32(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -7,6 +7,7 @@
 import type { FollowProgress, OpenOptions } from '@replatform/core/connector'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
+import { seededPick } from '@replatform/testkit/seeded-random'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { finishLoad } from './finish-load.ts'
@@ -41,17 +42,6 @@ CREATE TABLE keyless (n int, t text); ALTER TABLE keyless REPLICA IDENTITY FULL;
 ALTER TABLE plain ALTER large SET STORAGE EXTERNAL; ALTER TABLE pairs ALTER large SET STORAGE EXTERNAL;
 `
 
-/** Mulberry32: small, and the same everywhere. */
-function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
-}
-
 /** One statement; those that the state of the table does not allow do nothing. */
 function statement(pick: (below: number) => number): string {
   const id = pick(40)
@@ -80,7 +70,7 @@ function statement(pick: (below: number) => number): string {
 
 /** A session's work; conflicts with the others end a transaction, which is part of the game. */
 async function work(url: string, seed: number): Promise<void> {
-  const pick = random(seed)
+  const pick = seededPick(seed)
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   await client.query(`SET deadlock_timeout = '20ms'; SET lock_timeout = '200ms'`)

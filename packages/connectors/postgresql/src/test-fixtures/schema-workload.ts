@@ -2,6 +2,7 @@
  * Random work with changes of the schema in it: transactions of several sessions that interleave, nest and roll back.
  * A plan is made from its seed alone, so that it can be had again, and be made smaller transaction by transaction.
  */
+import { seededPick } from '@replatform/testkit/seeded-random'
 import pg from 'pg'
 import { FollowedMove, type MoveSides } from './followed-move.ts'
 import { readContents } from './pitfall-suite.ts'
@@ -31,17 +32,6 @@ export function makeTables(seed: number): string {
     CREATE TABLE parted (id int, at int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); CREATE TABLE parted_0 PARTITION OF parted FOR VALUES FROM (0) TO (10);
     INSERT INTO plain SELECT i, i, NULL FROM generate_series(1, 10) i; INSERT INTO uniques SELECT i, 'c' || i, i FROM generate_series(1, 10) i;
     INSERT INTO keyless SELECT i % 4, 'k' FROM generate_series(1, 10) i; INSERT INTO parted SELECT i, i FROM generate_series(0, 9) i`
-}
-
-/** Mulberry32: small, and the same everywhere. */
-function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
 }
 
 type Pick = (below: number) => number
@@ -99,7 +89,7 @@ function definitionStatement(pick: Pick): string {
 }
 
 export function planWorkload(seed: number): Plan {
-  const pick = random(seed)
+  const pick = seededPick(seed)
   const waiting: Step[][] = Array.from({ length: sessions }, () => [])
   for (let transaction = 0; transaction < transactions; transaction++) {
     const session = pick(sessions)
