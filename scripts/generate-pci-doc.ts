@@ -27,7 +27,7 @@ function requirementTable(): string {
 
 /** Shown by a command and not by a rule. */
 const evidenceElsewhere: Readonly<Record<string, string>> = {
-  '1.2.4': '`infra draw`',
+  '1.2.4': '`infra draw --data-flow`',
   '6.5.3': 'the finding `landing-zone.account-shared`; one network and one set of keys an environment',
 }
 

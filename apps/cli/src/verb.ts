@@ -35,6 +35,7 @@ export interface VerbOptions {
   readonly phase?: string
   readonly out?: string
   readonly against?: string
+  readonly dataFlow?: boolean
   readonly prices?: string
   readonly haproxy?: readonly string[]
   readonly nginx?: readonly string[]

@@ -16,6 +16,18 @@ const Reason = Type.String({
   minLength: 10,
   description: 'Why this is needed, in a sentence that an auditor can read.',
 })
+const Owner = Type.String({
+  minLength: 2,
+  description: 'The team or person who answers for it: stands in the register of interfaces.',
+})
+const Authentication = Type.String({
+  minLength: 3,
+  description: 'How the two prove who they are: mutual TLS, tokens …',
+})
+/** In transit a number may be whole; a store must never say so. */
+const CardDataSent = Type.Enum(['none', 'truncated', 'tokenised', 'field-encrypted', 'whole'], {
+  description: 'What of card numbers passes here, for the data-flow diagram.',
+})
 const TimeOfDay = Type.String({
   pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$',
   description: 'A time of day such as 20:00.',
@@ -78,12 +90,13 @@ const DirectConnect = Type.Object(
 const OnPremises = Type.Object(
   {
     networks: Type.Array(Cidr, { minItems: 1, uniqueItems: true }),
+    owner: Type.Optional(Owner),
     asn: Type.Integer({ minimum: 1, maximum: 4_294_967_294, description: 'The AS number of the routers there.' }),
     vpn: Type.Object({ peers: Type.Array(Address, { minItems: 1, uniqueItems: true }), reason: Reason }, closed),
     directConnect: Type.Optional(DirectConnect),
     people: Type.Optional(
       Type.Object(
-        { network: Cidr, samlProvider: Arn, reason: Reason },
+        { network: Cidr, samlProvider: Arn, owner: Type.Optional(Owner), reason: Reason },
         { ...closed, description: 'Client VPN for operators; the identity provider asks for the second factor.' },
       ),
     ),
@@ -92,8 +105,31 @@ const OnPremises = Type.Object(
 )
 
 const Egress = Type.Object(
-  { host: Type.String({ minLength: 3 }), port: Port, reason: Reason },
+  {
+    host: Type.String({ minLength: 3 }),
+    port: Port,
+    kind: Type.Optional(Type.Enum(['partner', 'vendor', 'bank'], { default: 'partner' })),
+    owner: Type.Optional(Owner),
+    authentication: Type.Optional(Authentication),
+    encryption: Type.Optional(
+      Type.String({ minLength: 3, description: 'Of the connection; TLS where the port is 443 and nothing is said.' }),
+    ),
+    cardData: Type.Optional(CardDataSent),
+    reason: Reason,
+  },
   { ...closed, description: 'A partner that a service calls: everything else is refused.' },
+)
+
+const Caller = Type.Object(
+  {
+    name: Name,
+    kind: Type.Enum(['users', 'partner', 'vendor', 'bank']),
+    owner: Type.Optional(Owner),
+    authentication: Authentication,
+    cardData: Type.Optional(CardDataSent),
+    reason: Reason,
+  },
+  { ...closed, description: 'Who calls a public service: one interface each in the register.' },
 )
 
 const OldAddresses = Type.Array(Address, {
@@ -156,6 +192,9 @@ const LandingService = Type.Object(
     health: Type.Optional(Type.String({ pattern: '^/', description: 'The path that says whether it is ready.' })),
     host: Type.Optional(Type.String({ minLength: 3, description: 'The public name; without one it is internal.' })),
     from: Type.Array(Type.Enum(['internet', 'on-premises', 'services']), { minItems: 1, uniqueItems: true }),
+    callers: Type.Optional(Type.Array(Caller)),
+    owner: Type.Optional(Owner),
+    cardData: Type.Optional(CardDataSent),
     instances: Type.Object(
       {
         type: Type.String({ pattern: '^[a-z0-9-]+\\.[a-z0-9]+$' }),
@@ -185,6 +224,19 @@ const LandingService = Type.Object(
   closed,
 )
 
+/** Source: FSx for Windows user guide, "Working with Microsoft Active Directory": a share cannot be made without one. */
+const Directory = Type.Object(
+  {
+    domain: Type.String({ minLength: 3, description: 'Its full name, such as corp.example.com.' }),
+    dns: Type.Array(Address, { minItems: 1, maxItems: 2, uniqueItems: true }),
+    secret: Type.String({
+      pattern: '^arn:aws[a-z-]*:secretsmanager:',
+      description: 'The ARN of the secret of the account that may join machines to it.',
+    }),
+  },
+  { ...closed, description: 'FSx: the Active Directory of the old site that the share joins.' },
+)
+
 const LandingStore = Type.Object(
   {
     engine: Type.Enum(['postgresql', 'mysql', 'mariadb', 'mongodb', 'redis', 'rabbitmq', 'elasticsearch', 'files']),
@@ -209,6 +261,8 @@ const LandingStore = Type.Object(
     rollbackDays: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 35, default: 3, description: 'How long a move of it can still go back.' }),
     ),
+    owner: Type.Optional(Owner),
+    directory: Type.Optional(Directory),
     availability: Type.Optional(
       Type.Enum(['instance', 'cluster', 'standby'], {
         description: 'RDS: standby instance (default) or Multi-AZ cluster; OpenSearch: with standby.',
@@ -252,6 +306,7 @@ export type LandingZone = Static<typeof LandingZone>
 export type LandingEnvironment = Static<typeof Environment>
 export type LandingRoute = Static<typeof Route>
 export type LandingService = Static<typeof LandingService>
+export type LandingEgress = Static<typeof Egress>
 export type LandingStore = Static<typeof LandingStore>
 export type OnPremises = Static<typeof OnPremises>
 export type DirectConnect = Static<typeof DirectConnect>

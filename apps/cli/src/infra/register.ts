@@ -1,4 +1,5 @@
 import { planned } from '@replatform/landing-zone/environment-templates'
+import { interfaceFindingIds } from '@replatform/landing-zone/plan/validate-interfaces'
 import { type Interface, registerOf } from '@replatform/landing-zone/register/register'
 import type { Exit } from '../exit-codes.ts'
 import { renderFindings } from '../findings-view.ts'
@@ -17,21 +18,26 @@ export async function run(invocation: Invocation, options: VerbOptions): Promise
     return 'refused'
   }
   const interfaces = registerOf(blueprint)
-  invocation.result({ ...which, interfaces }, (style) => interfaces.flatMap((one) => render(one, style)))
+  const undeclared = findings.filter(({ id }) => interfaceFindingIds.includes(id))
+  invocation.result({ ...which, interfaces, findings: undeclared }, (style) => [
+    ...interfaces.flatMap((one) => render(one, style)),
+    ...renderFindings(undeclared, style),
+  ])
   return 'ok'
 }
 
 function render(one: Interface, { colors, columns }: Style): string[] {
-  const { at, port, from, authentication, encryption, cardData, reasons, alarm } = one
+  const { at, port, kind, from, owner, authentication, encryption, cardData, reasons, alarm } = one
   const lines = [
     ...from.map((party, index) => `from ${party}: ${reasons[index]}`),
+    `owner: ${owner ?? 'nobody named'}`,
     `authentication: ${authentication}`,
     `encryption: ${encryption}`,
     `card data: ${cardData}`,
     `alarm: ${alarm}`,
   ]
   return [
-    colors.bold(`${at}:${port}`),
+    colors.bold(`${at}:${port} (${kind})`),
     ...lines.flatMap((line) => wrap(line, columns - 2).map((text) => `  ${text}`)),
     '',
   ]

@@ -26,9 +26,9 @@ export const infra: Verb = {
     'check: hold them against our rules, and what they open against the flows that the estate asks for.',
     'explain: requirement → resources → monthly cost, and what was left out.',
     'diff: what changes from one phase to the next (or from --against), and what that replaces.',
-    'draw: the architecture as SVG, drawn from the templates.',
+    'draw: the architecture as SVG, drawn from the templates; or who sends what to whom (--data-flow).',
     'prove: write the script that shows in an account what templates cannot.',
-    'register: every interface, with its protection, its reason and its alarm.',
+    'register: every interface, with its owner, its protection, its reason and its alarm.',
     'site: what the routers of the old site need for the tunnels.',
     'eject: write a CDK project that belongs to you, with the constructs as a package in it.',
     'translate: read old balancers, firewalls and proxies into services of the estate; what cannot be carried is told with its line.',
@@ -50,6 +50,7 @@ export const infra: Verb = {
         'where to write: a folder for synth, site and eject, a file for draw, prove and translate',
       )
       .option('--against <phase|folder>', 'diff and draw: a phase, or the folder of an earlier synth')
+      .option('--data-flow', 'draw: the flows of data, with protocol, encryption and card numbers')
       .option('--prices <file>', 'explain: prices of your own instead of the snapshot that comes along')
       .option('--haproxy <file>', 'translate: a haproxy.cfg; may be repeated, as those below', repeated)
       .option('--nginx <file>', 'translate: an nginx.conf, with what it includes', repeated)

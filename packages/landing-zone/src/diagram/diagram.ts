@@ -5,15 +5,16 @@
 import type { Blueprint, Tier } from '../plan/blueprint.ts'
 import type { Resource, TemplateGraph } from '../template/template-graph.ts'
 import { type Item, itemsIn, merged, sharedItems } from './items.ts'
-import { box, changeColors, type Drawing, label, line, svg, tile, tileWidth } from './svg.ts'
+import { arrow, box, changeColors, type Drawing, icon, iconSize, label, palette, svg } from './svg.ts'
 
 const inRow = 3
-const zoneWidth = inRow * (tileWidth + 10) + 22
-const rowHeight = 52
+const cellWidth = 92
+const zoneWidth = inRow * cellWidth + 16
+const rowHeight = 80
 const gap = 16
 const left = 262
 const top = 166
-const gray = '#5A6B86'
+const gray = palette.quiet
 const tiers: readonly { name: Tier; title: string; color: string }[] = [
   { name: 'public', title: 'public', color: '#7AA116' },
   { name: 'app', title: 'app', color: '#00A4A6' },
@@ -42,9 +43,10 @@ class Picture {
   get text(): string {
     const { estate, environment, phase, region, zones, settings } = this.#blueprint
     const networkWidth = zones.length * (zoneWidth + gap) + gap
-    const width = left + Math.max(networkWidth, 10 * (tileWidth + 12)) + 50
+    const width = left + networkWidth + 18
     const networkHeight = tiers.reduce((sum, _, row) => sum + this.#heightOf(row) + gap, 44)
-    const height = top + networkHeight + 150
+    const shared = this.#shared(top + networkHeight - 14, networkWidth)
+    const height = top + networkHeight + shared.rows * rowHeight + 16
     return svg(width, height, [
       label(24, 38, `${estate}: ${environment}, phase ${phase}`, { size: 22, weight: 600 }),
       label(24, 60, `${region} · drawn from the templates`, { size: 13, color: gray }),
@@ -52,8 +54,8 @@ class Picture {
       box({
         x: left - 30,
         y: top - 78,
-        width: width - left + 14,
-        height: networkHeight + 206,
+        width: networkWidth + 28,
+        height: networkHeight + 70 + shared.rows * rowHeight,
         title: `AWS account ${settings.account}`,
         color: '#232F3E',
       }),
@@ -70,7 +72,7 @@ class Picture {
       ),
       ...tiers.flatMap((_, row) => zones.flatMap((zone, index) => this.#cell(row, index, zone))),
       ...this.#outside(),
-      ...this.#shared(top + networkHeight + 26),
+      ...shared.drawings,
     ])
   }
 
@@ -98,22 +100,23 @@ class Picture {
     })
     return [
       frame,
-      ...(this.#cells[row]?.[index] ?? []).map((item, place) => tile({ ...item, ...positionOf(place, x, y) })),
+      ...(this.#cells[row]?.[index] ?? []).map((item, place) => icon({ ...item, ...positionOf(place, x, y) })),
     ]
   }
 
   #outside(): Drawing[] {
     const { onPremises } = this.#blueprint
-    const y = this.#yOf(0) + 30
-    const internet = this.#graph.ofType('AWS::EC2::InternetGateway')[0]
-    const users: Drawing[] = internet
-      ? [
-          tile({ name: 'users, partners', kind: 'internet', color: gray, x: 62, y }),
-          line(62 + tileWidth, y + 15, left, y + 15),
-        ]
-      : []
+    const y = this.#yOf(0) + 26
+    const cell = { x: 66, width: cellWidth }
+    const users: Drawing[] =
+      this.#graph.ofType('AWS::EC2::InternetGateway').length > 0
+        ? [
+            icon({ ...cell, y, glyph: 'people', color: gray, name: 'users, partners', kind: 'internet' }),
+            ...connection(cell.x + (cellWidth + iconSize) / 2 + 4, left - gap, y + iconSize / 2),
+          ]
+        : []
     if (!onPremises) return users
-    const siteY = this.#yOf(1) + 10
+    const siteY = this.#yOf(1)
     const tunnels = this.#graph.ofType('AWS::EC2::VPNConnection').length * 2
     const direct = this.#graph.ofType('AWS::DirectConnect::Connection')[0]
     const facts = [
@@ -125,15 +128,26 @@ class Picture {
     ]
     return [
       ...users,
-      box({ x: 20, y: siteY, width: 186, height: 40 + facts.length * 22, title: 'Old site', color: gray }),
-      ...facts.map((fact, index) => label(32, siteY + 44 + index * 22, fact, { size: 12, color: gray })),
-      line(206, siteY + 50, left - gap, siteY + 50, true),
+      box({ x: 20, y: siteY, width: 186, height: 110 + facts.length * 18, title: 'Old site', color: gray }),
+      icon({ ...cell, y: siteY + 30, glyph: 'house', color: gray, name: 'routers, stores', kind: 'on-premises' }),
+      ...facts.map((fact, index) => label(32, siteY + 118 + index * 18, fact, { size: 12, color: gray })),
+      ...connection(206, left - gap, siteY + 50, true),
     ]
   }
 
-  #shared(y: number): Drawing[] {
+  /** In as many rows as there are columns of zones to stand under. */
+  #shared(y: number, width: number): { readonly drawings: readonly Drawing[]; readonly rows: number } {
     const items = this.#before ? merged(sharedItems(this.#before), sharedItems(this.#graph)) : sharedItems(this.#graph)
-    return items.map((item, index) => tile({ ...item, x: left + index * (tileWidth + 12), y }))
+    const columns = Math.floor(width / cellWidth)
+    const place = (index: number) => ({
+      x: left - gap + (index % columns) * cellWidth,
+      y: y + Math.floor(index / columns) * rowHeight,
+      width: cellWidth,
+    })
+    return {
+      drawings: items.map((item, index) => icon({ ...item, ...place(index) })),
+      rows: Math.ceil(items.length / columns),
+    }
   }
 
   #legend(): Drawing[] {
@@ -153,12 +167,23 @@ class Picture {
 
   #heightOf(row: number): number {
     const most = Math.max(1, ...(this.#cells[row] ?? []).map(({ length }) => length))
-    return 34 + Math.ceil(most / inRow) * rowHeight
+    return 36 + Math.ceil(most / inRow) * rowHeight
   }
 }
 
-function positionOf(place: number, x: number, y: number): { x: number; y: number } {
-  return { x: x + 16 + (place % inRow) * (tileWidth + 10), y: y + 28 + Math.floor(place / inRow) * rowHeight }
+function positionOf(place: number, x: number, y: number) {
+  const column = place % inRow
+  const row = Math.floor(place / inRow)
+  return { x: x + 8 + column * cellWidth, y: y + 30 + row * rowHeight, width: cellWidth }
+}
+
+/** Both ways: a head at each end. */
+function connection(x1: number, x2: number, y: number, dashed = false): Drawing[] {
+  const [one, other] = [
+    { x: x1, y },
+    { x: x2, y },
+  ]
+  return [arrow([one, other], gray, dashed), arrow([other, one], gray, dashed)]
 }
 
 function subnetAt(graph: TemplateGraph, tier: Tier, zone: string): Resource | undefined {

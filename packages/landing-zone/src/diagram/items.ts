@@ -1,40 +1,34 @@
 /** What a picture shows, read from templates: one item for each thing in a subnet, and one for what stands beside. */
 import { placesOf } from '../reach/places.ts'
 import type { Resource, TemplateGraph } from '../template/template-graph.ts'
+import type { Glyph } from './glyphs.ts'
+import { palette } from './svg.ts'
 
 export interface Item {
   readonly name: string
   /** What AWS calls it, in short. */
   readonly kind: string
+  readonly glyph: Glyph
   readonly color: string
   readonly change?: 'comes' | 'goes' | undefined
 }
 
-const colors = {
-  compute: '#ED7100',
-  database: '#C925D1',
-  network: '#8C4FFF',
-  security: '#DD344C',
-  management: '#E7157B',
-  storage: '#7AA116',
-} as const
-
-const kinds: Readonly<Record<string, readonly [kind: string, color: string]>> = {
-  'AWS::EC2::NatGateway': ['NAT', colors.network],
-  'AWS::ElasticLoadBalancingV2::LoadBalancer': ['balancer', colors.network],
-  'AWS::AutoScaling::AutoScalingGroup': ['auto scaling', colors.compute],
-  'AWS::EC2::Instance': ['EC2', colors.compute],
-  'AWS::EC2::VPCEndpoint': ['PrivateLink', colors.network],
-  'AWS::EC2::ClientVpnEndpoint': ['client VPN', colors.network],
-  'AWS::ECS::Service': ['Fargate', colors.compute],
-  'AWS::RDS::DBInstance': ['RDS', colors.database],
-  'AWS::RDS::DBCluster': ['RDS cluster', colors.database],
-  'AWS::DocDB::DBCluster': ['DocumentDB', colors.database],
-  'AWS::ElastiCache::ReplicationGroup': ['ElastiCache', colors.database],
-  'AWS::AmazonMQ::Broker': ['Amazon MQ', colors.management],
-  'AWS::OpenSearchService::Domain': ['OpenSearch', colors.network],
-  'AWS::EFS::MountTarget': ['EFS', colors.storage],
-  'AWS::FSx::FileSystem': ['FSx', colors.storage],
+const kinds: Readonly<Record<string, readonly [kind: string, glyph: Glyph, color: string]>> = {
+  'AWS::EC2::NatGateway': ['NAT gateway', 'wayOut', palette.network],
+  'AWS::ElasticLoadBalancingV2::LoadBalancer': ['balancer', 'balancer', palette.network],
+  'AWS::AutoScaling::AutoScalingGroup': ['Auto Scaling', 'scaling', palette.compute],
+  'AWS::EC2::Instance': ['EC2', 'machine', palette.compute],
+  'AWS::EC2::VPCEndpoint': ['PrivateLink', 'plug', palette.network],
+  'AWS::EC2::ClientVpnEndpoint': ['Client VPN', 'lock', palette.network],
+  'AWS::ECS::Service': ['Fargate', 'container', palette.compute],
+  'AWS::RDS::DBInstance': ['RDS', 'database', palette.database],
+  'AWS::RDS::DBCluster': ['RDS cluster', 'database', palette.database],
+  'AWS::DocDB::DBCluster': ['DocumentDB', 'document', palette.database],
+  'AWS::ElastiCache::ReplicationGroup': ['ElastiCache', 'bolt', palette.database],
+  'AWS::AmazonMQ::Broker': ['Amazon MQ', 'queue', palette.management],
+  'AWS::OpenSearchService::Domain': ['OpenSearch', 'search', palette.network],
+  'AWS::EFS::MountTarget': ['EFS', 'folder', palette.storage],
+  'AWS::FSx::FileSystem': ['FSx', 'folder', palette.storage],
 }
 
 export function itemsIn(graph: TemplateGraph, subnet: Resource): Item[] {
@@ -44,30 +38,33 @@ export function itemsIn(graph: TemplateGraph, subnet: Resource): Item[] {
     .map(() => itemOf('way out', 'AWS::EC2::NatGateway'))
   const placed = placesOf(graph)
     .filter(({ subnets }) => subnets.includes(subnet.id))
-    .map(({ party, id }) => itemOf(party.split(':').at(-1) ?? party, graph.find(id)?.type ?? ''))
+    .map(({ party, id }) => placedItem(party.split(':').at(-1) ?? party, graph.find(id)))
   return distinct([...gateways, ...placed])
 }
 
 /** What belongs to no subnet, in the order data, security, management. */
 export function sharedItems(graph: TemplateGraph): Item[] {
   const buckets = graph.ofType('AWS::S3::Bucket').filter(({ serves }) => serves.some((id) => id.startsWith('store.')))
-  const some = (type: string, name: string, kind: string, color: string): Item[] =>
-    graph.ofType(type).length > 0 ? [{ name, kind, color }] : []
+  const some = (type: string, name: string, kind: string, glyph: Glyph, color: string): Item[] =>
+    graph.ofType(type).length > 0 ? [{ name, kind, glyph, color }] : []
+  const isLocked = graph.ofType('AWS::Backup::BackupVault').some(({ properties }) => properties.LockConfiguration)
   return [
     ...buckets.map(({ serves }) => ({
       name: serves[0]?.split('.')[1] ?? 'objects',
       kind: 'S3',
-      color: colors.storage,
+      glyph: 'bucket' as const,
+      color: palette.storage,
     })),
-    ...some('AWS::WAFv2::WebACL', 'web filter', 'WAF', colors.security),
-    ...some('AWS::KMS::Key', 'keys', 'KMS', colors.security),
-    ...some('AWS::GuardDuty::Detector', 'threats', 'GuardDuty', colors.security),
-    ...some('AWS::SecurityHub::Hub', 'controls', 'Security Hub', colors.security),
-    ...some('AWS::CloudTrail::Trail', 'audit trail', 'CloudTrail', colors.management),
-    ...some('AWS::Config::ConfigurationRecorder', 'drift', 'Config', colors.management),
-    ...some('AWS::SNS::Topic', 'incidents', 'SNS', colors.management),
-    ...some('AWS::CloudWatch::Dashboard', 'dashboards', 'CloudWatch', colors.management),
-    ...some('AWS::Backup::BackupVault', 'locked vault', 'Backup', colors.storage),
+    ...some('AWS::Backup::BackupVault', isLocked ? 'locked vault' : 'vault', 'Backup', 'vault', palette.storage),
+    ...some('AWS::WAFv2::WebACL', 'web filter', 'WAF', 'wall', palette.security),
+    ...some('AWS::KMS::Key', 'own keys', 'KMS', 'key', palette.security),
+    ...some('AWS::GuardDuty::Detector', 'threats', 'GuardDuty', 'eye', palette.security),
+    ...some('AWS::SecurityHub::Hub', 'controls', 'Security Hub', 'shield', palette.security),
+    ...some('AWS::CloudTrail::Trail', 'audit trail', 'CloudTrail', 'trail', palette.management),
+    ...some('AWS::Config::ConfigurationRecorder', 'drift', 'Config', 'gear', palette.management),
+    ...some('AWS::SSM::MaintenanceWindow', 'patches', 'Systems Manager', 'list', palette.management),
+    ...some('AWS::SNS::Topic', 'incidents', 'SNS', 'bell', palette.management),
+    ...some('AWS::CloudWatch::Dashboard', 'dashboards', 'CloudWatch', 'chart', palette.management),
   ]
 }
 
@@ -81,9 +78,17 @@ export function merged(before: readonly Item[], after: readonly Item[]): Item[] 
   ]
 }
 
+/** A store whose service may put it into any of its subnets says whether another zone holds a second one. */
+function placedItem(name: string, resource: Resource | undefined): Item {
+  const item = itemOf(name, resource?.type ?? '')
+  const hasSecond = resource && (resource.properties.MultiAZ ?? resource.properties.MultiAZEnabled)
+  if (typeof hasSecond !== 'boolean') return item
+  return { ...item, kind: hasSecond ? `${item.kind}, standby` : `${item.kind}, single` }
+}
+
 function itemOf(name: string, type: string): Item {
-  const [kind, color] = kinds[type] ?? [type.split('::').at(-1) ?? type, colors.network]
-  return { name, kind, color }
+  const [kind, glyph, color] = kinds[type] ?? [type.split('::').at(-1) ?? type, 'gear', palette.network]
+  return { name, kind, glyph, color }
 }
 
 function distinct(items: readonly Item[]): Item[] {

@@ -1,4 +1,6 @@
 /** The few shapes that an architecture is drawn with, as SVG text. */
+import { type Glyph, glyphs } from './glyphs.ts'
+
 export type Drawing = string
 
 const font = 'font-family="Amazon Ember, Helvetica, Arial, sans-serif"'
@@ -43,43 +45,85 @@ export function box({ x, y, width, height, title, color, filled }: Box): Drawing
   ].join('\n')
 }
 
-export interface Tile {
+/** The edge of a place that lines end at. */
+export function frame({ x, y, width, height }: Pick<Box, 'x' | 'y' | 'width' | 'height'>): Drawing {
+  return `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="5" fill="#FFFFFF" stroke="#C9D1DC" stroke-width="1"/>`
+}
+
+export interface Icon {
+  readonly glyph: Glyph
+  readonly color: string
   readonly name: string
   readonly kind: string
-  readonly color: string
   readonly x: number
   readonly y: number
+  readonly width: number
   /** In a picture of a change: whether it comes or goes. */
   readonly change?: 'comes' | 'goes' | undefined
 }
 
-export const tileWidth = 84
+export const iconSize = 40
 
-/** A coloured box with what it is inside and its name below; what goes is pale, what comes has a green edge. */
-export function tile({ name, kind, color, x, y, change }: Tile): Drawing {
-  const middle = x + tileWidth / 2
+/** A coloured square with a drawing, its name and its kind below; what goes is pale, what comes has a green edge. */
+export function icon({ glyph, color, name, kind, x, y, width, change }: Icon): Drawing {
+  const middle = x + width / 2
+  const left = middle - iconSize / 2
   const edge = change
     ? `stroke="${changeColors[change]}" stroke-width="3" ${change === 'goes' ? 'stroke-dasharray="5 3"' : ''}`
     : ''
-  const opacity = change === 'goes' ? 0.35 : 1
   return [
-    `<rect x="${x}" y="${y}" width="${tileWidth}" height="30" rx="4" fill="${color}" fill-opacity="${opacity}" ${edge}/>`,
-    label(middle, y + 19, kind, {
-      size: 10,
-      color: change === 'goes' ? '#232F3E' : '#FFFFFF',
+    `<g${change === 'goes' ? ' opacity="0.55"' : ''}>`,
+    `<rect x="${left}" y="${y}" width="${iconSize}" height="${iconSize}" rx="3" fill="${color}" ${edge}/>`,
+    `<path transform="translate(${left} ${y})" d="${glyphs[glyph]}" fill="none" stroke="#FFFFFF" stroke-width="1.8" stroke-linejoin="round" stroke-linecap="round"/>`,
+    '</g>',
+    label(middle, y + iconSize + 14, shortened(name, Math.floor(width / 5.4)), {
+      size: 10.5,
       weight: 600,
       anchor: 'middle',
     }),
-    label(middle, y + 43, shortened(name, 17), { size: 9.5, anchor: 'middle' }),
+    label(middle, y + iconSize + 27, shortened(kind, Math.floor(width / 4.6)), {
+      size: 9.5,
+      color: palette.quiet,
+      anchor: 'middle',
+    }),
   ].join('\n')
 }
 
-export const changeColors = { comes: '#1B8A3A', goes: '#D13212' } as const
-
-export function line(x1: number, y1: number, x2: number, y2: number, dashed = false): Drawing {
-  const dash = dashed ? ' stroke-dasharray="6 4"' : ''
-  return `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}" stroke="#5A6B86" stroke-width="1.6"${dash}/>`
+interface Point {
+  readonly x: number
+  readonly y: number
 }
+
+/** A line through the points with a head at its end. */
+export function arrow(points: readonly Point[], color: string, dashed = false): Drawing {
+  const [before, end] = points.slice(-2)
+  if (!before || !end) return ''
+  const angle = Math.atan2(end.y - before.y, end.x - before.x)
+  const corner = (turn: number) =>
+    `${round(end.x - 8 * Math.cos(angle + turn))},${round(end.y - 8 * Math.sin(angle + turn))}`
+  const way = points.map(({ x, y }) => `${round(x)},${round(y)}`).join(' ')
+  return [
+    `<polyline points="${way}" fill="none" stroke="${color}" stroke-width="1.5"${dashed ? ' stroke-dasharray="6 4"' : ''}/>`,
+    `<polygon points="${round(end.x)},${round(end.y)} ${corner(0.4)} ${corner(-0.4)}" fill="${color}"/>`,
+  ].join('\n')
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10
+}
+
+/** The colours that AWS's own diagrams give to its kinds of services. */
+export const palette = {
+  compute: '#ED7100',
+  database: '#C925D1',
+  network: '#8C4FFF',
+  security: '#DD344C',
+  management: '#E7157B',
+  storage: '#7AA116',
+  quiet: '#5A6B86',
+} as const
+
+export const changeColors = { comes: '#1B8A3A', goes: '#D13212' } as const
 
 function shortened(text: string, most: number): string {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text

@@ -5,6 +5,7 @@ import { type BlueprintOptions, zoneCount } from './blueprint.ts'
 import { overlaps, parseCidr } from './cidr.ts'
 import { findingOn } from './finding-on.ts'
 import { regionFacts, regionFactsAt, zonesOf } from './region-facts.ts'
+import { interfaceFindings } from './validate-interfaces.ts'
 import { routeFindings } from './validate-routes.ts'
 import { storeFindings } from './validate-stores.ts'
 
@@ -18,6 +19,7 @@ export function validate(options: BlueprintOptions): Finding[] {
     ...accountFindings(landingZone),
     ...serviceFindings(landingZone),
     ...routeFindings(landingZone),
+    ...interfaceFindings(landingZone),
     ...lineFindings(landingZone),
     ...storeFindings(options, settings),
     ...offHoursFindings(environment, settings),

@@ -1,75 +1,155 @@
-/** Every interface of an environment in one list: who comes in where, how that is protected, why, and what wakes whom. */
-import type { Blueprint, PlannedStore } from '../plan/blueprint.ts'
+/** Every interface of an environment in one list: who comes in where, whose it is, how that is protected, and why. */
+import type { LandingEgress } from '@replatform/core/landing-zone-estate'
+import type { Blueprint, PlannedService } from '../plan/blueprint.ts'
 import { type Flow, flowsOf } from '../plan/flows.ts'
+import { ofIncidents, ofParty, ofPeople, ofStore, ofTunnel, type Protection } from './protections.ts'
 
-export interface Interface {
-  /** `balancer:gateway`, `store:ledger` … */
+/** `internal`: between parts of the estate. */
+export type InterfaceKind = 'users' | 'partner' | 'vendor' | 'bank' | 'operations' | 'old-site' | 'internal'
+
+export interface Interface extends Protection {
+  /** `balancer:gateway`, `store:ledger`, `partner:api.bank.example` … */
   readonly at: string
   readonly port: number
+  readonly kind: InterfaceKind
   readonly from: readonly string[]
-  readonly authentication: string
-  readonly encryption: string
+  /** Null where the estate names nobody. */
+  readonly owner: string | null
+  /** What of card numbers passes or stands there; `undeclared` where nobody says. */
   readonly cardData: string
   readonly reasons: readonly string[]
   readonly alarm: string
 }
 
-/** By place and port; what nobody may reach has no row. */
+/** By place and port; callers and partners by name. What nobody may reach has no row. */
 export function registerOf(blueprint: Blueprint): Interface[] {
-  const byPlace = Map.groupBy(flowsOf(blueprint), ({ to, port }) => `${to} ${port}`)
-  return [...byPlace.values()]
-    .map((flows) => interfaceOf(flows, blueprint))
-    .toSorted((a, b) => a.at.localeCompare(b.at) || a.port - b.port)
+  const ours = flowsOf(blueprint).filter(({ from, to }) => to !== 'partners' && !isByCallers(from, to, blueprint))
+  const byPlace = Map.groupBy(ours, ({ to, port }) => `${to} ${port}`)
+  return [
+    ...[...byPlace.values()].map((flows) => interfaceOf(flows, blueprint)),
+    ...blueprint.services.flatMap((service) => callersOf(service, blueprint)),
+    ...partnersOf(blueprint),
+    ...operationsOf(blueprint),
+  ].toSorted((a, b) => a.at.localeCompare(b.at) || a.port - b.port || (a.from[0] ?? '').localeCompare(b.from[0] ?? ''))
+}
+
+/** The row "internet" gives way to a row for each caller that the estate names. */
+function isByCallers(from: string, to: string, { services }: Blueprint): boolean {
+  return from === 'internet' && services.some(({ name, callers }) => to === `balancer:${name}` && callers?.length)
 }
 
 function interfaceOf(flows: readonly Flow[], blueprint: Blueprint): Interface {
   const { to, port } = flows[0] as Flow
-  const store = blueprint.stores.find(({ name }) => to === `store:${name}`)
+  const [kind = to, name] = to.split(':')
+  const store = blueprint.stores.find((one) => to === `store:${one.name}`)
+  const service = blueprint.services.find((one) => one.name === name)
+  const isWatched = store !== undefined || kind === 'balancer'
   return {
     at: to,
     port,
+    kind: kindOf(flows, to),
     from: flows.map(({ from }) => from),
-    authentication: store ? ofStore[store.form].authentication : (ofParty[kindOf(to)]?.authentication ?? 'not ours'),
-    encryption: store ? ofStore[store.form].encryption : (ofParty[kindOf(to)]?.encryption ?? 'not ours'),
-    cardData: store?.cardData ?? (store ? 'undeclared' : 'in transit'),
+    owner: (store ?? service)?.owner ?? standingOwner(to, blueprint),
+    ...(store ? ofStore[store.form] : (ofParty[kind] ?? unknown)),
+    cardData: store?.cardData ?? service?.cardData ?? standingCardData[kind] ?? 'undeclared',
     reasons: flows.map(({ reason }) => reason),
-    alarm:
-      store || to.startsWith('balancer:')
-        ? `dashboard and alarms of ${to.split(':')[1]}, to ${blueprint.contact}`
-        : 'audit trail',
+    alarm: isWatched ? `dashboard and alarms of ${name}, to ${blueprint.contact}` : 'audit trail and flow logs',
   }
 }
 
-function kindOf(party: string): string {
-  return party.split(':')[0] ?? party
+const unknown: Protection = { authentication: 'not ours', encryption: 'not ours' }
+
+const standingCardData: Readonly<Record<string, string>> = { 'endpoints': 'none', 'on-premises': 'as its stores' }
+
+function kindOf(flows: readonly Flow[], to: string): InterfaceKind {
+  if (flows.some(({ from }) => from === 'internet')) return 'users'
+  if (to === 'on-premises') return 'old-site'
+  return flows.every(({ from }) => from === 'people') ? 'operations' : 'internal'
 }
 
-interface Protection {
-  readonly authentication: string
-  readonly encryption: string
+function standingOwner(to: string, { onPremises, contact }: Blueprint): string | null {
+  if (to === 'on-premises') return onPremises?.owner ?? null
+  return to === 'endpoints' ? contact : null
 }
 
-const ofParty: Readonly<Record<string, Protection>> = {
-  'balancer': { authentication: 'by the service behind it', encryption: 'TLS 1.2 or 1.3, certificate of ACM' },
-  'service': { authentication: 'security group of its balancer', encryption: 'TLS to the machine' },
-  'endpoints': { authentication: 'IAM, own account only', encryption: 'TLS of AWS' },
-  'on-premises': { authentication: 'as there', encryption: 'IKEv2, AES-256-GCM' },
-  'partners': { authentication: 'agreed with the partner', encryption: 'TLS, by the service' },
+function callersOf({ name, callers = [], from }: PlannedService, { contact }: Blueprint): Interface[] {
+  if (!from.includes('internet')) return []
+  return callers.map((caller) => ({
+    at: `balancer:${name}`,
+    port: 443,
+    kind: caller.kind,
+    from: [caller.name],
+    owner: caller.owner ?? null,
+    authentication: caller.authentication,
+    encryption: (ofParty.balancer as Protection).encryption,
+    cardData: caller.cardData ?? 'undeclared',
+    reasons: [caller.reason],
+    alarm: `dashboard, canary and alarms of ${name}, to ${contact}`,
+  }))
 }
 
-const tls = 'TLS required'
-const ofStore: Readonly<Record<PlannedStore['form'], Protection>> = {
-  'ec2': { authentication: 'as on the old machine', encryption: 'as on the old machine; disk under own key' },
-  'rds': {
-    authentication: 'password that rotates; IAM where the engine has it',
-    encryption: `${tls}; disk under own key`,
-  },
-  'documentdb': { authentication: 'password that rotates', encryption: `${tls}; disk under own key` },
-  'elasticache': { authentication: 'users with passwords', encryption: `${tls}; at rest under own key` },
-  'amazon-mq-activemq': { authentication: 'users of the broker', encryption: `${tls}; disk under own key` },
-  'amazon-mq-rabbitmq': { authentication: 'users of the broker', encryption: `${tls}; disk under own key` },
-  'opensearch': { authentication: 'fine-grained users', encryption: `${tls}; between nodes too; disk under own key` },
-  's3': { authentication: 'IAM', encryption: `${tls}; objects under own key` },
-  'efs': { authentication: 'mount target, security group', encryption: `${tls}; at rest under own key` },
-  'fsx': { authentication: 'Active Directory', encryption: 'SMB 3 encryption; at rest under own key' },
+/** One row for a partner, whoever calls it. */
+function partnersOf({ services, contact }: Blueprint): Interface[] {
+  const calls = services.flatMap(({ name, egress = [] }) => egress.map((partner) => ({ name, partner })))
+  const byPartner = Map.groupBy(calls, ({ partner }) => `${partner.host} ${partner.port}`)
+  return [...byPartner.values()].map((same) => {
+    const partner = (same[0] as (typeof same)[number]).partner
+    return {
+      at: `partner:${partner.host}`,
+      port: partner.port,
+      kind: partner.kind ?? 'partner',
+      from: same.map(({ name }) => `service:${name}`),
+      owner: partner.owner ?? null,
+      authentication: partner.authentication ?? 'undeclared',
+      encryption: encryptionOf(partner),
+      cardData: partner.cardData ?? 'undeclared',
+      reasons: same.map((one) => one.partner.reason),
+      alarm: `names beyond the list, unusual traffic outwards, to ${contact}`,
+    }
+  })
+}
+
+export function encryptionOf({ port, encryption }: LandingEgress): string {
+  return encryption ?? (port === 443 ? 'TLS, by the service' : 'undeclared')
+}
+
+/** The doors that are no flow between parties: tunnels, the client VPN, and where alarms leave. */
+function operationsOf({ onPremises, contact }: Blueprint): Interface[] {
+  const people = onPremises?.people
+  const doors: (Interface | null | undefined)[] = [
+    onPremises && {
+      at: 'tunnels',
+      port: 4500,
+      kind: 'old-site',
+      from: [`on-premises (${onPremises.vpn.peers.join(', ')})`],
+      owner: onPremises.owner ?? null,
+      ...ofTunnel,
+      cardData: 'as the flows inside',
+      reasons: [onPremises.vpn.reason],
+      alarm: `a tunnel is down, to ${contact}`,
+    },
+    people && {
+      at: 'client-vpn',
+      port: 443,
+      kind: 'operations',
+      from: ['people'],
+      owner: people.owner ?? null,
+      ...ofPeople,
+      cardData: 'none',
+      reasons: [people.reason],
+      alarm: `refused sign-ins, to ${contact}`,
+    },
+    {
+      at: 'incidents',
+      port: 443,
+      kind: 'operations',
+      from: ['alarms of the account'],
+      owner: contact,
+      ...ofIncidents,
+      cardData: 'none',
+      reasons: ['Alarms, budgets and findings of detectors reach a person.'],
+      alarm: 'is itself the alarm; `infra prove` tries it',
+    },
+  ]
+  return doors.filter((door) => door != null)
 }

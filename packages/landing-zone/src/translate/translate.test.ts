@@ -81,7 +81,12 @@ test('rules between addresses become flows between parties', () => {
 
 test('partners of the proxy become egress of whom it let call them', () => {
   const partners = whole.services.merchants?.egress?.map(({ host, port }) => `${host}:${port}`)
-  expect(partners).toEqual(['api.bank.example:443', '*.cards.example:443', '*.debian.example:443'])
+  expect(partners).toEqual([
+    'api.bank.example:443',
+    'screening.vendor.example:443',
+    '*.cards.example:443',
+    '*.debian.example:443',
+  ])
   expect(whole.services.gateway?.egress?.map(({ host }) => host)).toEqual(['*.debian.example'])
   expect(whole.services.wallet?.egress).toBeUndefined()
 })
