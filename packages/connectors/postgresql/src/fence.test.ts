@@ -1,6 +1,9 @@
 /**
  * The fence is attacked on real servers from every kind of connection that an application, or somebody with a
  * superuser's password, can have open or open anew. Each case writes to a table and then looks at what is there.
+ *
+ * Where a superuser attacks the definitions the mover is a superuser too: only event triggers stop that, and no lesser
+ * account makes one. What a lesser one closes is tried with the account that `replatform grants` makes, and as on RDS.
  */
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import { asRds } from '@replatform/testkit/rds'
@@ -9,6 +12,7 @@ import { describe, expect, test } from 'vitest'
 import { admitMover, fenceSide, isFenced, sweepFence, unfenceSide } from './fence.ts'
 import { closeDoor, fenceTableSql, liftFence, standingFence } from './fence-sql.ts'
 import { openSession, type Session } from './session.ts'
+import { moverAccounts } from './test-fixtures/mover-accounts.ts'
 
 const move = 'ledger'
 const database = 'shop'
@@ -101,8 +105,9 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
   test('every acknowledged commit lies before the fence, and none after', async () => {
     await using server = await startPostgresql({ major })
     await prepareShop(server)
+    const { source: moverUrl } = await moverAccounts({ source: server, target: server }, database)
     await using attackers = new Attackers(server)
-    await using mover = await connectMover(server.url(database))
+    await using mover = await connectMover(moverUrl)
     const writers = await Promise.all(
       Array.from({ length: 8 }, async (_, i) =>
         writeUntilRefused(await attackers.connect(i % 2 ? 'app' : 'postgres'), i),
@@ -110,7 +115,7 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     )
     await writers[0]?.hasWritten(20)
 
-    await fenceSide({ session: mover, move, moverRole: 'postgres', withinMs: 10_000 })
+    await fenceSide({ session: mover, move, moverRole: 'mover', withinMs: 10_000 })
     const atFence = await readLog(server)
     const outcomes = await Promise.all(writers.map((writer) => writer.ended))
 

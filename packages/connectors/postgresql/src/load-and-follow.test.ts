@@ -14,6 +14,7 @@ import { openFollower } from './open-follower.ts'
 import { prepareLoad } from './prepare.ts'
 import { withSession } from './session.ts'
 import { releaseSnapshot } from './snapshot-keeper.ts'
+import { moverAccounts } from './test-fixtures/mover-accounts.ts'
 
 let source: PostgresqlServer
 let target: PostgresqlServer
@@ -60,11 +61,12 @@ async function database(name: string): Promise<OpenOptions> {
   await source.createDatabase(name)
   await target.createDatabase(name)
   await source.query(schema, name)
+  const urls = await moverAccounts({ source, target }, name)
   return {
     move: name,
     direction: 'forward',
-    source: { kind: 'postgresql', url: source.url(name) },
-    target: { kind: 'postgresql', url: target.url(name) },
+    source: { kind: 'postgresql', url: urls.source },
+    target: { kind: 'postgresql', url: urls.target },
     tools: {},
     workers: 3,
     log: { info() {}, warn() {}, error() {} },

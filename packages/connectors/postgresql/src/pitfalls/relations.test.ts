@@ -10,6 +10,7 @@ testPitfalls({
     { source: 13, target: 17 },
     { source: 15, target: 18 },
   ],
+  carries: true,
   pitfalls: (major) => [
     {
       name: 'declarative partitions: rows that move between them, of ranges, lists, hashes, and of partitions of partitions',

@@ -8,23 +8,32 @@ export interface MoverUrls {
 
 const password = 'rig-mover'
 
+/** Owns both databases once `keptByOwner` has run, and may do nothing else. */
+export const keeper = 'keeper'
+
+/** So that databases belong to an ordinary role, which makes what stands in them. */
+export async function keptByOwner(servers: readonly PostgresqlServer[], database: string): Promise<void> {
+  for (const server of servers) {
+    await server.query(`DO $$ BEGIN CREATE ROLE ${keeper}; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
+    await server.query(`ALTER DATABASE "${database}" OWNER TO ${keeper}`)
+  }
+}
+
 /**
- * Gives both databases, and what stands in that of the source, to an ordinary role, and runs what `replatform grants`
- * prints then. Returns the addresses for the accounts that this made, which have no other rights.
+ * Gives both databases, and the tables of the source, to an ordinary role, and runs what `replatform grants` prints
+ * then. Returns the addresses for the accounts that this made, which have no other rights. Both sides may be one.
  */
 export async function moverAccounts(
   { source, target }: { readonly source: PostgresqlServer; readonly target: PostgresqlServer },
   database: string,
 ): Promise<MoverUrls> {
-  for (const server of [source, target]) {
-    await server.query(`DO $$ BEGIN CREATE ROLE keeper; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
-    await server.query(`ALTER DATABASE "${database}" OWNER TO keeper`)
-  }
+  const servers = source === target ? [source] : [source, target]
+  await keptByOwner(servers, database)
   await source.query(giveToKeeper, database)
   const endpoint = (server: PostgresqlServer) => ({ kind: 'postgresql' as const, url: server.url(database) })
   const sides = { source: endpoint(source), target: endpoint(target) }
   const grants = await readGrants({ ...sides, move: database, account: 'mover' })
-  for (const [i, server] of [source, target].entries()) {
+  for (const [i, server] of servers.entries()) {
     for (const statement of grants[i]?.statements ?? []) await server.query(statement, database)
     await server.query(`ALTER ROLE mover PASSWORD '${password}'`)
   }

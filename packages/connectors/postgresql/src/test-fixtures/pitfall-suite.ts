@@ -1,12 +1,15 @@
 /**
  * Pitfalls that share one pair of servers and one move: each has a schema of its own, is loaded and followed with the
  * others, and is then looked at by a test that bears its name. `PITFALL=words` runs only those whose name holds them.
+ * Schemas belong to an ordinary role, and the move has no other rights than those that `replatform grants` prints.
  */
+import type { OpenOptions } from '@replatform/core/connector'
 import type { CompareReport } from '@replatform/core/difference'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FollowedMove } from './followed-move.ts'
+import { keeper, keptByOwner, moverAccounts } from './mover-accounts.ts'
 
 export interface Pitfall {
   readonly name: string
@@ -27,11 +30,16 @@ export interface PitfallSuite {
   readonly on: readonly { readonly source: 13 | 15; readonly target: 17 | 18 }[]
   /** Run by the superuser before anything else: extensions and the like. */
   readonly before?: string
+  /**
+   * Definitions change while the move follows, and are carried: that takes event triggers on the source, and these a
+   * superuser. The account of the target stays what it is.
+   */
+  readonly carries?: boolean
   readonly pitfalls: (major: number) => readonly Pitfall[]
 }
 
 /** Registers a test for every pitfall on every pair. */
-export function testPitfalls({ on, before, pitfalls }: PitfallSuite): void {
+export function testPitfalls({ on, before, carries = false, pitfalls }: PitfallSuite): void {
   describe.each(on)('PostgreSQL $source to $target', (majors) => {
     const all = pitfalls(majors.source).filter(({ name }) => name.includes(process.env.PITFALL ?? ''))
     let sides: Sides
@@ -41,7 +49,7 @@ export function testPitfalls({ on, before, pitfalls }: PitfallSuite): void {
       sides = await Sides.start(majors)
       if (before) await sides.source.query(before, database)
       for (const [i, pitfall] of all.entries()) await sides.source.query(inSchema(i, pitfall.schema), database)
-      report = await sides.move(all)
+      report = await sides.move(all, carries)
     }, 240_000)
     afterAll(() => sides?.[Symbol.asyncDispose]())
 
@@ -72,6 +80,7 @@ class Sides implements AsyncDisposable {
     const target = await startPostgresql({ major: t })
     await source.createDatabase(database)
     await target.createDatabase(database)
+    await keptByOwner([source, target], database)
     return new Sides(source, target)
   }
 
@@ -80,9 +89,15 @@ class Sides implements AsyncDisposable {
     this.target = target
   }
 
-  async move(all: readonly Pitfall[]): Promise<CompareReport> {
+  async move(all: readonly Pitfall[], carries: boolean): Promise<CompareReport> {
     const { source, target } = this
-    const move = new FollowedMove({ name: database, source, target, open: { schemaChanges: 'carry' } })
+    const urls = await moverAccounts(this, database)
+    const open: Partial<OpenOptions> = {
+      source: { kind: 'postgresql', url: carries ? source.url(database) : urls.source },
+      target: { kind: 'postgresql', url: urls.target },
+      schemaChanges: carries ? 'carry' : 'stop',
+    }
+    const move = new FollowedMove({ name: database, source, target, open })
     this.#move = move
     await move.load(() => this.#each(all, (pitfall) => pitfall.duringLoad))
     move.follow()
@@ -100,7 +115,7 @@ class Sides implements AsyncDisposable {
       const clients: pg.Client[] = []
       const connect = async () => {
         const client = await connectTo(this.source)
-        await client.query(`SET search_path = ${schemaOf(i)}, public`)
+        await client.query(`SET ROLE ${keeper}; SET search_path = ${schemaOf(i)}, public`)
         clients.push(client)
         return client
       }
@@ -134,7 +149,7 @@ function schemaOf(i: number): string {
 }
 
 function inSchema(i: number, sql: string): string {
-  return `CREATE SCHEMA ${schemaOf(i)}; SET search_path = ${schemaOf(i)}, public; ${sql}`
+  return `SET SESSION AUTHORIZATION ${keeper}; CREATE SCHEMA ${schemaOf(i)}; SET search_path = ${schemaOf(i)}, public; ${sql}`
 }
 
 /** Count and digest of the text of all rows, by table: another reading than the product's own. */
