@@ -52,8 +52,12 @@ export class Invocation {
   #withPaths(estate: Estate): Estate {
     const base = dirname(this.estateFile)
     const stores = Object.entries(estate.stores).map(([name, store]) => {
-      const topology = store.topology === undefined ? undefined : resolve(base, store.topology)
-      return [name, topology === undefined ? store : { ...store, topology }] as const
+      const { topology, spool } = store
+      const named = {
+        ...(topology === undefined ? {} : { topology: resolve(base, topology) }),
+        ...(spool === undefined ? {} : { spool: { folder: resolve(base, spool.folder) } }),
+      }
+      return [name, { ...store, ...named }] as const
     })
     return { ...estate, stores: Object.fromEntries(stores) }
   }

@@ -55,8 +55,9 @@ export function openMover(
   const old = endpointOf(store, 'source', resolveSecret)
   const next = endpointOf(store, 'target', resolveSecret)
   const [source, target] = direction === 'forward' ? [old, next] : [next, old]
-  const { workers = 4, topology, schemaChanges } = store
-  return routeFor(store).open({ move: name, direction, source, target, tools, workers, topology, schemaChanges, log })
+  const { workers = 4, topology, schemaChanges, spool } = store
+  const options = { move: name, direction, source, target, tools, workers, topology, schemaChanges, spool, log }
+  return routeFor(store).open(options)
 }
 
 /** What would become of a broker's topology, as a document and as the file that people edit. Throws `usage` elsewhere. */

@@ -62,6 +62,8 @@ export interface OpenOptions {
   readonly workers: number
   /** The file with the plan of a broker's topology, as an absolute path, where the estate names one. */
   readonly topology?: string | undefined
+  /** Where changes are kept while a load goes on, so that the source need not: a folder on this machine. */
+  readonly spool?: { readonly folder: string } | undefined
   /** What becomes of changes of the schema that are made while the move runs; `stop` where nothing is said. */
   readonly schemaChanges?: SchemaChanges | undefined
   readonly log: Log

@@ -193,12 +193,25 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'Follow the remedies that `replatform assess` prints, then start again.',
   },
+  'mover.disk-full': {
+    retry: 'operator',
+    meaning: 'The machine that runs the mover has no room left for what it sets aside: large values, or its spool.',
+    untouched: progressKept,
+    next: 'Make room where the message says, or name another folder under `spool`, then `replatform resume`.',
+  },
   'postgresql.slot-missing': {
     retry: 'operator',
     meaning:
       'The replication slot of the move is gone or was invalidated: changes since the checkpoint may be lost to the stream.',
     untouched: 'The target stays as of its checkpoint and is never opened; the source is unchanged.',
     next: 'Find out who dropped it (or raise max_slot_wal_keep_size), then `replatform cancel` and start again with an empty target.',
+  },
+  'postgresql.spool-lost': {
+    retry: 'operator',
+    meaning:
+      'Changes that the source has forgotten, because they stood in the spool of the move, are not there any more, or were damaged.',
+    untouched: 'The target stays as of its checkpoint and is never opened; the source is unchanged.',
+    next: 'Put the folder back where the estate names it and `replatform resume`; otherwise cancel the move and start again with an empty target, which loads everything anew.',
   },
   'postgresql.schema-changed': {
     retry: 'operator',

@@ -136,6 +136,21 @@ const Store = Type.Object(
     ),
     schemaChanges: Type.Optional(SchemaChanges),
     tables: Type.Optional(TableFilter),
+    spool: Type.Optional(
+      Type.Object(
+        {
+          folder: Type.String({
+            minLength: 1,
+            description: 'On the machine of the worker, from the estate file on; made where it does not exist.',
+          }),
+        },
+        {
+          ...closed,
+          description:
+            'Changes of a PostgreSQL source are kept there, encrypted, while a full load goes on, so that the source need not keep its log that long.',
+        },
+      ),
+    ),
     limits: Type.Optional(
       Type.Object(
         {

@@ -12,6 +12,8 @@ export interface TestMoverOptions {
   readonly target: Endpoint
   /** A broker's plan, as the estate names it. */
   readonly topology?: string | undefined
+  /** Where a move keeps its stream during the load, as the estate names it. */
+  readonly spool?: { readonly folder: string } | undefined
   /** Two unless said. */
   readonly workers?: number
   /** Of Node, beside the limit of the heap that the product sets. */
@@ -25,7 +27,7 @@ export class TestMover implements AsyncDisposable {
   readonly #child: ChildProcess
 
   static async start(options: TestMoverOptions): Promise<TestMover> {
-    const { main, move, source, target, topology, workers = 2, nodeOptions = [] } = options
+    const { main, move, source, target, topology, spool, workers = 2, nodeOptions = [] } = options
     const child = fork(main, {
       env: { ...process.env, TEST_MOVER_SIDES: JSON.stringify({ source, target }) },
       execArgv: ['--max-old-space-size=160', ...nodeOptions],
@@ -34,7 +36,7 @@ export class TestMover implements AsyncDisposable {
     // Addresses stay out of the specification, as in an estate.
     const unnamed = ({ kind }: Endpoint) => ({ kind, url: 'env:UNUSED' })
     const sides = { source: unnamed(source), target: unnamed(target) }
-    const store = { ...sides, workers, ...(topology === undefined ? {} : { topology }) }
+    const store = { ...sides, workers, ...(topology === undefined ? {} : { topology }), ...(spool ? { spool } : {}) }
     await mover.client.call('open', { spec: { name: move, tools: {}, store } })
     return mover
   }

@@ -10,8 +10,8 @@ export async function serveTestMover(route: Route): Promise<never> {
     openMover: (spec, direction) => {
       const flow = direction === 'forward' ? sides : { source: sides.target, target: sides.source }
       const log = { info() {}, warn() {}, error() {} }
-      const { topology, workers = 2 } = spec.store
-      return route.open({ move: spec.name, direction, ...flow, tools: {}, workers, topology, log })
+      const { topology, spool, workers = 2 } = spec.store
+      return route.open({ move: spec.name, direction, ...flow, tools: {}, workers, topology, spool, log })
     },
   })
   process.exit(0)

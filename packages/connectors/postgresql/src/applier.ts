@@ -116,7 +116,7 @@ export class Applier {
     for (const part of batch.parts) {
       if (part.kind === 'single' && isLargeRow(part.table, part.change)) {
         await pipeline.settle()
-        await writeLargeRow(session, part.table, part.change)
+        requireRows(part.table, await writeLargeRow(session, part.table, part.change), 1)
       } else if (part.kind === 'definition') this.#define(pipeline, part.change, batch.lastLsn)
       else this.#part(pipeline, part, mayReorder)
     }
@@ -275,7 +275,7 @@ function sendSingle(pipeline: Pipeline, table: FollowedTable, change: SingleChan
   const columns = table.key.length > 0 ? table.key : writtenColumns(table)
   const match = { columns, texts: cellTexts(table, change.old, columns) }
   if (change.kind === 'delete') {
-    pipeline.send(deleteOne(table, match), match.texts, (result) => requireRows(table, result, 1))
+    pipeline.send(deleteOne(table, match), match.texts, (result) => requireRows(table, result.rowCount, 1))
     return
   }
   if (table.key.length === 0 && isRenumbered(table, change)) {
@@ -288,7 +288,9 @@ function sendSingle(pipeline: Pipeline, table: FollowedTable, change: SingleChan
   const set = said.filter((i) => !table.columns[i]?.isIdentityAlways)
   const values = cellTexts(table, change.row, set)
   if (set.length > 0) {
-    pipeline.send(updateOne(table, match, set), [...match.texts, ...values], (result) => requireRows(table, result, 1))
+    pipeline.send(updateOne(table, match, set), [...match.texts, ...values], (result) =>
+      requireRows(table, result.rowCount, 1),
+    )
   }
   if (table.key.length > 0) sendRenumbered(pipeline, table, said, [change.row])
 }
@@ -325,14 +327,16 @@ function send(
   columns: readonly number[],
   rows: readonly Tuple[],
 ): void {
-  pipeline.send(statement, columnArrays(table, columns, rows), (result) => requireRows(table, result, rows.length))
+  pipeline.send(statement, columnArrays(table, columns, rows), (result) =>
+    requireRows(table, result.rowCount, rows.length),
+  )
 }
 
 /** Something else wrote on the target, or a change would be applied twice: neither may pass. */
-function requireRows(table: FollowedTable, result: QueryResult, expected: number): void {
-  if (result.rowCount === expected) return
+function requireRows(table: FollowedTable, touched: number | null, expected: number): void {
+  if (touched === expected) return
   throw new ReplatformError('postgresql.apply-diverged', {
-    message: `Changes of ${expected} rows of ${table.label} met ${result.rowCount} rows on the target.`,
+    message: `Changes of ${expected} rows of ${table.label} met ${touched} rows on the target.`,
   })
 }
 
@@ -344,17 +348,23 @@ function columnArrays(table: FollowedTable, columns: readonly number[], rows: re
       const at = starts[columns[n] as number] as number
       const array = arrays[n] as TextArray
       if (row.data[at] === cell.text) array.append(row.data, at + 5, cellEnd(row.data, at))
-      else array.appendNull()
+      else appendNull(array, table, row.data[at])
     }
   }
   return arrays.map((array) => array.finish())
+}
+
+function appendNull(array: TextArray, table: FollowedTable, kind: number | undefined): void {
+  invariant(kind === cell.null, `A value of ${table.label} that is not here is written as if it were null.`)
+  array.appendNull()
 }
 
 function cellTexts(table: FollowedTable, tuple: Tuple, columns: readonly number[]): (string | null)[] {
   const starts = cellStarts(tuple, table.columns.length)
   return columns.map((i) => {
     const at = starts[i] as number
-    invariant(tuple.data[at] !== cell.unchanged, `A row of ${table.label} is matched by a value that was not sent.`)
+    const isHere = tuple.data[at] === cell.text || tuple.data[at] === cell.null
+    invariant(isHere, `A row of ${table.label} is matched by a value that is not here.`)
     return tuple.data[at] === cell.text ? tuple.data.toString('utf8', at + 5, cellEnd(tuple.data, at)) : null
   })
 }

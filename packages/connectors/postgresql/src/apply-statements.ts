@@ -136,12 +136,19 @@ export function isSettable(table: FollowedTable, index: number): boolean {
 }
 
 function oneRow(table: FollowedTable, { columns, texts }: RowMatch): string {
+  const places = texts.map((text, n) => (text === null ? null : `$${n + 1}::text`))
+  // Every parameter must be spoken of.
+  const nulls = texts.flatMap((text, n) => (text === null ? [` AND $${n + 1}::text IS NULL`] : []))
+  return `${thatRow(table, columns, places)}${nulls.join('')}`
+}
+
+/** The condition for one row whose `columns` are as the texts that the expressions make; null for null. */
+export function thatRow(table: FollowedTable, columns: readonly number[], texts: readonly (string | null)[]): string {
   const isKeyed = table.key.length > 0
   const same = columns.map((i, n) => {
-    if (isKeyed) return equals(table, i, n)
-    return texts[n] === null
-      ? `${name(table, i)} IS NOT DISTINCT FROM NULL AND $${n + 1}::text IS NULL`
-      : sameText(table, i, n)
+    const text = texts[n] ?? null
+    if (text === null) return `${name(table, i)} IS NOT DISTINCT FROM NULL`
+    return isKeyed ? equals(table, i, text) : sameText(table, i, text)
   })
   return `ctid = (SELECT ctid FROM ONLY ${table.qualified} WHERE ${same.join(' AND ') || 'true'} LIMIT 1)`
 }
@@ -151,15 +158,15 @@ function oneRow(table: FollowedTable, { columns, texts }: RowMatch): string {
  * equal. `format` calls the type's output function as the change stream does; a cast to text writes some types
  * otherwise. Where there is an equality it goes first: it is cheaper, and an index may answer it.
  */
-function sameText(table: FollowedTable, i: number, n: number): string {
-  const text = `format('%s', ${name(table, i)}) COLLATE "C" = $${n + 1}::text COLLATE "C"`
+function sameText(table: FollowedTable, i: number, text: string): string {
+  const same = `format('%s', ${name(table, i)}) COLLATE "C" = ${text} COLLATE "C"`
   const hasEquality = withEquality.has(table.columns[i]?.typeOid ?? 0)
   // `format` makes an empty text of a null.
-  return `${hasEquality ? equals(table, i, n) : `${name(table, i)} IS DISTINCT FROM NULL`} AND ${text}`
+  return `${hasEquality ? equals(table, i, text) : `${name(table, i)} IS DISTINCT FROM NULL`} AND ${same}`
 }
 
-function equals(table: FollowedTable, i: number, n: number): string {
-  return `${name(table, i)} = $${n + 1}::text::${type(table, i)}`
+function equals(table: FollowedTable, i: number, text: string): string {
+  return `${name(table, i)} = ${text}::${type(table, i)}`
 }
 
 /** Built-in types, by object id, whose equality holds at least wherever their texts are the same. */

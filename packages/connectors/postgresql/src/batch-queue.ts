@@ -2,7 +2,15 @@ import { ChangeBatch } from './change-batch.ts'
 import { decodeDefinition, isDefinitionTable } from './definition-stream.ts'
 import type { FollowedTable } from './followed-table.ts'
 import type { Lsn } from './lsn.ts'
-import { type Commit, decodePgoutput, type PgoutputHandler, type Relation, type Tuple } from './pgoutput.ts'
+import {
+  type Commit,
+  decodeLarge,
+  decodePgoutput,
+  type Message,
+  type PgoutputHandler,
+  type Relation,
+  type Tuple,
+} from './pgoutput.ts'
 
 /** A batch is full at either; a larger transaction is written in parts of this size. */
 const rowsMost = 60_000
@@ -38,7 +46,7 @@ export class BatchQueue implements PgoutputHandler {
   #isWriterIdle = false
   #definitionTable: Relation | null = null
   /** Messages that wait until a change of definitions is on the target; null while there is none on its way. */
-  #waiting: { readonly data: Buffer; readonly at: number; readonly end: number }[] | null = null
+  #waiting: Message[] | null = null
   #hold: Hold | null = null
   /** How many sealed batches lie before a hold that was passed; the others stay. */
   #beforeHold = 0
@@ -74,6 +82,24 @@ export class BatchQueue implements PgoutputHandler {
       return
     }
     decodePgoutput(data, at, end, this)
+    this.#sealWhatIsFull()
+  }
+
+  /** A row whose large values were set aside; they are closed with its batch. */
+  takeLarge(message: Required<Message>, isWriterIdle: boolean): void {
+    this.#isWriterIdle = isWriterIdle
+    if (this.#waiting) {
+      this.#waiting.push(message)
+      return
+    }
+    const batch = this.#gathering
+    decodeLarge(message, this)
+    // Of a table that is not followed.
+    if (!batch.spilled.has(message.spilled)) message.spilled.close()
+    this.#sealWhatIsFull()
+  }
+
+  #sealWhatIsFull(): void {
     if (this.#gathering.definesTables) {
       this.#sealUnfinished()
       this.#waiting = []
@@ -85,7 +111,10 @@ export class BatchQueue implements PgoutputHandler {
     const waiting = this.#waiting ?? []
     this.#waiting = null
     for (const [oid, relation] of this.#relations) this.#tables.set(oid, this.#resolveLate(relation))
-    for (const { data, at, end } of waiting) this.take(data, at, end, this.#isWriterIdle)
+    for (const { data, at, end, spilled } of waiting) {
+      if (spilled) this.takeLarge({ data, at, end, spilled }, this.#isWriterIdle)
+      else this.take(data, at, end, this.#isWriterIdle)
+    }
   }
 
   /** The next batch to write, or undefined while there is none or a hold keeps it back. */

@@ -10,6 +10,7 @@ import { invariant, ReplatformError } from '@replatform/core/errors'
 import type { FollowedTable } from './followed-table.ts'
 import { type Commit, cell, cellEnd, type Tuple } from './pgoutput.ts'
 import type { DefinitionChange } from './schema-description.ts'
+import type { SpilledFrame } from './spilled-frame.ts'
 
 /** What happens to one row, all in all. */
 export interface NetChange {
@@ -44,11 +45,9 @@ export type BatchPart =
       readonly restartIdentity: boolean
     }
 
-/** From this size on a row is a part of its own, so that it can be written without being copied: see `large-row.ts`. */
-const largeRowBytes = 16 * 1024 * 1024
-
-export function isLarge({ at, end }: Tuple): boolean {
-  return end - at >= largeRowBytes
+/** Its large values are on disk: it is a part of its own, see `large-row.ts`. */
+export function isLarge({ spilled }: Tuple): boolean {
+  return spilled !== undefined
 }
 
 export class ChangeBatch {
@@ -66,6 +65,8 @@ export class ChangeBatch {
   transactions = 0
   rows = 0
   bytes = 0
+  /** Large values of its rows, set aside on disk. */
+  readonly spilled = new Set<SpilledFrame>()
   #open: Map<FollowedTable, TableChanges> | null = null
 
   get isEmpty(): boolean {
@@ -189,6 +190,9 @@ export class ChangeBatch {
   #count(tuple: Tuple): void {
     this.rows += 1
     this.bytes += tuple.end - tuple.at
+    if (!tuple.spilled) return
+    this.spilled.add(tuple.spilled)
+    this.bytes += tuple.spilled.bytes
   }
 }
 
@@ -265,7 +269,9 @@ export function mergeUnchanged(before: Tuple, row: Tuple, only?: ReadonlySet<num
     newAt = newEnd
   }
   const data = Buffer.concat(pieces)
-  return { data, at: 0, end: data.length }
+  // Both are of one message where either has values on disk.
+  const spilled = row.spilled ?? before.spilled
+  return spilled ? { data, at: 0, end: data.length, spilled } : { data, at: 0, end: data.length }
 }
 
 /**

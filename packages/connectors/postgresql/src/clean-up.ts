@@ -28,6 +28,7 @@ export async function dropControlSchema(session: Session, move: string): Promise
   }
   const tables = [
     'flow',
+    'spool',
     'chunk',
     'table_start',
     'changed',

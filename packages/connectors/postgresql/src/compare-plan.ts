@@ -45,6 +45,8 @@ const collatable = new Set([25, 1043])
 const plain = new Set([20, 21, 23, 26, 2950])
 /** On average, with the row's header of 28 bytes; above it digests are cheaper for the servers and for the line. */
 const sentBytesMost = 256
+/** A single row may be very large where most are short: with more than this beside its pages, digests are compared. */
+const asideBytesMost = 1024 * 1024
 /** A result has a limit of 1,664 columns, and the key may stand in it twice. */
 const sentColumnsMost = 100
 
@@ -53,7 +55,7 @@ export function planCompare(source: Table, target: Table, key: readonly string[]
   const onSource = new Map(source.columns.map((column) => [column.name, column]))
   const onTarget = new Map(target.columns.map((column) => [column.name, column]))
   const isKeyed = key.length > 0 && key.every((name) => onSource.has(name) && onTarget.has(name))
-  const isShort = source.rows > 0 && source.bytes / source.rows <= sentBytesMost
+  const isShort = source.rows > 0 && source.bytes / source.rows <= sentBytesMost && !mayHoldLargeRows(source)
   return {
     source,
     target,
@@ -67,6 +69,12 @@ export function planCompare(source: Table, target: Table, key: readonly string[]
     key: isKeyed ? key.map((name) => keyColumn(name, onSource.get(name), onTarget.get(name))) : [],
     sendsRows: isKeyed && isShort && source.columns.length <= sentColumnsMost,
   }
+}
+
+/** Its maps of free and visible pages take a thousandth of its pages at most, and 64 kB in a small table. */
+function mayHoldLargeRows({ bytes, blocks }: Table): boolean {
+  const pages = blocks * 8_192
+  return bytes - pages * 1.001 > asideBytesMost
 }
 
 /** Types made by users, and names of catalogue objects, are numbered by each cluster for itself. */

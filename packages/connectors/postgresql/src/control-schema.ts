@@ -22,6 +22,10 @@ CREATE TABLE IF NOT EXISTS replatform.flow (
   comparing_at pg_lsn,
   PRIMARY KEY (move, direction));
 
+-- On the target of a flow: what its spool on the mover's machine is encrypted with; see open-spool.ts.
+CREATE TABLE IF NOT EXISTS replatform.spool (
+  move text NOT NULL, direction text NOT NULL, key bytea NOT NULL, PRIMARY KEY (move, direction));
+
 -- On the target of a flow: the pieces of the full load. A chunk is done exactly when its rows are here.
 CREATE TABLE IF NOT EXISTS replatform.chunk (
   move text NOT NULL, id text NOT NULL, relation text NOT NULL,

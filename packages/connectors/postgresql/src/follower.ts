@@ -9,14 +9,21 @@ import type { Applier } from './applier.ts'
 import { BatchQueue, isHuge } from './batch-queue.ts'
 import type { ChangeBatch } from './change-batch.ts'
 import type { FollowedTable } from './followed-table.ts'
-import { formatLsn, type Lsn } from './lsn.ts'
-import type { Relation } from './pgoutput.ts'
-import { epochOffsetMs, ReplicationStream, type StreamOptions } from './replication-stream.ts'
+import { formatLsn, type Lsn, later } from './lsn.ts'
+import { MessageSink } from './message-sink.ts'
+import type { Message, Relation } from './pgoutput.ts'
+import { type ChangeStream, epochOffsetMs, type StreamSink } from './replication-stream.ts'
 import { farewellMs } from './session.ts'
+import { SpilledFrames } from './spilled-frame.ts'
 import { WedgeWatch } from './wedge-watch.ts'
 
 export interface FollowerOptions {
-  readonly stream: Omit<StreamOptions, 'onMessage' | 'onKeepalive'>
+  /** The target's checkpoint. */
+  readonly from: Lsn
+  /** Opens the stream behind the checkpoint. */
+  readonly openStream: (sink: StreamSink) => Promise<ChangeStream>
+  /** Where the values of very large rows are set aside. */
+  readonly spillFolder: string
   readonly applier: Applier
   /** Undefined for the barrier table, whose changes only mark a place. */
   readonly resolveTable: (relation: Relation) => FollowedTable | undefined
@@ -45,7 +52,8 @@ export class Follower {
   readonly #options: FollowerOptions
   readonly #queue: BatchQueue
   readonly #totals = { transactions: 0, rows: 0, bytes: 0 }
-  #stream: ReplicationStream | null = null
+  readonly #spilled: SpilledFrames
+  #stream: ChangeStream | null = null
   #report: FollowOptions['report'] = () => {}
   /** End of the last commit that is durable on the target. */
   #applied: Lsn
@@ -67,20 +75,23 @@ export class Follower {
 
   constructor(options: FollowerOptions) {
     this.#options = options
-    this.#applied = options.stream.from
-    this.#received = options.stream.from
-    this.#sourceEnd = options.stream.from
+    this.#applied = options.from
+    this.#received = options.from
+    this.#sourceEnd = options.from
+    this.#spilled = new SpilledFrames(options.spillFolder)
     this.#queue = new BatchQueue({ resolveTable: options.resolveTable, onReady: () => this.#wake.resolve() })
   }
 
   /** Ends when the signal is given, after what is being written is durable; rejects with what broke it. */
   async run({ signal, report, throttle }: FollowOptions): Promise<void> {
     this.#report = report
-    const stream = await ReplicationStream.open({
-      ...this.#options.stream,
+    const sink = new MessageSink({
+      frames: this.#spilled,
       onMessage: (data, at, end) => this.#message(data, at, end),
+      onLarge: (message) => this.#largeMessage(message),
       onKeepalive: (walEnd) => this.#keepalive(walEnd),
     })
+    const stream = await this.#options.openStream(sink)
     this.#stream = stream
     this.#applyBackPressure()
     const poll = setInterval(() => void this.#pollSource().catch(() => {}), pollMs)
@@ -107,6 +118,7 @@ export class Follower {
       // A target that does not answer undoes it when its connection is closed.
       await Promise.race([this.#options.applier.rollback(), sleep(farewellMs)])
       await stream[Symbol.asyncDispose]()
+      this.#spilled[Symbol.dispose]()
     }
   }
 
@@ -148,7 +160,7 @@ export class Follower {
     this.#wake.resolve()
   }
 
-  #watch(stream: ReplicationStream): WedgeWatch {
+  #watch(stream: ChangeStream): WedgeWatch {
     const { source, target, patienceMs, hopelessMs } = this.#options
     const onSource = { name: source.name, silentMs: () => stream.silentMs, isHeard: () => source.isHeard(stream.pid) }
     const silentMs = () => (this.#sentAt === null ? 0 : performance.now() - this.#sentAt)
@@ -165,6 +177,11 @@ export class Follower {
   #message(data: Buffer, at: number, end: number): void {
     this.#queue.take(data, at, end, this.#inHand === null)
     if (this.#queue.isFull) this.#applyBackPressure()
+  }
+
+  #largeMessage(message: Required<Message>): void {
+    this.#queue.takeLarge(message, this.#inHand === null)
+    this.#applyBackPressure()
   }
 
   #keepalive(walEnd: Lsn): void {
@@ -190,6 +207,7 @@ export class Follower {
       await this.#options.applier.apply(batch)
       this.#checkpointedAt = performance.now()
     }
+    for (const spilled of batch.spilled) spilled.close()
     if (batch.definesTables) await this.#options.refreshTables()
     this.#inHand = null
     if (batch.definesTables) this.#goOn()
@@ -270,10 +288,6 @@ export class Follower {
     if (this.#isIntakePaused || this.#queue.isFull || isHeldHuge) this.#stream?.pause()
     else this.#stream?.resume()
   }
-}
-
-function later(a: Lsn, b: Lsn): Lsn {
-  return a < b ? b : a
 }
 
 function sourceMs(micros: bigint): number {

@@ -1,50 +1,27 @@
 /**
- * Rows with a value of many megabytes: written by statements of their own, the value in pieces that the target puts
- * together, so that this process holds it once, as it came, and never a second time.
+ * Rows with values that were set aside on disk: written by statements of their own, such a value in pieces that the
+ * target puts together, so that this process holds a piece of it at most.
  */
-import { ReplatformError } from '@replatform/core/errors'
-import { isSettable, renumbered, writtenColumns } from './apply-statements.ts'
+import { isSettable, renumbered, renumberRows, thatRow, writtenColumns } from './apply-statements.ts'
 import { cellStarts, isLarge, type SingleChange } from './change-batch.ts'
 import type { FollowedTable } from './followed-table.ts'
 import { cell, cellEnd, type Tuple } from './pgoutput.ts'
 import type { Session } from './session.ts'
 import { ident } from './sql.ts'
+import { TextArray } from './text-array.ts'
 
-const pieceBytes = 4 * 1024 * 1024
-
-/** Whether a change is written by `writeLargeRow`. Rows that are matched as a whole are not: their old values count too. */
-export function isLargeRow(
-  table: FollowedTable,
-  change: SingleChange,
-): change is Exclude<SingleChange, { kind: 'delete' }> {
-  if (change.kind === 'delete' || !isLarge(change.row)) return false
-  if (change.kind === 'insert') return true
-  return table.key.length > 0 && renumbered(table, writtenColumns(table)).length === 0
+/** Whether a change is written by `writeLargeRow`. */
+export function isLargeRow(table: FollowedTable, change: SingleChange): boolean {
+  if (change.kind !== 'delete') return isLarge(change.row)
+  return table.key.length === 0 && isLarge(change.old)
 }
 
-/**
- * Inside the caller's transaction, with nothing of it on its way. Throws `postgresql.apply-diverged` unless it touched
- * one row.
- */
-export async function writeLargeRow(
-  session: Session,
-  table: FollowedTable,
-  change: Exclude<SingleChange, { kind: 'delete' }>,
-): Promise<void> {
+/** Inside the caller's transaction, with nothing of it on its way. Returns how many rows it touched: one is right. */
+export async function writeLargeRow(session: Session, table: FollowedTable, change: SingleChange): Promise<number> {
   for (const statement of makePieces) await session.query(statement)
-  const values = new CellValues(session, table)
-  const columns = writtenColumns(table).filter((i) => values.isSaid(change.row, i))
-  const statement =
-    change.kind === 'insert'
-      ? await insertStatement(values, table, change.row, columns)
-      : await updateStatement(values, table, change, columns)
-  if (statement === undefined) return
-  const { rowCount } = await session.query(statement, values.parameters)
+  const touched = await write(session, table, change)
   await session.query('DELETE FROM pg_temp.replatform_piece')
-  if (rowCount === 1) return
-  throw new ReplatformError('postgresql.apply-diverged', {
-    message: `A change of 1 row of ${table.label} met ${rowCount} rows on the target.`,
-  })
+  return touched
 }
 
 /** Not compressed: a value that is put together a moment later is not worth it. */
@@ -53,67 +30,132 @@ const makePieces = [
   'ALTER TABLE pg_temp.replatform_piece ALTER COLUMN piece SET STORAGE EXTERNAL',
 ]
 
-async function insertStatement(values: CellValues, table: FollowedTable, row: Tuple, columns: readonly number[]) {
-  const names = columns.map((i) => nameOf(table, i))
+async function write(session: Session, table: FollowedTable, change: SingleChange): Promise<number> {
+  if (change.kind === 'insert') return insert(session, table, change.row)
+  if (change.kind === 'delete') return remove(session, table, change.old)
+  const identities = renumbered(table, writtenColumns(table))
+  if (identities.length === 0) return update(session, table, change)
+  if (table.key.length > 0) {
+    const touched = await update(session, table, change)
+    await renumber(session, table, change.row, [...table.key, ...identities])
+    return touched
+  }
+  // No UPDATE sets such an identity; without a key both rows came whole.
+  const touched = await remove(session, table, change.old)
+  return touched === 1 ? insert(session, table, change.row) : touched
+}
+
+async function insert(session: Session, table: FollowedTable, row: Tuple): Promise<number> {
+  const values = new CellValues(session, table)
+  const columns = writtenColumns(table)
   const expressions: string[] = []
   for (const i of columns) expressions.push(await values.expression(row, i))
-  return `INSERT INTO ${table.qualified} (${names.join(', ')}) OVERRIDING SYSTEM VALUE VALUES (${expressions.join(', ')})`
+  const names = columns.map((i) => nameOf(table, i)).join(', ')
+  return values.run(
+    `INSERT INTO ${table.qualified} (${names}) OVERRIDING SYSTEM VALUE VALUES (${expressions.join(', ')})`,
+  )
 }
 
-async function updateStatement(
-  values: CellValues,
-  table: FollowedTable,
-  { old, row }: Extract<SingleChange, { kind: 'update' }>,
-  columns: readonly number[],
-) {
-  const same: string[] = []
-  for (const i of table.key) same.push(`${nameOf(table, i)} = ${await values.expression(old, i)}`)
+async function update(session: Session, table: FollowedTable, { old, row }: { old: Tuple; row: Tuple }) {
+  const values = new CellValues(session, table)
+  const match = await values.match(old)
   const sets: string[] = []
-  for (const i of columns) {
-    if (isSettable(table, i)) sets.push(`${nameOf(table, i)} = ${await values.expression(row, i)}`)
+  for (const i of writtenColumns(table)) {
+    const isSaid = row.data[startOf(table, row, i)] !== cell.unchanged
+    if (isSaid && isSettable(table, i)) sets.push(`${nameOf(table, i)} = ${await values.expression(row, i)}`)
   }
-  if (sets.length === 0) return undefined
-  return `UPDATE ONLY ${table.qualified} SET ${sets.join(', ')} WHERE ${same.join(' AND ')}`
+  if (sets.length === 0) return 1
+  return values.run(`UPDATE ONLY ${table.qualified} SET ${sets.join(', ')} WHERE ${match}`)
 }
 
+async function remove(session: Session, table: FollowedTable, old: Tuple): Promise<number> {
+  const values = new CellValues(session, table)
+  return values.run(`DELETE FROM ONLY ${table.qualified} WHERE ${await values.match(old)}`)
+}
+
+async function renumber(session: Session, table: FollowedTable, row: Tuple, columns: number[]): Promise<void> {
+  const arrays = columns.map((i) => {
+    const start = startOf(table, row, i)
+    const array = new TextArray()
+    array.append(row.data, start + 5, cellEnd(row.data, start))
+    return array.finish()
+  })
+  await session.query({ ...renumberRows(table, columns), values: arrays })
+}
+
+/** The cells of one statement: its parameters, and what the target puts together for it. */
 class CellValues {
-  readonly parameters: (string | null)[] = []
   readonly #session: Session
   readonly #table: FollowedTable
+  readonly #parameters: (string | null)[] = []
+  #places = 0
 
   constructor(session: Session, table: FollowedTable) {
     this.#session = session
     this.#table = table
   }
 
-  isSaid(row: Tuple, i: number): boolean {
-    return row.data[this.#startOf(row, i)] !== cell.unchanged
+  async run(statement: string): Promise<number> {
+    return (await this.#session.query(statement, this.#parameters)).rowCount ?? 0
   }
 
-  /** What stands for the cell in a statement; a large one is on the target when it returns. */
-  async expression({ data, at, end }: Tuple, i: number): Promise<string> {
-    const start = this.#startOf({ data, at, end }, i)
+  /** The one row that is meant: by its key, or as a whole where the table has none. */
+  async match(old: Tuple): Promise<string> {
+    const columns = this.#table.key.length > 0 ? this.#table.key : writtenColumns(this.#table)
+    const texts: (string | null)[] = []
+    for (const i of columns) texts.push(await this.#text(old, i))
+    return thatRow(this.#table, columns, texts)
+  }
+
+  /** What stands for the cell in a statement; a value that was set aside is on the target when it returns. */
+  async expression(row: Tuple, i: number): Promise<string> {
+    const start = startOf(this.#table, row, i)
     const type = this.#table.columns[i]?.type ?? 'text'
-    const [from, to] = [start + 5, cellEnd(data, start)]
-    if (data[start] === cell.text && to - from > pieceBytes) {
-      await this.#send(data.subarray(from, to), i)
-      return `(SELECT pg_catalog.convert_from(pg_catalog.string_agg(p.piece, ''::bytea ORDER BY p.n), 'UTF8')
-        FROM pg_temp.replatform_piece p WHERE p.place = ${i})::${type}`
+    if (row.data[start] === cell.spilled && this.#table.columns[i]?.typeOid === byteaOid) {
+      return this.#together(await this.#send(row, start, fromHex))
     }
-    this.parameters.push(data[start] === cell.text ? data.toString('utf8', from, to) : null)
-    return `$${this.parameters.length}::text::${type}`
+    return `(${(await this.#text(row, i)) ?? 'NULL'})::${type}`
   }
 
-  async #send(value: Buffer, i: number): Promise<void> {
-    for (let n = 0; n * pieceBytes < value.length; n++) {
-      const piece = value.subarray(n * pieceBytes, (n + 1) * pieceBytes)
-      await this.#session.query('INSERT INTO pg_temp.replatform_piece VALUES ($1, $2, $3)', [i, n, piece])
+  /** The cell's text as an expression; null for null. */
+  async #text(row: Tuple, i: number): Promise<string | null> {
+    const start = startOf(this.#table, row, i)
+    if (row.data[start] === cell.null) return null
+    if (row.data[start] === cell.spilled) {
+      return `pg_catalog.convert_from(${this.#together(await this.#send(row, start, (piece) => piece))}, 'UTF8')`
     }
+    this.#parameters.push(row.data.toString('utf8', start + 5, cellEnd(row.data, start)))
+    return `$${this.#parameters.length}::text`
   }
 
-  #startOf(row: Tuple, i: number): number {
-    return cellStarts(row, this.#table.columns.length)[i] as number
+  #together(place: number): string {
+    return `(SELECT pg_catalog.string_agg(p.piece, ''::bytea ORDER BY p.n) FROM pg_temp.replatform_piece p WHERE p.place = ${place})`
   }
+
+  async #send({ data, spilled }: Tuple, start: number, encode: (piece: Buffer, n: number) => Buffer): Promise<number> {
+    const place = ++this.#places
+    let n = 0
+    for (const piece of spilled?.read(data, start + 5) ?? []) {
+      await this.#session.query('INSERT INTO pg_temp.replatform_piece VALUES ($1, $2, $3)', [
+        place,
+        n,
+        encode(piece, n),
+      ])
+      n += 1
+    }
+    return place
+  }
+}
+
+const byteaOid = 17
+
+/** As the server writes a bytea, which begins with `\x`: half as much to send, and nothing for the target to decode. */
+function fromHex(piece: Buffer, n: number): Buffer {
+  return Buffer.from(piece.toString('latin1', n === 0 ? 2 : 0), 'hex')
+}
+
+function startOf(table: FollowedTable, row: Tuple, i: number): number {
+  return cellStarts(row, table.columns.length)[i] as number
 }
 
 function nameOf(table: FollowedTable, i: number): string {

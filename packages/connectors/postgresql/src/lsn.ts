@@ -12,3 +12,7 @@ export function parseLsn(text: string): Lsn {
 export function formatLsn(lsn: Lsn): Position {
   return position(`${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase())
 }
+
+export function later(a: Lsn, b: Lsn): Lsn {
+  return a < b ? b : a
+}

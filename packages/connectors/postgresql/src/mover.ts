@@ -27,6 +27,7 @@ import { type FlowKey, raiseEpoch, readFlow } from './flow-store.ts'
 import { FullLoad } from './full-load.ts'
 import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
 import { type FlowSession, openFollower } from './open-follower.ts'
+import { beginSpool, deleteSpool } from './open-spool.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
 import { type PrepareOptions, prepareLoad, prepareReturn } from './prepare.ts'
 import { readTableFiles } from './schema-shape.ts'
@@ -35,6 +36,7 @@ import { describe, type Session } from './session.ts'
 import { SideSession } from './side-session.ts'
 import { isSnapshotAlive, releaseSnapshot } from './snapshot-keeper.ts'
 import { readSourceSystem } from './source-system.ts'
+import type { SpooledStream } from './spooled-stream.ts'
 import { StrainMeter } from './strain.ts'
 
 /** Schema and slot may wait for other people's transactions; this is how long a fence outside a pause may take. */
@@ -49,6 +51,8 @@ export class PostgresqlMover implements Mover {
   #epoch: bigint | null = null
   #load: FullLoad | null = null
   #following: FlowSession | null = null
+  /** Receives while the load goes on. */
+  #spooled: SpooledStream | null = null
 
   constructor(open: OpenOptions) {
     const { move, direction } = open
@@ -83,7 +87,9 @@ export class PostgresqlMover implements Mover {
     const { source, target, workers, log } = this.#open
     await this.#load?.[Symbol.asyncDispose]()
     this.#load = new FullLoad({ key: this.#key, source, target, epoch, workers, log })
-    return this.#load.groups()
+    const groups = await this.#load.groups()
+    await this.#receive(epoch)
+    return groups
   }
 
   chunks(): AsyncIterable<Chunk> {
@@ -93,7 +99,8 @@ export class PostgresqlMover implements Mover {
 
   load(chunk: Chunk, signal: AbortSignal): Promise<Loaded> {
     invariant(this.#load, 'Groups are read before chunks are loaded.')
-    return this.#load.load(chunk, signal)
+    const failed = this.#spooled?.failed
+    return this.#load.load(chunk, failed ? AbortSignal.any([signal, failed]) : signal)
   }
 
   async finishLoad(report: (step: string) => void): Promise<void> {
@@ -113,14 +120,22 @@ export class PostgresqlMover implements Mover {
         snapshot: isAlive ? kept : undefined,
         release,
         report,
-        followUpTo: (position) => this.#followUpTo(position),
+        followUpTo: async (position) => {
+          await this.#followUpTo(position)
+          await this.#receive(this.#epoch ?? 0n)
+        },
       }),
     )
   }
 
   async follow(options: FollowOptions): Promise<void> {
     if (this.#following) throw new ReplatformError('usage', { message: 'The mover follows already.' })
-    const session = await openFollower({ open: this.#open, key: this.#key })
+    const spooled = this.#spooled
+    this.#spooled = null
+    const session = await openFollower({ open: this.#open, key: this.#key, spooled }).catch(async (thrown) => {
+      await spooled?.[Symbol.asyncDispose]()
+      throw thrown
+    })
     this.#following = session
     this.#epoch = session.epoch
     try {
@@ -225,7 +240,9 @@ export class PostgresqlMover implements Mover {
   }
 
   async cleanUp(scope: 'stream' | 'everything'): Promise<void> {
+    await this.#endSpool()
     await this.#sides.source.use((source) => endStream(source, this.#key))
+    await deleteSpool(this.#open.spool, this.#key)
     await this.#sides.target.use(sweepFence)
     if (scope === 'stream') return
     await this.#sides.source.use((session) => dropControlSchema(session, this.#key.move))
@@ -234,6 +251,7 @@ export class PostgresqlMover implements Mover {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#load?.[Symbol.asyncDispose]()
+    await this.#endSpool()
     await this.#lookouts?.source[Symbol.asyncDispose]()
     await this.#lookouts?.target[Symbol.asyncDispose]()
     await this.#sides.source[Symbol.asyncDispose]()
@@ -249,6 +267,18 @@ export class PostgresqlMover implements Mover {
       },
       throttle: async () => {},
     })
+  }
+
+  /** The stream into the spool, where there is to be one, until somebody follows. */
+  async #receive(epoch: bigint): Promise<void> {
+    await this.#endSpool()
+    this.#spooled = await beginSpool({ open: this.#open, key: this.#key, epoch })
+  }
+
+  async #endSpool(): Promise<void> {
+    const spooled = this.#spooled
+    this.#spooled = null
+    await spooled?.[Symbol.asyncDispose]()
   }
 
   async #raise(): Promise<bigint> {

@@ -1,17 +1,22 @@
+import { tmpdir } from 'node:os'
 import type { OpenOptions } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { Applier, prepareApplySession } from './applier.ts'
 import { readTables, type Table } from './catalog.ts'
-import { readSlot, readWalEnd, requireSlot } from './change-stream.ts'
+import { readWalEnd } from './change-stream.ts'
 import { type FlowKey, raiseEpoch, readFlow } from './flow-store.ts'
 import { type FollowedTable, followTable } from './followed-table.ts'
 import { Follower } from './follower.ts'
-import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
+import { type Lsn, parseLsn } from './lsn.ts'
 import { streamName } from './names.ts'
+import { openSpool } from './open-spool.ts'
 import type { Relation } from './pgoutput.ts'
+import { ReplicationStream, type StreamSink } from './replication-stream.ts'
 import { closeSession, describe, openSession, type Session, withSession } from './session.ts'
 import { SideSession } from './side-session.ts'
 import { readSourceSystem, requireSameSystem } from './source-system.ts'
+import type { SpooledStream } from './spooled-stream.ts'
+import { isStreamHeard, takeSlot } from './take-slot.ts'
 import { usualHopelessMs, usualPatienceMs } from './wedge-watch.ts'
 
 /** A follower with the sessions that it writes and looks with. */
@@ -23,13 +28,15 @@ export interface FlowSession extends AsyncDisposable {
 export interface OpenFollower {
   readonly open: OpenOptions
   readonly key: FlowKey
+  /** Where this process receives the stream into a spool already; it ends with the follower. */
+  readonly spooled?: SpooledStream | null
   readonly patienceMs?: number
   readonly hopelessMs?: number
 }
 
 /** Takes the flow over (its epoch is raised) and makes ready to follow from its checkpoint. */
 export async function openFollower(options: OpenFollower): Promise<FlowSession> {
-  const { open, key, patienceMs = usualPatienceMs, hopelessMs = usualHopelessMs } = options
+  const { open, key, spooled, patienceMs = usualPatienceMs, hopelessMs = usualHopelessMs } = options
   const { move } = open
   const source = new SideSession({ endpoint: open.source, side: 'source', move, role: 'watch' })
   const lookout = new SideSession({ endpoint: open.target, side: 'target', move, role: 'watch' })
@@ -44,17 +51,22 @@ export async function openFollower(options: OpenFollower): Promise<FlowSession> 
     const flow = await readFlow(target, key)
     const from = flow?.position
     if (flow === undefined || from == null) throw unprepared(key)
-    await source.use(async (session) => {
-      requireSameSystem(flow.sourceSystem, await readSourceSystem(session))
-      requireNothingForgotten(await takeSlot(session, key), from)
-    })
+    await source.use(async (session) => requireSameSystem(flow.sourceSystem, await readSourceSystem(session)))
+    const confirmed = spooled ? from : await source.use((session) => takeSlot(session, key))
+    const openStream = async (sink: StreamSink) => {
+      const kept = spooled ?? (confirmed > from ? await openSpool({ open, key, epoch, from, confirmed, target }) : null)
+      kept?.attach(sink)
+      return kept ?? ReplicationStream.open({ endpoint: open.source, move, name: streamName(key), from, sink })
+    }
     const { schemaChanges = 'stop', log } = open
     const applier = new Applier({ session: target, key, epoch, schemaChanges, log })
     applier.isTracking = flow.comparedAt !== null || flow.comparingAt !== null
     const tables = new TargetTables({ target, key, isLenient: schemaChanges === 'ignore' })
     await tables.refresh()
     const follower = new Follower({
-      stream: { endpoint: open.source, move, name: streamName(key), from },
+      from,
+      openStream,
+      spillFolder: open.spool?.folder ?? tmpdir(),
       applier,
       resolveTable: (relation) => tables.resolve(relation),
       refreshTables: () => tables.refresh(),
@@ -75,17 +87,6 @@ export async function openFollower(options: OpenFollower): Promise<FlowSession> 
   } catch (thrown) {
     await close()
     throw thrown
-  }
-}
-
-/** A sender that decodes for long sends nothing, but notes what it hears from us: we report every second. */
-function isStreamHeard(pid: number): (session: Session) => Promise<boolean> {
-  return async (session) => {
-    const { rowCount } = await session.query(
-      `SELECT FROM pg_stat_replication WHERE pid = $1 AND reply_time > now() - interval '30 s'`,
-      [pid],
-    )
-    return rowCount === 1
   }
 }
 
@@ -142,32 +143,6 @@ async function readTableStarts(target: Session, key: FlowKey): Promise<Map<strin
   return new Map(
     (rows as { relation: string; position: string }[]).map((row) => [row.relation, parseLsn(row.position)]),
   )
-}
-
-/**
- * A reader that died without a word keeps the slot until the server notices; its epoch is gone already, so it can be
- * ended.
- */
-async function takeSlot(source: Session, key: FlowKey): Promise<Lsn> {
-  const name = streamName(key)
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const slot = await readSlot(source, key)
-    requireSlot(slot, key)
-    if (!slot.isActive) return slot.confirmed ?? 0n
-    await source.query(
-      'SELECT pg_terminate_backend(active_pid), pg_sleep(0.1) FROM pg_replication_slots WHERE slot_name = $1 AND active',
-      [name],
-    )
-  }
-  throw new ReplatformError('connection.lost', { message: `Another process still reads the replication slot ${name}.` })
-}
-
-/** A target that was restored, or that lost what it had committed, lacks changes that the source no longer has. */
-function requireNothingForgotten(confirmed: Lsn, from: Lsn): void {
-  if (confirmed <= from) return
-  throw new ReplatformError('postgresql.target-went-back', {
-    message: `The target stands at ${formatLsn(from)}, the source was told ${formatLsn(confirmed)}.`,
-  })
 }
 
 /** Half of the way there and back is taken off. */

@@ -4,6 +4,7 @@
  */
 import { ReplatformError } from '@replatform/core/errors'
 import type { Lsn } from './lsn.ts'
+import type { SpilledFrame } from './spilled-frame.ts'
 
 export interface Relation {
   readonly oid: number
@@ -28,6 +29,8 @@ export interface Tuple {
   readonly data: Buffer
   readonly at: number
   readonly end: number
+  /** Where its large values are; undefined for all but very large rows. */
+  readonly spilled?: SpilledFrame
 }
 
 export interface PgoutputHandler {
@@ -45,7 +48,32 @@ export const cell = {
   null: 0x6e, // n
   unchanged: 0x75, // u
   text: 0x74, // t
+  /** Ours: an int32 length and a reference into the row's `spilled` stand for the value. */
+  spilled: 0x73, // s
 } as const
+
+/** A message that came whole: `data[at, end)`. */
+export interface Message {
+  readonly data: Buffer
+  readonly at: number
+  readonly end: number
+  /** Where the large values of its row are; whoever takes it closes it. */
+  readonly spilled?: SpilledFrame
+}
+
+/** The same for a row whose large values were set aside. */
+export function decodeLarge({ data, at, end, spilled }: Required<Message>, handler: PgoutputHandler): void {
+  const aside = (tuple: Tuple) => ({ ...tuple, spilled })
+  decodePgoutput(data, at, end, {
+    ...ignored,
+    insert: (oid, row) => handler.insert(oid, aside(row)),
+    update: (oid, old, row) => handler.update(oid, old && aside(old), aside(row)),
+    delete: (oid, old) => handler.delete(oid, aside(old)),
+  })
+}
+
+/** Nothing but a row is ever so large. */
+const ignored = { begin() {}, commit() {}, relation() {}, truncate() {} }
 
 export function decodePgoutput(data: Buffer, at: number, end: number, handler: PgoutputHandler): void {
   switch (data[at]) {
@@ -138,5 +166,6 @@ export function tupleEnd(data: Buffer, start: number): number {
 }
 
 export function cellEnd(data: Buffer, at: number): number {
-  return data[at] === cell.text ? at + 5 + data.readInt32BE(at + 1) : at + 1
+  const kind = data[at]
+  return kind === cell.text || kind === cell.spilled ? at + 5 + data.readInt32BE(at + 1) : at + 1
 }

@@ -8,6 +8,7 @@ import { requireSoundFilter } from './filter-crossing.ts'
 import { createFlow, type FlowKey, raiseEpoch, readFlow, requireEpoch } from './flow-store.ts'
 import { planInto, recordSnapshot } from './full-load.ts'
 import { streamName } from './names.ts'
+import { forgetSpool } from './open-spool.ts'
 import { installCapture } from './schema-capture.ts'
 import { transferPreData } from './schema-transfer.ts'
 import type { Session } from './session.ts'
@@ -35,6 +36,7 @@ export async function prepareLoad(options: PrepareOptions): Promise<bigint> {
 
   await releaseSnapshot(source, key.move)
   await dropSlot(source, key)
+  await forgetSpool(target, key, open.spool)
   await noteDefinitions(options)
   const tables = published(await readTables(source))
   await ensurePublication(source, key, tables)

@@ -1,16 +1,23 @@
 /**
- * A logical replication stream below `pg`: hands every message to a synchronous handler as a range of a buffer, answers
+ * A logical replication stream below `pg`: hands every message to a synchronous sink as a range of a buffer, answers
  * the server on a timer of its own, whatever the back-pressure, and acknowledges only what it is told is durable.
  * (PostgreSQL documentation, "Streaming Replication Protocol" and "Logical Streaming Replication Parameters".)
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
+import { type FrameHandler, FrameWalker } from './frame-walker.ts'
 import { formatLsn, type Lsn } from './lsn.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
 import { closeSession, describe, farewellMs, openSession, type Session } from './session.ts'
 import { ident, literal } from './sql.ts'
 import { messageType, RawQuery, SocketTap, submit } from './wire.ts'
+
+/** Takes the stream: of `frame` and `large` only what holds a message of pgoutput. */
+export interface StreamSink extends FrameHandler {
+  /** The server has sent everything that was committed before `walEnd`. */
+  keepalive(walEnd: Lsn): void
+}
 
 export interface StreamOptions {
   readonly endpoint: Endpoint
@@ -19,15 +26,24 @@ export interface StreamOptions {
   readonly name: string
   /** Commits that end at or before it are not sent again. */
   readonly from: Lsn
-  /** One pgoutput message: `data[at, end)`. The buffer stays valid as long as it is referenced. */
-  readonly onMessage: (data: Buffer, at: number, end: number) => void
-  /** The server has sent everything that was committed before `walEnd`. */
-  readonly onKeepalive: (walEnd: Lsn) => void
+  readonly sink: StreamSink
 }
 
-interface LargeFrame {
-  readonly frame: Buffer
-  filled: number
+/** What a follower reads, wherever it comes from. */
+export interface ChangeStream extends AsyncDisposable {
+  /** Rejects when the stream breaks; resolves never. */
+  readonly broken: Promise<never>
+  /** Everything before it is durable on the target. */
+  acknowledged: Lsn
+  /** Of the server's process that sends. */
+  readonly pid: number
+  /** For how long nothing came, although something was asked for; 0 while nothing is read. */
+  readonly silentMs: number
+  /** Back-pressure: the sink is given nothing until `resume`. */
+  pause(): void
+  resume(): void
+  /** With `wantAnswer` the server sends a keepalive at once. */
+  sendStatus(wantAnswer: boolean): void
 }
 
 const xlogData = 0x77 // w
@@ -36,20 +52,17 @@ const statusMs = 1_000
 /** PostgreSQL counts microseconds from 2000-01-01. */
 export const epochOffsetMs = Date.UTC(2000, 0, 1)
 
-export class ReplicationStream implements AsyncDisposable {
-  /** Rejects when the stream breaks; resolves never. */
+export class ReplicationStream implements ChangeStream {
   readonly broken: Promise<never>
-  /** Everything before it is durable on the target; told to the server with the next status. */
+  /** Told to the server with the next status, which may forget what lies before it. */
   acknowledged: Lsn
   readonly #options: StreamOptions
   readonly #session: Session
   readonly #tap: SocketTap
   readonly #broken = Promise.withResolvers<never>()
   readonly #timer: NodeJS.Timeout
+  readonly #walker: FrameWalker
   #receivedAt = performance.now()
-  #carry: Buffer = Buffer.alloc(0)
-  /** A message that is larger than what came so far. */
-  #large: LargeFrame | null = null
 
   static async open(options: StreamOptions): Promise<ReplicationStream> {
     const { endpoint, move } = options
@@ -63,6 +76,11 @@ export class ReplicationStream implements AsyncDisposable {
     this.acknowledged = options.from
     this.broken = this.#broken.promise
     this.broken.catch(() => {})
+    const { sink } = options
+    this.#walker = new FrameWalker({
+      frame: (data, at, end) => this.#frame(data, at, end),
+      large: (bytes) => sink.large(bytes),
+    })
     this.#tap = new SocketTap(session, (chunk) => this.#take(chunk))
     this.#tap.socket.once('close', () => this.#fail(new Error('Connection terminated unexpectedly')))
     const { name, from } = options
@@ -77,17 +95,15 @@ export class ReplicationStream implements AsyncDisposable {
     this.#timer = setInterval(() => this.sendStatus(false), statusMs)
   }
 
-  /** Of the server's process that sends. */
   get pid(): number {
     return (this.#session as unknown as { processID: number }).processID
   }
 
-  /** For how long nothing came, although something was asked for; 0 while nothing is read. */
   get silentMs(): number {
     return this.#tap.socket.isPaused() ? 0 : performance.now() - this.#receivedAt
   }
 
-  /** Back-pressure: the server's messages wait in its socket. */
+  /** The server's messages wait in its socket. */
   pause(): void {
     this.#tap.socket.pause()
   }
@@ -97,7 +113,6 @@ export class ReplicationStream implements AsyncDisposable {
     this.#tap.socket.resume()
   }
 
-  /** With `wantAnswer` the server sends a keepalive at once. */
   sendStatus(wantAnswer: boolean): void {
     if (this.#tap.socket.destroyed || !this.#tap.socket.writable) return
     const message = Buffer.alloc(39)
@@ -126,54 +141,14 @@ export class ReplicationStream implements AsyncDisposable {
     this.#broken.reject(streamError(error, this.#options))
   }
 
-  #take(arrived: Buffer): void {
+  #take(chunk: Buffer): void {
     this.#receivedAt = performance.now()
-    let chunk = arrived
-    if (this.#large) {
-      const rest = this.#fillLarge(chunk)
-      if (!rest) return
-      chunk = rest
-    } else if (this.#carry.length > 0) {
-      chunk = Buffer.concat([this.#carry, chunk])
-      this.#carry = Buffer.alloc(0)
-    }
     try {
-      this.#walk(chunk)
+      this.#walker.take(chunk)
     } catch (thrown) {
       this.#broken.reject(thrown)
       this.#tap.socket.destroy()
     }
-  }
-
-  #walk(chunk: Buffer): void {
-    let at = 0
-    while (chunk.length - at >= 5) {
-      const size = chunk.readInt32BE(at + 1) + 1
-      if (chunk.length - at < size) break
-      this.#frame(chunk, at, at + size)
-      at += size
-    }
-    if (chunk.length - at >= 5) {
-      const size = chunk.readInt32BE(at + 1) + 1
-      if (size > 128 * 1024) {
-        const frame = Buffer.allocUnsafe(size)
-        this.#large = { frame, filled: chunk.copy(frame, 0, at) }
-        return
-      }
-    }
-    if (at < chunk.length) this.#carry = chunk.subarray(at)
-  }
-
-  /** Returns what follows the large message, or undefined while it is not whole. */
-  #fillLarge(chunk: Buffer): Buffer | undefined {
-    const large = this.#large as LargeFrame
-    const taken = Math.min(large.frame.length - large.filled, chunk.length)
-    chunk.copy(large.frame, large.filled, 0, taken)
-    large.filled += taken
-    if (large.filled < large.frame.length) return undefined
-    this.#large = null
-    this.#frame(large.frame, 0, large.frame.length)
-    return chunk.subarray(taken)
   }
 
   #frame(chunk: Buffer, at: number, end: number): void {
@@ -183,9 +158,9 @@ export class ReplicationStream implements AsyncDisposable {
     }
     const kind = chunk[at + 5]
     if (kind === xlogData) {
-      this.#options.onMessage(chunk, at + 30, end)
+      this.#options.sink.frame(chunk, at, end)
     } else if (kind === keepalive) {
-      this.#options.onKeepalive(chunk.readBigUInt64BE(at + 6))
+      this.#options.sink.keepalive(chunk.readBigUInt64BE(at + 6))
       if (chunk[at + 22] === 1) this.sendStatus(false)
     }
   }

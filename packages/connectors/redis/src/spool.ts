@@ -5,10 +5,10 @@
  * The file has no name from its first moment on and is encrypted with a key that exists in this process only: nothing
  * of it can be read after the process, whatever ends it.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { keyBytes, openNameless, sealBlock, sealBytes, unsealBlock } from '@replatform/engine/sealed-block'
 
 export interface Piece {
   readonly data: Buffer
@@ -29,13 +29,11 @@ interface Block {
   readonly receivedAtMs: number
 }
 
-const tagBytes = 16
-
 export class Spool implements AsyncDisposable {
   readonly #folder: string
   readonly #memoryBytes: number
   readonly #blockBytes: number
-  readonly #key = randomBytes(32)
+  readonly #key = randomBytes(keyBytes)
   #front: Piece[] = []
   #frontBytes = 0
   #blocks: Block[] = []
@@ -142,8 +140,7 @@ export class Spool implements AsyncDisposable {
     this.#tail = []
     this.#tailBytes = 0
     const block = { at: this.#fileEnd, bytes: plain.length, nonce: this.#nonce++, receivedAtMs: first.receivedAtMs }
-    const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(block))
-    const sealed = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+    const sealed = sealBlock(plain, this.#key, block.nonce)
     this.#file ??= await openNameless(this.#folder)
     await this.#file.write(sealed, 0, sealed.length, block.at)
     this.#fileEnd += sealed.length
@@ -153,11 +150,9 @@ export class Spool implements AsyncDisposable {
   async #readBlock(): Promise<Piece | undefined> {
     const block = this.#blocks[0]
     if (!block || !this.#file) return undefined
-    const sealed = Buffer.allocUnsafeSlow(block.bytes + tagBytes)
+    const sealed = Buffer.allocUnsafeSlow(block.bytes + sealBytes)
     await this.#file.read(sealed, 0, sealed.length, block.at)
-    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonceOf(block))
-    decipher.setAuthTag(sealed.subarray(block.bytes))
-    const data = Buffer.concat([decipher.update(sealed.subarray(0, block.bytes)), decipher.final()])
+    const data = unsealBlock(sealed, this.#key, block.nonce)
     this.#blocks.shift()
     if (this.#blocks.length === 0 && !this.#writing) {
       this.#fileEnd = 0
@@ -165,18 +160,4 @@ export class Spool implements AsyncDisposable {
     }
     return { data, receivedAtMs: block.receivedAtMs }
   }
-}
-
-/** A number that is never used twice with the same key. */
-function nonceOf({ nonce }: Block): Buffer {
-  const bytes = Buffer.alloc(12)
-  bytes.writeUIntBE(nonce, 6, 6)
-  return bytes
-}
-
-async function openNameless(folder: string): Promise<FileHandle> {
-  const path = join(folder, `replatform-spool-${randomBytes(8).toString('hex')}`)
-  const file = await open(path, 'wx+', 0o600)
-  await unlink(path)
-  return file
 }
