@@ -2,7 +2,8 @@ import type { RemoteOptions } from '@replatform/control/api'
 import { startWorker, type Worker } from '@replatform/control/worker'
 import type { Log } from '@replatform/core/connector'
 import type { Invocation } from './invocation.ts'
-import { createCopies, createGateways, createRoutings, describeRoute } from './routes.ts'
+import { createGateways, createRoutings, describeRoute } from './routes.ts'
+import { createCopies } from './routing-copies.ts'
 import { version } from './version.ts'
 import type { ConnectOptions } from './worker-connection.ts'
 
@@ -30,7 +31,7 @@ export function startOwnWorker(
     describeRoute,
     createRoutings: (store) => createRoutings(store, resolveSecret, log),
     createGateways: (wave) => createGateways(wave, log),
-    createCopies: (of) => createCopies(of, resolveSecret, log),
+    createCopies: (of) => createCopies(of, { tools: estate.tools ?? {}, resolveSecret, log }),
     log,
   })
 }

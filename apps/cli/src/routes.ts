@@ -13,7 +13,7 @@ import { probeRedis } from '@replatform/connector-redis/probe'
 import { redisRoute } from '@replatform/connector-redis/route'
 import type { Endpoint, Log, Mover, Route } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
-import type { EstateStore, EstateWave, HaproxySwitch, StoreKind } from '@replatform/core/estate'
+import type { EstateStore, EstateWave, HaproxySwitch, PgbouncerSwitch, StoreKind } from '@replatform/core/estate'
 import type { Direction, Side } from '@replatform/core/move'
 import type { Routing } from '@replatform/core/routing'
 import type { MoveSpec } from '@replatform/engine/mover-protocol'
@@ -110,15 +110,11 @@ export const toolsOf: Readonly<Record<StoreKind, readonly string[]>> = {
 /** The switchover points in front of a store; none where clients are told some other way. */
 export function createRoutings(store: EstateStore, resolveSecret: ResolveSecret, log: Log): Routing[] {
   const { pgbouncer, haproxy } = store.switch ?? {}
-  const places = () => ({ old: placeOf(store, 'source', resolveSecret), new: placeOf(store, 'target', resolveSecret) })
   const routings: Routing[] = []
-  if (pgbouncer) {
-    const { admin, database, config } = pgbouncer
-    const options = { adminUrl: resolveSecret(admin), database, configFile: config, places: places(), log }
-    routings.push(createPgbouncerRouting(options))
-  }
+  if (pgbouncer) routings.push(createPgbouncerRouting(pgbouncerOptions(pgbouncer, { store, resolveSecret, log })))
   if (haproxy) {
-    routings.push(createHaproxyRouting({ ...haproxyOptions(haproxy, log), addresses: places() }))
+    const addresses = placesOf(store, resolveSecret)
+    routings.push(createHaproxyRouting({ ...haproxyOptions(haproxy, log), addresses }))
   }
   return routings
 }
@@ -131,22 +127,38 @@ export function createGateways({ gateways = [] }: EstateWave, log: Log): Routing
   return gateways.map(({ haproxy }) => createHaproxyRouting(haproxyOptions(haproxy, log)))
 }
 
-/** What a rehearsal holds and points instead: only what the estate names as a copy. */
-export function createCopies(of: EstateStore | EstateWave, resolveSecret: ResolveSecret, log: Log): Routing[] {
-  if ('source' in of) return of.rehearsal ? createRoutings({ ...of, ...of.rehearsal }, resolveSecret, log) : []
-  return (of.gateways ?? []).flatMap(({ rehearsal }) =>
-    rehearsal ? [createHaproxyRouting(haproxyOptions(rehearsal, log))] : [],
-  )
+export interface StoreSwitchOptions {
+  readonly store: EstateStore
+  readonly resolveSecret: ResolveSecret
+  readonly log: Log
 }
 
-function haproxyOptions({ socket, backend, old, new: next, wait = 'wait', stateFile }: HaproxySwitch, log: Log) {
+export function pgbouncerOptions(
+  { admin, database, config }: PgbouncerSwitch,
+  { store, resolveSecret, log }: StoreSwitchOptions,
+) {
+  const places = placesOf(store, resolveSecret)
+  return { adminUrl: resolveSecret(admin), database, configFile: config, places, log }
+}
+
+export function haproxyOptions({ socket, backend, old, new: next, wait = 'wait', stateFile }: HaproxySwitch, log: Log) {
   return { socket, backend, servers: { old, new: next }, wait, stateFile, log }
+}
+
+function placesOf(store: EstateStore, resolveSecret: ResolveSecret) {
+  return { old: placeOf(store, 'source', resolveSecret), new: placeOf(store, 'target', resolveSecret) }
 }
 
 function placeOf(store: EstateStore, side: Side, resolveSecret: ResolveSecret) {
   const { hostname, port, pathname } = parseAddress(resolveSecret(store[side].url), store[side].url)
   const host = hostname.replace(/^\[|\]$/g, '')
   return { host, port: Number(port || defaultPort[store[side].kind]), dbname: decodeURIComponent(pathname.slice(1)) }
+}
+
+/** Whom the mover is on that side: a secret. */
+export function loginOf(store: EstateStore, side: Side, resolveSecret: ResolveSecret) {
+  const { username, password } = parseAddress(resolveSecret(store[side].url), store[side].url)
+  return { user: decodeURIComponent(username), password: decodeURIComponent(password) }
 }
 
 /** The error of `new URL` would carry the address, and with it the password. */

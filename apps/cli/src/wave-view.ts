@@ -59,7 +59,8 @@ export function renderPrediction(prediction: PausePrediction | null): string[] {
   return [`The write pause is expected to take ${formatDuration(prediction.ms)}:`, ...parts]
 }
 
-export function renderRehearsal({ passed, problems, steps, prediction, findings }: RehearsalReport, style: Style) {
+export function renderRehearsal(report: RehearsalReport, style: Style) {
+  const { passed, problems, steps, routings, prediction, findings } = report
   const { colors, columns } = style
   const lines = steps.map(({ step, ms, note }) => {
     const time = ms === null ? '-' : formatDuration(ms)
@@ -70,9 +71,18 @@ export function renderRehearsal({ passed, problems, steps, prediction, findings 
     ...(findings.length > 0 ? [...renderFindings(findings, style), ''] : []),
     ...lines,
     '',
+    ...routings.flatMap((routing) => wrap(describeRouting(routing), columns)),
+    ...(routings.length > 0 ? [''] : []),
     ...renderPrediction(prediction),
     '',
     verdict,
     ...problems.flatMap((problem) => wrap(`- ${problem}`, columns)),
   ]
+}
+
+function describeRouting({ name, isTried, detail, felt }: RehearsalReport['routings'][number]): string {
+  if (!isTried) return `${name}: not rehearsed: ${detail}`
+  if (!felt) return `${name}: ${detail}`
+  const { gapMs, answers, errors } = felt
+  return `${name}: ${detail}; its client waited ${formatDuration(gapMs)} at most, with ${answers} answers and ${errors} errors`
 }

@@ -49,8 +49,19 @@ test('gates hold the wave back; a comparison and a rehearsal open them, and paym
   const refused = await stage.rig.json('cutover', '--wave', wave)
   expect([refused.code, refused.document.error?.code]).toEqual([3, 'gate.closed'])
   for (const move of moves) await perform('compare', move)
+  const before = await stage.routingState()
   const rehearsal = await perform('rehearse', wave)
-  expect(rehearsal.result).toMatchObject({ kind: 'rehearsal', report: { passed: true } })
+  expect(rehearsal.result).toMatchObject({
+    kind: 'rehearsal',
+    report: {
+      passed: true,
+      routings: [
+        { name: 'haproxy payments', isTried: true, felt: { errors: 0, gapMs: expect.any(Number) } },
+        ...moves.map((move) => ({ name: `pgbouncer ${move}`, isTried: true, felt: { errors: 0 } })),
+      ],
+    },
+  })
+  expect(await stage.routingState()).toEqual(before)
   await stage.expectOpen('old')
   const dry = await stage.rig.run('cutover', '--wave', wave, '--dry-run')
   expect([dry.code, dry.out]).toEqual([

@@ -5,6 +5,7 @@ import type { SerializedError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import type { Direction, MoveState } from '@replatform/core/move'
 import type { GroupProgress } from '@replatform/engine/mover-protocol'
+import type { RehearsedRouting } from '@replatform/engine/rehearsal'
 import type { Limits } from '@replatform/engine/strain-watch'
 
 export interface EstateStatus {
@@ -55,6 +56,8 @@ export interface RehearsalReport {
   /** Why it did not pass. */
   readonly problems: readonly string[]
   readonly steps: readonly { readonly step: string; readonly ms: number | null; readonly note: string }[]
+  /** The switchover points, gateways first, each with what a client of its copy felt. */
+  readonly routings: readonly RehearsedRouting[]
   readonly prediction: PausePrediction
   readonly findings: readonly Finding[]
 }

@@ -31,6 +31,7 @@ export class Rehearsals {
        WHERE estate = $1 AND wave = $2 ORDER BY at DESC LIMIT 1`,
       [this.#estate, wave],
     )
-    return row && { ...row, at: row.at.toISOString() }
+    // Earlier versions did not tell of switchover points.
+    return row && { ...row, report: { ...row.report, routings: row.report.routings ?? [] }, at: row.at.toISOString() }
   }
 }

@@ -1,6 +1,6 @@
 import type { Log, RouteDeclaration } from '@replatform/core/connector'
 import type { Estate, EstateStore, EstateWave } from '@replatform/core/estate'
-import type { Routing } from '@replatform/core/routing'
+import type { Routing, RoutingCopy } from '@replatform/core/routing'
 import type { Clock } from '@replatform/engine/clock'
 import type { StepName } from '@replatform/engine/cutover-steps'
 import type { DecisionStore } from '@replatform/engine/decision-store'
@@ -24,8 +24,8 @@ export interface Connectors {
   createRoutings(store: EstateStore): readonly Routing[] | Promise<readonly Routing[]>
   /** The switchover points in front of a wave as a whole. */
   createGateways(wave: EstateWave): readonly Routing[] | Promise<readonly Routing[]>
-  /** Copies of both for a rehearsal, where the estate names some. */
-  createCopies(of: EstateStore | EstateWave): readonly Routing[] | Promise<readonly Routing[]>
+  /** A copy of each of both, for a rehearsal. Does not throw: what cannot be copied says why. */
+  createCopies(of: EstateStore | EstateWave): readonly RoutingCopy[] | Promise<readonly RoutingCopy[]>
 }
 
 export interface CutoverMoment {

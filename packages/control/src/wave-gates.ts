@@ -1,6 +1,6 @@
 /** What must hold before a wave may cut over. A gate that cannot be seen through does not hold. */
 import { durationMs, type EstateWave } from '@replatform/core/estate'
-import type { GateStatus } from './api-types.ts'
+import type { GateStatus, RehearsalReport } from './api-types.ts'
 import type { MoveRecord } from './move-records.ts'
 import type { Services } from './services.ts'
 
@@ -50,7 +50,14 @@ async function rehearsed({ wave }: GateQuestion, { rehearsals, clock }: GateServ
   const isOld = ageMs(last.at, clock.wallTime()) > durationMs(within)
   return isOld
     ? closed(`the last rehearsal was at ${last.at}; wanted: within ${within} ${how}`)
-    : holds(`at ${last.at}`)
+    : holds(`at ${last.at}${exceptUntried(last.report)}`)
+}
+
+/** It passed all the same: a worker may have no copy of what stands elsewhere. */
+function exceptUntried({ routings }: RehearsalReport): string {
+  const untried = routings.filter(({ isTried }) => !isTried)
+  if (untried.length === 0) return ''
+  return `; not rehearsed: ${untried.map(({ name, detail }) => `${name} (${detail})`).join(', ')}`
 }
 
 async function incidents({ wave }: GateQuestion, services: GateServices) {

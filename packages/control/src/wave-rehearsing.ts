@@ -1,8 +1,7 @@
-import { type ReplatformError, toReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
-import type { Routing } from '@replatform/core/routing'
+import type { RoutingCopy } from '@replatform/core/routing'
 import type { CutoverParticipant } from '@replatform/engine/cutover-participant'
-import { type RehearsedStep, rehearse } from '@replatform/engine/rehearsal'
+import { type Rehearsal, type RehearsedStep, rehearse } from '@replatform/engine/rehearsal'
 import type { RehearsalReport } from './api-types.ts'
 import { participantOf } from './cutover-participants.ts'
 import type { HostedMove } from './hosted-move.ts'
@@ -19,8 +18,9 @@ export async function rehearseWave(wave: HostedWave, operation: OperationRecord)
   const { rehearsals, clock } = wave.services
   const moves = joining(wave.moves)
   const findings = [...(await Promise.all(moves.map(assessMove))).flat(), ...(await assessGateways(wave))]
-  const { steps, error } = await tryOut(wave, moves, operation)
-  const report = reportOf({ steps, error, findings, budgetMs: wave.wave.budgetMs })
+  const rehearsal = await tryOut(wave, moves, operation)
+  const { error } = rehearsal
+  const report = reportOf(rehearsal, { findings, budgetMs: wave.wave.budgetMs })
   const { passed } = report
   // A worker that stops in the middle of it leaves it to the next, and then that one's report counts.
   if (error?.code !== 'operation.interrupted') {
@@ -41,17 +41,18 @@ async function assessGateways({ wave, services }: HostedWave): Promise<Finding[]
 async function tryOut(wave: HostedWave, moves: readonly HostedMove[], { id }: OperationRecord) {
   const { connectors, decisions, clock } = wave.services
   const { declared, budgetMs } = wave.wave
-  await using copies = new AsyncDisposableStack()
-  const open = (routings: readonly Routing[]) => routings.map((routing) => copies.use(routing))
+  await using opened = new AsyncDisposableStack()
+  const open = (copies: readonly RoutingCopy[]) => copies.map((copy) => opened.use(copy))
   const participants: CutoverParticipant[] = []
+  const stores: RoutingCopy[] = []
   for (const { name, store, supervisor } of moves) {
-    const routings = open(await connectors.createCopies(store))
-    participants.push(participantOf({ name, direction: 'forward', budgetMs, supervisor, routings }))
+    stores.push(...open(await connectors.createCopies(store)))
+    participants.push(participantOf({ name, direction: 'forward', budgetMs, supervisor, routings: [] }))
   }
   const gateways = declared ? open(await connectors.createCopies(declared)) : []
   try {
     const report = (step: RehearsedStep) => journalled(wave, moves, id, step)
-    return await rehearse({ id, participants, gateways, decisions, clock, budgetMs, report })
+    return await rehearse({ id, participants, copies: { gateways, stores }, decisions, clock, budgetMs, report })
   } finally {
     for (const move of moves) move.startIfWanted()
   }
@@ -66,23 +67,20 @@ async function journalled(wave: HostedWave, moves: readonly HostedMove[], operat
   }
 }
 
-function reportOf({
-  steps,
-  error,
-  findings,
-  budgetMs,
-}: {
-  readonly steps: readonly RehearsedStep[]
-  readonly error: ReplatformError | null
-  readonly findings: readonly Finding[]
-  readonly budgetMs: number
-}): RehearsalReport {
+function reportOf(
+  { steps, routings, error }: Rehearsal,
+  { findings, budgetMs }: { readonly findings: readonly Finding[]; readonly budgetMs: number },
+): RehearsalReport {
   const prediction = predictPause({ rehearsed: steps, taken: [], lagMs: null }) ?? { ms: 0, parts: [] }
   const blockers = findings.filter(({ severity }) => severity === 'blocker').map(({ id, title }) => `${id}: ${title}`)
+  const errors = routings.flatMap(({ name, felt }) =>
+    felt && felt.errors > 0 ? [`a client of the copy of ${name} saw ${felt.errors} errors instead of a wait`] : [],
+  )
   const problems = [
     ...blockers,
-    ...(error ? [`${error.code}: ${toReplatformError(error).message}`] : []),
+    ...(error ? [`${error.code}: ${error.message}`] : []),
+    ...errors,
     ...(prediction.ms > budgetMs ? [`the pause would take ${prediction.ms} ms, the budget is ${budgetMs} ms`] : []),
   ]
-  return { passed: problems.length === 0, problems, steps, prediction, findings }
+  return { passed: problems.length === 0, problems, steps, routings, prediction, findings }
 }

@@ -53,6 +53,8 @@ const PgBouncerSwitch = Type.Object(
   closed,
 )
 
+export type PgbouncerSwitch = Static<typeof PgBouncerSwitch>
+
 const ServerNames = (side: string) =>
   Type.Array(Type.String({ minLength: 1 }), {
     minItems: 1,
@@ -74,6 +76,12 @@ const HaproxySwitch = Type.Object(
     ),
     stateFile: Type.Optional(
       Type.String({ pattern: '^/.+', description: 'The server-state-file, where HAProxy is on this machine.' }),
+    ),
+    config: Type.Optional(
+      Type.String({
+        pattern: '^/.+',
+        description: 'Its configuration, where it is on this machine: the copy of a rehearsal takes its settings over.',
+      }),
     ),
   },
   closed,
@@ -124,7 +132,8 @@ const Store = Type.Object(
         { switch: Switch },
         {
           ...closed,
-          description: 'A copy of the switchover point, without clients, that a rehearsal holds and points.',
+          description:
+            'A copy of the switchover point, without clients, that a rehearsal uses instead of one of its own.',
         },
       ),
     ),

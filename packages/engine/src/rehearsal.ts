@@ -1,13 +1,14 @@
 /**
  * A wave without its switch. What a cutover does to targets, streams and the decision record is done in earnest;
- * production is neither held nor fenced. Every step that needs a fenced source is exercised on a live one where its
- * connector allows that, on a copy where the estate names one, and is otherwise said not to have been exercised.
+ * production is neither held nor fenced. Switchover points are copies, with clients that tell what the pause felt like.
+ * Every step that needs a fenced source is exercised on a live one where its connector allows that, and is otherwise
+ * said not to have been exercised.
  *
  * It ends as an aborted cutover does: the way back is given up, and following goes on.
  */
 import type { Barrier } from '@replatform/core/connector'
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
-import type { Routing } from '@replatform/core/routing'
+import type { CopyClient, Felt, Routing, RoutingCopy } from '@replatform/core/routing'
 import type { Clock } from './clock.ts'
 import type { CutoverParticipant } from './cutover-participant.ts'
 import type { StepName } from './cutover-steps.ts'
@@ -23,8 +24,20 @@ export interface RehearsedStep {
   readonly note: string
 }
 
+/** What became of one switchover point. */
+export interface RehearsedRouting {
+  readonly name: string
+  /** Whether a copy of it was held, pointed and released. */
+  readonly isTried: boolean
+  readonly detail: string
+  /** From the hold on; null where no client asked through the copy, or the rehearsal did not come to its release. */
+  readonly felt: Felt | null
+}
+
 export interface Rehearsal {
   readonly steps: readonly RehearsedStep[]
+  /** Gateways first, as they are held. */
+  readonly routings: readonly RehearsedRouting[]
   /** What would have aborted the cutover. */
   readonly error: ReplatformError | null
 }
@@ -32,9 +45,10 @@ export interface Rehearsal {
 export interface RehearsalOptions {
   /** Unique to this attempt; an *aborted* decision is recorded under it. */
   readonly id: string
-  /** Their routings are copies: they are held, pointed and released in earnest. */
+  /** Without routings. */
   readonly participants: readonly CutoverParticipant[]
-  readonly gateways: readonly Routing[]
+  /** In front of the wave as a whole, and of its stores. They are held, pointed and released in earnest. */
+  readonly copies: { readonly gateways: readonly RoutingCopy[]; readonly stores: readonly RoutingCopy[] }
   readonly decisions: DecisionStore
   readonly clock: Clock
   readonly budgetMs: number
@@ -52,9 +66,9 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   try {
     await run.prepare()
     await run.pause()
-    return { steps: run.steps, error: null }
+    return { steps: run.steps, routings: run.routings(), error: null }
   } catch (thrown) {
-    return { steps: run.steps, error: toReplatformError(thrown) }
+    return { steps: run.steps, routings: run.routings(), error: toReplatformError(thrown) }
   } finally {
     await run.end()
   }
@@ -63,9 +77,17 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
 class RehearsalRun {
   readonly steps: RehearsedStep[] = []
   readonly #options: RehearsalOptions
+  readonly #felt = new Map<CopyClient, Felt>()
 
   constructor(options: RehearsalOptions) {
     this.#options = options
+  }
+
+  routings(): RehearsedRouting[] {
+    return this.#copies.map(({ name, detail, routing, client }) => {
+      const felt = (client && this.#felt.get(client)) ?? null
+      return { name, isTried: routing !== null, detail, felt }
+    })
   }
 
   async prepare(): Promise<void> {
@@ -74,8 +96,10 @@ class RehearsalRun {
   }
 
   async pause(): Promise<void> {
-    const { decisions, id, budgetMs, clock } = this.#options
-    await this.#onCopies('hold', (routing) => routing.hold({ withinMs: budgetMs / 2 }))
+    const { decisions, id, budgetMs, clock, copies } = this.#options
+    const { gateways, stores } = copies
+    await Promise.all(this.#clients.map((client) => client.begin()))
+    await this.#onCopies('hold', [gateways, stores], (routing) => routing.hold({ withinMs: budgetMs / 2 }))
     await this.#skip('fence', 'production is not fenced')
     await this.#drain()
     const compared = 'on live sides, which costs more than on fenced ones'
@@ -93,17 +117,17 @@ class RehearsalRun {
     const record = (p: CutoverParticipant) => p.flow.recordDecision({ id, outcome: 'aborted', at })
     await this.#each('record-decision', record, 'the aborted decision, into the targets')
     await this.#skip('unfence', 'the targets stay fenced')
-    await this.#onCopies('point', (routing) => routing.point('new'))
-    await this.#onCopies('release', (routing) => routing.release())
+    await this.#onCopies('point', [this.#copies], (routing) => routing.point('new'))
+    await this.#onCopies('release', [stores, gateways], (routing) => routing.release())
+    await Promise.all(this.#clients.map(async (client) => this.#felt.set(client, await client.end())))
   }
 
   /** Whatever happened: nothing of the rehearsal stays, and copies point to where they did. */
   async end(): Promise<void> {
-    const { participants, gateways } = this.#options
-    const copies = [...participants.flatMap(({ routings }) => routings), ...gateways]
-    const backToOld = copies.map(async (routing) => {
-      await routing.point('old')
-      await routing.release()
+    const { participants } = this.#options
+    const backToOld = this.#copies.map(async ({ routing }) => {
+      await routing?.point('old')
+      await routing?.release()
     })
     await Promise.allSettled(backToOld)
     await Promise.allSettled(participants.map((p) => p.back.cleanUp('stream')))
@@ -138,16 +162,33 @@ class RehearsalRun {
     }
   }
 
-  async #onCopies(step: StepName, act: (routing: Routing) => Promise<void>): Promise<void> {
-    const { participants, gateways } = this.#options
-    const copies = [...participants.flatMap(({ routings }) => routings), ...gateways]
-    if (copies.length === 0) return this.#skip(step, 'the estate names no copy of the switchover points (`rehearsal`)')
-    const names = copies.map(({ name }) => name).join(', ')
-    await this.#measure(
-      step,
-      () => allOf(copies, act),
-      () => `on ${names} (copies)`,
-    )
+  get #copies(): RoutingCopy[] {
+    const { gateways, stores } = this.#options.copies
+    return [...gateways, ...stores]
+  }
+
+  get #clients(): CopyClient[] {
+    return this.#copies.flatMap(({ client }) => client ?? [])
+  }
+
+  /** One group after the other, as the cutover does. */
+  async #onCopies(
+    step: StepName,
+    groups: readonly (readonly RoutingCopy[])[],
+    act: (routing: Routing) => Promise<void>,
+  ): Promise<void> {
+    const without = this.#copies.filter(({ routing }) => !routing).map(({ name }) => name)
+    const tried = groups.map((group) => group.flatMap(({ routing }) => routing ?? []))
+    const names = tried.flat().map(({ name }) => name)
+    if (names.length === 0) {
+      const why = without.length === 0 ? 'the wave has no switchover point' : `no copy of ${without.join(', ')}`
+      return this.#skip(step, why)
+    }
+    const all = async () => {
+      for (const group of tried) await allOf(group, act)
+    }
+    const but = without.length === 0 ? '' : `; not on ${without.join(', ')}`
+    await this.#measure(step, all, () => `on ${names.join(', ')} (copies)${but}`)
   }
 
   /** A connector may insist on the fence for a step; then it is left out for that move, and that is said. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import type { WaveStatus } from '@replatform/control/api-types'
 import { type HaproxyServer, startHaproxy } from '@replatform/testkit/haproxy-server'
 import { type PgbouncerServer, startPgbouncer } from '@replatform/testkit/pgbouncer-server'
@@ -118,6 +119,27 @@ export class WaveStage implements AsyncDisposable {
       const url = this.server(other).url(move, app.user, app.password)
       await assert.rejects(pay(url), /permission denied|fenced by Replatform/, `${move} is open on the ${other} side`)
       await pay(this.server(place).url(move, app.user, app.password), true)
+    }
+  }
+
+  /** Of the real switchover points: a hold would have ended connections, a pointing changed the file or a server. */
+  async routingState(): Promise<object> {
+    const admin = new pg.Client({ connectionString: this.pgbouncer.adminUrl })
+    await admin.connect()
+    try {
+      const { rows: servers } = await admin.query('SHOW SERVERS')
+      const state = await this.gateway.command('show servers state')
+      const [head = '', ...stat] = (await this.gateway.command('show stat payments -1 -1')).split('\n')
+      const sessions = head.split(',').indexOf('stot')
+      return {
+        file: await readFile(this.pgbouncer.configFile, 'utf8'),
+        // Since when each is in its state.
+        servers: state.replace(/^(\d+ payments \d+ \w+ \S+ \d+ \d+ \d+ \d+) \d+/gm, '$1'),
+        sessions: stat.map((line) => line.split(',')[sessions]),
+        pids: servers.map(({ remote_pid }) => remote_pid).sort(),
+      }
+    } finally {
+      await admin.end()
     }
   }
 

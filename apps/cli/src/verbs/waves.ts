@@ -11,7 +11,7 @@ export const rehearse: Verb = {
   name: 'rehearse',
   summary: 'try a wave out without the switch',
   description:
-    'Does all of a cutover that production does not feel: opens the ways back, compares, follows marks in the live stream, stops following for a moment, settles the new sides and records an aborted decision. Switchover points are exercised on the copies that the estate names under "rehearsal". Measures each part and says how long the pause will be. Nothing is held, nothing is fenced.',
+    'Does all of a cutover that production does not feel: opens the ways back, compares, follows marks in the live stream, stops following for a moment, settles the new sides and records an aborted decision. Switchover points are exercised on copies that are started here for it, with a client each that tells what the pause feels like. Measures each part and says how long the pause will be. Nothing is held, nothing is fenced.',
   example: 'replatform rehearse relational',
   exits: ['ok', 'refused', 'differences', 'usage', 'unreachable', 'failed', 'interrupted'],
   configure(command) {

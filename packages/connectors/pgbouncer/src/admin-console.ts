@@ -104,7 +104,9 @@ export class AdminConsole implements AsyncDisposable {
 /** Ends a connection without a goodbye, and takes back what is still on its way: a late PAUSE must not arrive. */
 function sever(client: pg.Client): void {
   const { stream } = client.connection
-  if (stream instanceof Socket && !(stream instanceof TLSSocket)) stream.resetAndDestroy()
+  // Only TCP has a reset; a socket in a file system has no address.
+  const isTcp = stream instanceof Socket && stream.remoteAddress !== undefined
+  if (isTcp && !(stream instanceof TLSSocket)) stream.resetAndDestroy()
   else stream.destroy()
 }
 

@@ -8,6 +8,9 @@ export interface PgbouncerPlace {
   readonly host: string
   readonly port: number
   readonly dbname: string
+  /** Only of a copy, which everybody uses as one user of the server. */
+  readonly user?: string
+  readonly password?: string
 }
 
 /** `undefined` where a key is left to its default. */
@@ -19,9 +22,8 @@ export interface ConfiguredPlace {
 
 /** The addresses that the file has for a database: one a line that names it; none when it is not there. */
 export function readDatabase(file: string, database: string): ConfiguredPlace[] {
-  return [...databaseLines(file, database)].map(({ settings }) => {
-    const found = new Map<string, string>()
-    for (const [, key = '', value = ''] of settings.matchAll(keyAndValue)) found.set(key, unquoted(value))
+  return [...databaseLines(file, database)].map((line) => {
+    const found = settingsOf(line)
     const port = found.get('port')
     return {
       host: found.get('host'),
@@ -29,6 +31,12 @@ export function readDatabase(file: string, database: string): ConfiguredPlace[] 
       dbname: found.get('dbname'),
     }
   })
+}
+
+/** What the line of that database says, by key; undefined where the file has none. */
+export function readSettings(file: string, database: string): ReadonlyMap<string, string> | undefined {
+  const [line] = databaseLines(file, database)
+  return line && settingsOf(line)
 }
 
 /** The file with host, port and dbname of that database replaced; its other keys stay, as does every other line. */
@@ -64,17 +72,24 @@ function* databaseLines(file: string, database: string): Generator<DatabaseLine>
   }
 }
 
+function settingsOf({ settings }: DatabaseLine): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const [, key = '', value = ''] of settings.matchAll(keyAndValue)) found.set(key, unquoted(value))
+  return found
+}
+
 function pointSettings(settings: string, place: PgbouncerPlace): string {
-  const missing = new Map(Object.entries(place).map(([key, value]) => [key, `${key}=${quoted(String(value))}`]))
+  const wanted = new Map(Object.entries(place).map(([key, value]) => [key, `${key}=${quoted(String(value))}`]))
+  const missing = new Map(wanted)
   const replaced = settings.replace(keyAndValue, (pair: string, key: string) => {
-    const wanted = key === 'host' || key === 'port' || key === 'dbname' ? `${key}=${quoted(String(place[key]))}` : pair
     missing.delete(key)
-    return wanted
+    return wanted.get(key) ?? pair
   })
   return [replaced, ...missing.values()].filter(Boolean).join(' ')
 }
 
-function quoted(value: string): string {
+/** As a value of that line. */
+export function quoted(value: string): string {
   return /^[\w.:/-]+$/.test(value) ? value : `'${value.replaceAll("'", "''")}'`
 }
 

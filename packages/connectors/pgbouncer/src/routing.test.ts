@@ -5,12 +5,15 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import type { Routing } from '@replatform/core/routing'
+import { debianProgram } from '@replatform/testkit/debian-package'
 import { type PgbouncerOptions, type PgbouncerServer, startPgbouncer } from '@replatform/testkit/pgbouncer-server'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { type PostgresqlServer, startPostgresql } from '@replatform/testkit/postgresql-server'
 import { startTcpProxy } from '@replatform/testkit/tcp-proxy'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { AdminConsole } from './admin-console.ts'
+import { copyPgbouncer } from './copy.ts'
 import { createPgbouncerRouting, type PgbouncerRoutingOptions } from './routing.ts'
 
 const log = { info() {}, warn() {}, error() {} }
@@ -158,6 +161,61 @@ test('a refused password stays out of the error', async () => {
   expect(inspect(error, { depth: 9 })).not.toContain('Sw0rdfish')
   expect(() => routingOf(pgbouncer, { adminUrl: 'postgresql://admin:Sw0rdfish@[host' })).toThrow('not a URL')
 })
+
+test('a copy for a rehearsal goes over with its one client, and the real one and its clients notice nothing', async () => {
+  // Each side has a mover of its own, with a password that needs quoting.
+  const movers = {
+    old: { user: 'mover', password: "it's = old" },
+    new: { user: 'mover_of_new', password: 'new "one" %20' },
+  }
+  for (const [server, { user, password }] of [
+    [oldServer, movers.old],
+    [newServer, movers.new],
+  ] as const) {
+    await server.query(`CREATE ROLE ${user} LOGIN PASSWORD '${password.replaceAll("'", "''")}'`)
+  }
+  await using pgbouncer = await startPooler({ poolSize: 3, settings: { query_wait_timeout: '77' } })
+  await using client = await connect(pgbouncer)
+  await client.side()
+  const before = await stateOf(pgbouncer)
+  const program = await debianProgram('pgbouncer', 'pgbouncer')
+  const places = {
+    old: { ...placeOf(oldServer), ...movers.old },
+    new: { ...placeOf(newServer), ...movers.new },
+  }
+  const { adminUrl, configFile } = pgbouncer
+  const copy = await copyPgbouncer({ adminUrl, database: 'ledger', configFile, places, program, log })
+  try {
+    const { routing, client: asking } = copy
+    if (!routing || !asking) throw new Error(copy.detail)
+    await asking.begin()
+    expect(await routing.where()).toBe('old')
+    await routing.hold({ withinMs: 20_000 })
+    const held = performance.now()
+    await client.side()
+    await routing.point('new')
+    const heldMs = performance.now() - held
+    await routing.release()
+    const felt = await asking.end()
+    expect(await routing.where()).toBe('new')
+    expect(felt).toMatchObject({ errors: 0, answers: expect.any(Number) })
+    expect(felt.gapMs).toBeGreaterThanOrEqual(Math.floor(heldMs))
+  } finally {
+    await copy[Symbol.asyncDispose]()
+  }
+  expect(await client.side()).toBe('old')
+  expect(await stateOf(pgbouncer)).toEqual(before)
+})
+
+/** A pause, a reload or another file would show here: a pause ends the connections to the servers. */
+async function stateOf(pgbouncer: PgbouncerServer) {
+  await using console = new AdminConsole(pgbouncer.adminUrl)
+  return {
+    file: await readFile(pgbouncer.configFile, 'utf8'),
+    databases: await console.run('SHOW DATABASES'),
+    servers: (await console.run('SHOW SERVERS')).map(({ remote_pid }) => remote_pid),
+  }
+}
 
 async function startSide(name: string): Promise<PostgresqlServer> {
   const server = await startPostgresql({ major: 15 })

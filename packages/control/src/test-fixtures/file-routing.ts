@@ -1,5 +1,5 @@
 import type { EstateWave } from '@replatform/core/estate'
-import type { Place, Routing } from '@replatform/core/routing'
+import type { Place, Routing, RoutingCopy } from '@replatform/core/routing'
 import { FileStore } from './file-store.ts'
 
 /** The switchover point in front of a `FileStore`. It lives in the worker, so its faults hit the worker. */
@@ -31,4 +31,10 @@ export function createFileGateways({ name }: Pick<EstateWave, 'name'>): Routing[
   const folders = JSON.parse(process.env.FILE_GATEWAYS ?? '{}') as Record<string, string>
   const folder = folders[name]
   return folder === undefined ? [] : [createFileRouting(new FileStore(folder))]
+}
+
+/** Of the switchover point of a store, in a folder beside the store's. */
+export function createFileCopy(folder: string): RoutingCopy {
+  const routing = createFileRouting(new FileStore(`${folder}-copy`))
+  return { name: routing.name, detail: 'a folder', routing, client: null, [Symbol.asyncDispose]: async () => {} }
 }

@@ -1,7 +1,7 @@
 import type { Log } from '@replatform/core/connector'
 import type { Estate } from '@replatform/core/estate'
 import { startWorker, type Worker } from '../worker.ts'
-import { createFileGateways, createFileRouting } from './file-routing.ts'
+import { createFileCopy, createFileGateways, createFileRouting } from './file-routing.ts'
 import { FileStore } from './file-store.ts'
 
 export interface FileWorkerOptions {
@@ -54,7 +54,7 @@ export function startFileWorker({
       },
     }),
     createGateways: createFileGateways,
-    createCopies: (of) => ('source' in of ? [createFileRouting(new FileStore(`${of.source.url}-copy`))] : []),
+    createCopies: (of) => ('source' in of ? [createFileCopy(of.source.url)] : []),
     createRoutings: (store) => [createFileRouting(new FileStore(store.source.url))],
     log,
   })
