@@ -373,9 +373,9 @@ export const catalogue = {
   'redis.value-too-large': {
     retry: 'operator',
     meaning:
-      'A single value, or one command of the source, is too large to be held in memory and cannot be carried in parts.',
+      'A single value, or one argument of a command of the source, is larger than the target takes, or too large to be held in memory where it cannot be carried in parts.',
     untouched: progressKept,
-    next: 'Trim or split the key (a stream above 512 MB, one element or packed list above 64 MB), then `replatform cancel` and start again: a load carries in pieces what a single command has written.',
+    next: 'Trim or split the key (a stream or an argument above 512 MB, one element or packed list above 64 MB), then `replatform cancel` and start again: a load carries in pieces what a single command has written.',
   },
   'redis.unknown-command': {
     retry: 'operator',

@@ -21,6 +21,10 @@ export interface ConnectionOptions {
 interface Waiting {
   readonly replies: RespValue[]
   left: number
+  /** Byte strings in the replies are let go as they come. */
+  readonly skims: boolean
+  /** Of the replies, errors only are kept. */
+  readonly errorsOnly: boolean
   readonly resolve: (replies: RespValue[]) => void
   readonly reject: (error: Error) => void
 }
@@ -128,11 +132,14 @@ export class Connection implements AsyncDisposable {
     return this.exchange(buffer.view, commands.length)
   }
 
-  /** Sends bytes that hold `count` commands, at least one. They must stay as they are until the replies are there. */
-  exchange(bytes: Buffer | readonly Buffer[], count: number): Promise<RespValue[]> {
+  /**
+   * Sends bytes that hold `count` commands, at least one. They must stay as they are until the replies are there.
+   * `skims`: byte strings in the replies may be of any length and are left empty.
+   */
+  exchange(bytes: Buffer | readonly Buffer[], count: number, { skims = false } = {}): Promise<RespValue[]> {
     if (this.#broken) return Promise.reject(this.#broken)
     const { promise, resolve, reject } = Promise.withResolvers<RespValue[]>()
-    this.#waiting.push({ replies: [], left: count, resolve, reject })
+    this.#waiting.push({ replies: [], left: count, skims, errorsOnly: false, resolve, reject })
     if (Buffer.isBuffer(bytes)) {
       this.#socket.write(bytes)
     } else {
@@ -144,25 +151,34 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Sends one command that is written while its bytes come, no faster than the server takes them. Nothing else may be
-   * sent meanwhile. What fails to come to its end breaks the connection, since half a command stands there.
+   * Sends commands that are written while their bytes come, no faster than the server takes them; the generator returns
+   * how many they were, at least one. Resolves with the errors among the replies. Nothing else may be sent meanwhile.
+   * What fails to come to its end breaks the connection, since half a command stands there.
    */
-  async stream(pieces: AsyncIterable<Buffer>): Promise<RespValue> {
+  async stream(pieces: AsyncGenerator<Buffer, number>): Promise<RedisReplyError[]> {
     if (this.#broken) throw this.#broken
     const { promise, resolve, reject } = Promise.withResolvers<RespValue[]>()
     promise.catch(() => {})
-    this.#waiting.push({ replies: [], left: 1, resolve, reject })
+    // Not known before all is sent; counted down from there all the same.
+    const unknown = Number.MAX_SAFE_INTEGER
+    const waiting: Waiting = { replies: [], left: unknown, skims: true, errorsOnly: true, resolve, reject }
+    this.#waiting.push(waiting)
     try {
-      for await (const piece of pieces) {
+      for (;;) {
+        const { value, done } = await pieces.next()
         if (this.#broken) break
-        if (!this.#socket.write(piece)) await this.#drained()
+        if (done) {
+          waiting.left -= unknown - value
+          if (waiting.left === 0) this.#done(waiting)
+          break
+        }
+        if (!this.#socket.write(value)) await this.#drained()
       }
     } catch (thrown) {
       this.#socket.destroy()
       throw thrown
     }
-    const [reply = null] = await promise
-    return reply
+    return (await promise) as RedisReplyError[]
   }
 
   async #drained(): Promise<void> {
@@ -186,19 +202,27 @@ export class Connection implements AsyncDisposable {
   #take(chunk: Buffer): void {
     try {
       this.#reader.push(chunk)
-      for (let reply = this.#reader.next(); reply !== undefined; reply = this.#reader.next()) this.#answer(reply)
+      for (let reply = this.#next(); reply !== undefined; reply = this.#next()) this.#answer(reply)
     } catch (thrown) {
       this.#break(toRedisError(thrown, this.place))
       this.#socket.destroy()
     }
   }
 
+  #next(): RespValue | undefined {
+    return this.#reader.next({ skims: this.#waiting[this.#first]?.skims ?? false })
+  }
+
   #answer(reply: RespValue): void {
     const waiting = this.#waiting[this.#first]
     if (!waiting) throw new ReplatformError('redis.protocol', { message: 'The server answered what nobody asked.' })
-    waiting.replies.push(reply)
+    if (!waiting.errorsOnly || reply instanceof RedisReplyError) waiting.replies.push(reply)
     waiting.left -= 1
-    if (waiting.left > 0) return
+    if (waiting.left === 0) this.#done(waiting)
+  }
+
+  /** It is the first of those that wait. */
+  #done(waiting: Waiting): void {
     this.#waiting[this.#first] = undefined
     this.#first += 1
     if (this.#first > 1_024) {

@@ -13,7 +13,10 @@ import { type ControlKeys, isControlKey } from './control-keys.ts'
 import type { EpochWriter } from './epoch-writer.ts'
 import { type Checkpoint, writeCheckpoint } from './flow-store.ts'
 import { batchBytes } from './follower.ts'
-import type { StreamCommand } from './stream-command.ts'
+import { hasParts, largeEffect, partsOf } from './large-effect.ts'
+import { tooLarge } from './large-scan.ts'
+import { LargeStreamCommand, type LargeUnit } from './large-unit.ts'
+import { StreamCommand } from './stream-command.ts'
 import type { StreamUnit } from './stream-units.ts'
 
 export interface DatabaseSinkOptions {
@@ -30,6 +33,19 @@ export interface DatabaseSinkOptions {
   readonly clockOffsetMs: number
 }
 
+/** What Valkey, and Redis since 7.2, queue for one transaction (client-query-buffer-limit); they close the connection. */
+const mostQueuedBytes = 1024 * 1024 * 1024
+const beyondQueue =
+  'more than 1 GB, or a transaction did, and the target closed the connection: it does not queue more for a transaction'
+
+function isCutOff(thrown: unknown): boolean {
+  return thrown instanceof ReplatformError && thrown.code === 'connection.lost'
+}
+
+interface Total {
+  rows: number
+}
+
 export class DatabaseSink implements BatchSink {
   /** One is encoded while the other is on its way. */
   readonly mostAtOnce = 2
@@ -41,6 +57,8 @@ export class DatabaseSink implements BatchSink {
   #db: number
   /** Offset behind the last unit that wrote. */
   #written: number
+  /** Such a unit while it is on its way. */
+  #large: Promise<void> | null = null
   /** Database that the batch has selected so far. */
   #batchDb = 0
 
@@ -52,6 +70,10 @@ export class DatabaseSink implements BatchSink {
   }
 
   async apply(units: readonly StreamUnit[]): Promise<number> {
+    // Which database is selected behind it shows when it has been read.
+    if (this.#large) await this.#large
+    const [unit] = units as [StreamUnit]
+    if (unit.large) return this.#applyLarge(unit, unit.large)
     const buffer = this.#other
     this.#other = this.#buffer
     this.#buffer = buffer
@@ -62,10 +84,15 @@ export class DatabaseSink implements BatchSink {
     return rows
   }
 
-  async #commit(buffer: CommandBuffer): Promise<void> {
-    const { writer, keys, target } = this.#options
+  #commit(buffer: CommandBuffer): Promise<void> {
+    return this.#telling(this.#options.writer.commit(buffer))
+  }
+
+  /** Leaves on the target that it is no longer whole, where that is what broke. */
+  async #telling(written: Promise<void>): Promise<void> {
+    const { keys, target } = this.#options
     try {
-      await writer.commit(buffer)
+      await written
     } catch (thrown) {
       if (thrown instanceof ReplatformError && thrown.code === 'redis.apply-refused') {
         await target.command('HSET', keys.checkpoint, 'broken', thrown.message).catch(() => {})
@@ -81,14 +108,102 @@ export class DatabaseSink implements BatchSink {
     let rows = 0
     for (const { commands, receivedAtMs, end } of units) {
       const before = rows
-      const sourceNowMs = receivedAtMs + this.#options.clockOffsetMs
-      for (const command of commands) {
-        if (this.#addPlain(command) || this.#add(rewriteCommand(command.args, sourceNowMs), command.args)) rows += 1
-      }
+      for (const command of commands) if (this.#addCommand(command, receivedAtMs)) rows += 1
       if (rows > before) this.#written = end
     }
     this.#addCheckpoint((units.at(-1) as StreamUnit).end)
     return rows
+  }
+
+  #addCommand(command: StreamCommand, receivedAtMs: number): boolean {
+    const sourceNowMs = receivedAtMs + this.#options.clockOffsetMs
+    return this.#addPlain(command) || this.#add(rewriteCommand(command.args, sourceNowMs), command.args)
+  }
+
+  /** A unit that is not held: its parts as batches where they may be carried out twice, else all in one transaction. */
+  async #applyLarge(unit: StreamUnit, large: LargeUnit): Promise<number> {
+    await using _ = large
+    const total: Total = { rows: 0 }
+    const applied = this.#last.then(() => this.#telling(this.#writeLarge(unit, large, total)))
+    this.#last = applied
+    this.#large = applied
+    await applied
+    this.#large = null
+    return total.rows
+  }
+
+  async #writeLarge(unit: StreamUnit, large: LargeUnit, total: Total): Promise<void> {
+    const { writer } = this.#options
+    this.#buffer.clear()
+    this.#batchDb = 0
+    const commands = large.commands()
+    const only = large.isTransaction ? null : (await commands.next()).value
+    if (only instanceof LargeStreamCommand && hasParts(only, { isRepeated: true })) {
+      await this.#writeParts(unit, only, total)
+    } else {
+      const encoded = this.#encodeLarge(unit, only ? [only] : commands, total)
+      await writer.commitStream(encoded).catch((thrown) => {
+        throw isCutOff(thrown) && unit.bytes > mostQueuedBytes ? tooLarge(beyondQueue) : thrown
+      })
+    }
+  }
+
+  async #writeParts({ end }: StreamUnit, command: LargeStreamCommand, total: Total): Promise<void> {
+    const { writer } = this.#options
+    if (!this.#isFollowed(command.outline.args[1]?.bytes ?? null)) return
+    for await (const args of partsOf(command)) {
+      this.#select(this.#db)
+      this.#buffer.add(args)
+      await writer.commit(this.#buffer)
+      this.#buffer.clear()
+      this.#batchDb = 0
+    }
+    total.rows += 1
+    this.#written = end
+    this.#addCheckpoint(end)
+    await writer.commit(this.#buffer)
+  }
+
+  /** Returns how many commands it gave. */
+  async *#encodeLarge(
+    { receivedAtMs, end }: StreamUnit,
+    commands: AsyncIterable<StreamCommand | LargeStreamCommand> | [LargeStreamCommand],
+    total: Total,
+  ): AsyncGenerator<Buffer, number> {
+    let count = 0
+    const take = (): Buffer => {
+      count += this.#buffer.commands
+      const bytes = Buffer.from(this.#buffer.view)
+      this.#buffer.clear()
+      return bytes
+    }
+    for await (const command of commands) {
+      if (command instanceof StreamCommand) {
+        if (this.#addCommand(command, receivedAtMs)) total.rows += 1
+        if (this.#buffer.length >= batchBytes) yield take()
+        continue
+      }
+      const effect = largeEffect(command, receivedAtMs + this.#options.clockOffsetMs)
+      if (effect.kind === 'none' || !this.#isFollowed(effect.key)) continue
+      total.rows += 1
+      this.#select(this.#db)
+      this.#buffer.begin(effect.count)
+      yield take()
+      yield* effect.args
+    }
+    if (total.rows > 0) this.#written = end
+    this.#addCheckpoint(end)
+    yield take()
+    return count
+  }
+
+  /** Notes what a large command writes; null where that is not known. */
+  #isFollowed(key: Buffer | null): boolean {
+    const { changed } = this.#options
+    if (key === null) changed.giveUp()
+    else if (isControlKey(this.#db, key)) return false
+    else changed.add(this.#db, key)
+    return true
   }
 
   #addCheckpoint(end: number): void {

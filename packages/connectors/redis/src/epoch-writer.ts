@@ -53,7 +53,7 @@ export class EpochWriter implements BatchWriter, AsyncDisposable {
     const { target } = this.options
     await this.#requireEpoch(await (this.#armed ?? this.#arm()))
     const count = buffer.commands
-    const done = Promise.all([target.exchange(multi, 1), target.exchange(buffer.view, count), target.exchange(exec, 1)])
+    const done = Promise.all([target.exchange(multi, 1), target.exchange(buffer.view, count), this.#execute()])
     this.#armed = this.#arm()
     this.#armed.catch(() => {})
     const [, queued, [outcome = null]] = await done
@@ -77,9 +77,28 @@ export class EpochWriter implements BatchWriter, AsyncDisposable {
     this.#armed = null
     await target.exchange(multi, 1)
     const queued = await target.pipeline([['SELECT', db]])
-    const answer = await target.stream(encodeLarge(command))
-    const [outcome = null] = await target.exchange(exec, 1)
-    await this.#judge([...queued, answer], outcome)
+    const refused = await target.stream(encodeLarge(command))
+    const [outcome = null] = await this.#execute()
+    await this.#judge([...queued, ...refused], outcome)
+  }
+
+  /**
+   * Carries out commands that do not fit into memory; the generator returns how many they were. They are whole or not
+   * there at all, as in `commit`.
+   */
+  async commitStream(commands: AsyncGenerator<Buffer, number>): Promise<void> {
+    const { target } = this.options
+    await this.#requireEpoch(await (this.#armed ?? this.#arm()))
+    this.#armed = null
+    await target.exchange(multi, 1)
+    const refused = await target.stream(commands)
+    const [outcome = null] = await this.#execute()
+    await this.#judge(refused, outcome)
+  }
+
+  /** What commands answer may be as large as what they replaced, and nobody reads it. */
+  #execute(): Promise<RespValue[]> {
+    return this.options.target.exchange(exec, 1, { skims: true })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -107,6 +107,9 @@ export class Follower {
       signal.removeEventListener('abort', onAbort)
       this.#signal()
       this.#room.resolve()
+      await Promise.all(
+        [this.#units, ...this.#queue.map(({ large }) => large)].map((held) => held?.[Symbol.asyncDispose]()),
+      )
     }
   }
 
@@ -138,9 +141,9 @@ export class Follower {
   }
 
   /** Reads ahead of what is applied, as far as memory allows. */
-  async #pump(): Promise<never> {
+  async #pump(): Promise<void> {
     const { link, first } = this.#options
-    for (let piece = first ?? (await link.read()); ; piece = await link.read()) {
+    for (let piece = first ?? (await link.read()); !this.#ended; piece = await link.read()) {
       this.#units.push(piece)
       for (let unit = this.#units.next(); unit; unit = this.#units.next()) {
         this.#queue.push(unit)
@@ -149,6 +152,7 @@ export class Follower {
         if (this.#isQueueFull) await this.#waitForRoom()
       }
       this.#signal()
+      await this.#units.flush()
     }
   }
 

@@ -42,12 +42,14 @@ export function bigKeyFindings({ keys, total }: KeySample): Finding[] {
     {
       id: 'redis.big-keys',
       severity: 'risk',
-      title: 'Keys above 8 MB cross piece by piece; a command that carries more than 64 MB at once cannot be followed.',
+      title: 'Keys above 8 MB cross piece by piece; what writes one at once must fit into the buffer of a replica.',
       evidence: evidence([
         ...big.map(({ name, type, bytes }) => `${name} (${type}): ${megabytes(bytes)}`),
         `among ${keys.length} of ${total} keys that were looked at`,
       ]),
-      remedy: 'See `redis-cli --memkeys` for all of them; split what is written as a whole.',
+      remedy:
+        'See `redis-cli --memkeys` for all of them. Set client-output-buffer-limit for replicas (256 MB by default) and ' +
+        'repl-backlog-size above what one command or transaction writes, or split it: replicas and the mover are cut off.',
     },
   ]
 }

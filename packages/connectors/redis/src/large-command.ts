@@ -10,8 +10,8 @@ export interface LargeCommand {
   readonly tail: readonly Argument[]
 }
 
-/** As a server reads it. */
-export async function* encodeLarge({ head, length, body, tail }: LargeCommand): AsyncGenerator<Buffer> {
+/** As a server reads it; returns that it is one command. */
+export async function* encodeLarge({ head, length, body, tail }: LargeCommand): AsyncGenerator<Buffer, number> {
   const before = new CommandBuffer()
   before.begin(head.length + 1 + tail.length)
   for (const argument of head) before.argument(argument)
@@ -22,4 +22,5 @@ export async function* encodeLarge({ head, length, body, tail }: LargeCommand): 
   after.endArgument()
   for (const argument of tail) after.argument(argument)
   yield Buffer.from(after.view)
+  return 1
 }

@@ -9,7 +9,7 @@
  */
 import { ReplatformError } from '@replatform/core/errors'
 import type { BatchWriter } from './batch-writer.ts'
-import { encodeCommand } from './command-buffer.ts'
+import { CommandBuffer, encodeCommand } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
 import { encodeLarge, type LargeCommand } from './large-command.ts'
@@ -58,6 +58,13 @@ return redis.error_reply('REFUSED ' .. failed)`
 
 const scriptWords = ['EVAL', script, 2] as const
 
+/** A command whose arguments come encoded, one behind the other. */
+export interface EncodedCommand {
+  /** The name included. */
+  readonly count: number
+  readonly args: AsyncIterable<Buffer>
+}
+
 export interface PartWriterOptions {
   readonly target: Connection
   readonly keys: ControlKeys
@@ -92,8 +99,26 @@ export class PartWriter implements BatchWriter, AsyncDisposable {
     const { target, keys, epoch } = this.#options
     const words = [...scriptWords, keys.epoch, keys.checkpoint, epoch, '', '', '', '', '']
     const command = { ...large, head: [...words, head.length + 1 + tail.length, ...head], tail }
-    const reply = await target.stream(encodeLarge(command))
-    if (reply instanceof RedisReplyError) throw this.#refused(reply)
+    const [reply] = await target.stream(encodeLarge(command))
+    if (reply) throw this.#refused(reply)
+  }
+
+  /** One command that does not fit into memory, and of which a script can pass on the arguments. */
+  async commitLargeAt({ count, args }: EncodedCommand, { from, to, replid, written }: Advance): Promise<void> {
+    const { target, keys, epoch } = this.#options
+    const place = [`${from.offset}:${from.step}`, replid, String(to.offset), String(to.step), String(written)]
+    const words = [...scriptWords, keys.epoch, keys.checkpoint, epoch, ...place, count]
+    const head = new CommandBuffer()
+    head.begin(words.length + count)
+    for (const word of words) head.argument(word)
+    const [reply] = await target.stream(
+      (async function* () {
+        yield head.view
+        yield* args
+        return 1
+      })(),
+    )
+    if (reply) throw this.#refused(reply)
   }
 
   /** The buffer must stay as it is meanwhile. Rejects with `epoch.superseded`, `redis.apply-refused` and their kin. */

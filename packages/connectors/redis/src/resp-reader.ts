@@ -32,6 +32,9 @@ export interface RespLimits {
 const defaultLimits: RespLimits = { bulkBytes: 512 * 1024 * 1024, valueBytes: 512 * 1024 * 1024, elements: 16_777_216 }
 const longestLine = 64 * 1024
 const deepest = 8
+/** A byte string up to here is put together even where it is not wanted. */
+const longestSkimmed = 4_096
+const nothing = Buffer.alloc(0)
 
 interface OpenArray {
   readonly items: RespValue[]
@@ -51,6 +54,9 @@ export class RespReader {
   #elements = 0
   #valueStart = 0
   #consumed = 0
+  #skims = false
+  /** Of a long byte string that is let go, with its end of line. */
+  #skipped = 0
 
   constructor(limits: Partial<RespLimits> = {}) {
     this.#limits = { ...defaultLimits, ...limits }
@@ -71,8 +77,12 @@ export class RespReader {
     this.#laterBytes += chunk.length
   }
 
-  /** The next whole value, or undefined until more is pushed. Throws `redis.protocol`; do not read on after it. */
-  next(): RespValue | undefined {
+  /**
+   * The next whole value, or undefined until more is pushed. Throws `redis.protocol`; do not read on after it.
+   * `skims`: long byte strings are let go as they come and are empty in the value, which may then be of any size.
+   */
+  next({ skims = false } = {}): RespValue | undefined {
+    this.#skims = skims
     if (!this.#join()) return undefined
     for (;;) {
       const value = this.#element()
@@ -118,6 +128,7 @@ export class RespReader {
   }
 
   #element(): RespValue | OpenArray | undefined {
+    if (this.#skipped > 0) return this.#skip()
     const buffer = this.#buffer
     const start = this.#at
     const end = this.#lineEnd(start)
@@ -157,12 +168,24 @@ export class RespReader {
     if (length === -1) return this.#took(start, null)
     if (length < 0 || length > this.#limits.bulkBytes) throw malformed(`a byte string claims ${length} bytes`)
     const end = start + length
+    if (this.#skims && length > longestSkimmed) {
+      this.#skipped = length + 2
+      this.#took(start, null)
+      return this.#skip()
+    }
     if (end + 2 > this.#buffer.length) {
       this.#want(end + 2 - this.#at)
       return undefined
     }
     if (this.#buffer[end] !== 0x0d || this.#buffer[end + 1] !== 0x0a) throw malformed('a byte string has no end')
     return this.#took(end + 2, this.#buffer.subarray(start, end))
+  }
+
+  #skip(): Buffer | undefined {
+    const here = Math.min(this.#skipped, this.#buffer.length - this.#at)
+    this.#skipped -= here
+    const value = this.#took(this.#at + here, nothing)
+    return this.#skipped === 0 ? value : undefined
   }
 
   #array(length: number, next: number): RespValue | OpenArray {
@@ -176,7 +199,7 @@ export class RespReader {
     this.#consumed += to - this.#at
     this.#at = to
     this.#wanted = 1
-    if (this.#consumed - this.#valueStart > this.#limits.valueBytes) {
+    if (!this.#skims && this.#consumed - this.#valueStart > this.#limits.valueBytes) {
       throw malformed(`a value is larger than ${this.#limits.valueBytes} bytes`)
     }
     return value

@@ -34,7 +34,8 @@ export async function readMemory(source: Connection): Promise<Memory | null> {
 /** Whether what comes after the point is there, and belongs to the history that the point is of. */
 export function canGoOn(memory: Memory, { replid, offset }: ReplicationPoint): boolean {
   const { firstByte, bytes } = memory
-  return isShared(memory, { replid, offset }) && bytes > 0 && offset + 1 >= firstByte && offset <= firstByte + bytes - 1
+  // A backlog that holds nothing begins behind the present end; one that is not there, at 0.
+  return isShared(memory, { replid, offset }) && offset + 1 >= firstByte && offset <= firstByte + bytes - 1
 }
 
 /** Whether the point belongs to the source's own history, under its present name or the one before. */

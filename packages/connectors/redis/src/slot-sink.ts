@@ -11,11 +11,16 @@ import { putCommands, takeCommand } from './cross-slot.ts'
 import { emptyPart } from './empty-part.ts'
 import { batchBytes } from './follower.ts'
 import { keySlot } from './key-slot.ts'
+import { hasParts, largeEffect, nameOf, partsOf } from './large-effect.ts'
+import { tooLarge } from './large-scan.ts'
+import type { LargeStreamCommand, LargeUnit } from './large-unit.ts'
 import { changeLibraries } from './library.ts'
 import { isBehind, type PartPlace, type PartWriter } from './part-writer.ts'
 import type { ScriptBuffer } from './script-buffer.ts'
 import { type SlotLayout, slotsMoved } from './slot-layout.ts'
 import { type Across, routeCommand, type SlotPiece, type SlotStep } from './slot-routing.ts'
+import { mostArguments } from './split-command.ts'
+import { StreamCommand } from './stream-command.ts'
 import type { StreamUnit } from './stream-units.ts'
 
 export interface SlotSinkOptions {
@@ -38,6 +43,12 @@ interface OpenPart {
   place: PartPlace
 }
 
+interface LargeTotal {
+  rows: number
+  /** Of the steps that were taken. */
+  step: number
+}
+
 export class SlotSink implements BatchSink {
   readonly mostAtOnce = 1
   readonly #options: SlotSinkOptions
@@ -58,15 +69,13 @@ export class SlotSink implements BatchSink {
 
   async apply(units: readonly StreamUnit[]): Promise<number> {
     let rows = 0
+    const [first] = units as [StreamUnit]
+    if (first.large) return this.#applyLarge(first, first.large)
     for (const unit of units) {
       const before = rows
       const nowMs = unit.receivedAtMs + this.#options.clockOffsetMs
       for (const [index, command] of unit.commands.entries()) {
-        const step = this.#route(command.args, nowMs)
-        if (step.kind === 'none') continue
-        rows += 1
-        if (step.kind === 'pieces') this.#add(step.pieces, index)
-        else await this.#alone(step, index)
+        if (await this.#applyOne(command.args, nowMs, index)) rows += 1
       }
       this.#at = unit.end
       if (rows > before) this.#written = unit.end
@@ -75,9 +84,76 @@ export class SlotSink implements BatchSink {
     return rows
   }
 
+  /** Whether it writes. */
+  async #applyOne(command: readonly Buffer[], nowMs: number, index: number): Promise<boolean> {
+    const step = this.#route(command, nowMs)
+    if (step.kind === 'none') return false
+    if (step.kind === 'pieces') this.#add(step.pieces, index)
+    else await this.#alone(step, index)
+    return true
+  }
+
+  /**
+   * What is not held goes on in steps, each with its place, so that every one of them is carried out once; as between
+   * parts of the target, a transaction shows by and by.
+   */
+  async #applyLarge(unit: StreamUnit, large: LargeUnit): Promise<number> {
+    await using _ = large
+    const nowMs = unit.receivedAtMs + this.#options.clockOffsetMs
+    const total = { rows: 0, step: 0 }
+    for await (const command of large.commands()) {
+      if (command instanceof StreamCommand) {
+        if (await this.#applyOne(command.args, nowMs, total.step)) total.rows += 1
+        total.step += 1
+        await this.#commitFull(total.step)
+      } else {
+        await this.#applyLargeCommand(command, nowMs, total)
+      }
+    }
+    this.#at = unit.end
+    if (total.rows > 0) this.#written = unit.end
+    await this.#commit({ offset: this.#at, step: 0 })
+    return total.rows
+  }
+
+  async #applyLargeCommand(command: LargeStreamCommand, nowMs: number, total: LargeTotal): Promise<void> {
+    if (hasParts(command, { isRepeated: false })) {
+      for await (const args of partsOf(command)) {
+        await this.#applyOne(args, nowMs, total.step++)
+        await this.#commitFull(total.step)
+      }
+      total.rows += 1
+      return
+    }
+    const effect = largeEffect(command, nowMs)
+    const index = total.step++
+    if (effect.kind === 'none') return
+    const { key } = effect
+    if (key === null || effect.count > mostArguments) {
+      throw tooLarge(`${effect.count} arguments (${nameOf(command).toUpperCase()}), which a script cannot pass on`)
+    }
+    if (isControlKey(0, key)) return
+    this.#note(key)
+    await this.#commit({ offset: this.#at, step: index })
+    const part = this.#partOfSlot(keySlot(key))
+    if (!this.#has(part, index)) {
+      const to = { offset: this.#at, step: index + 1 }
+      const { replid } = this.#options
+      await part.writer.commitLargeAt(effect, { from: part.place, to, replid, written: this.#written })
+      part.place = to
+    }
+    total.rows += 1
+  }
+
+  /** When one of them is full, all of them, so that they stay side by side. */
+  async #commitFull(step: number): Promise<void> {
+    const isFull = [...this.#parts.values()].some(({ buffer }) => buffer.length >= batchBytes)
+    if (isFull) await this.#commit({ offset: this.#at, step })
+  }
+
   /** A key of another shard's slots says that slots moved on the source: their order with this stream is lost. */
   #route(command: readonly Buffer[], nowMs: number): SlotStep {
-    const { layout, source, changed } = this.#options
+    const { changed } = this.#options
     if (String(command[0]).toLowerCase() === 'restore-asking') {
       throw slotsMoved('Slots are being moved from one server of the source to another.')
     }
@@ -85,13 +161,16 @@ export class SlotSink implements BatchSink {
     if (step.kind === 'flush') changed.giveUp()
     if (step.kind !== 'pieces' && step.kind !== 'across') return step
     if (step.keys.every((key) => isControlKey(0, key))) return { kind: 'none' }
-    for (const key of step.keys) {
-      if (!layout.sources[source]?.slots.has(keySlot(key))) {
-        throw slotsMoved('A server of the source has written to slots that were another’s when the load began.')
-      }
-      changed.add(0, key)
-    }
+    for (const key of step.keys) this.#note(key)
     return step
+  }
+
+  #note(key: Buffer): void {
+    const { layout, source, changed } = this.#options
+    if (!layout.sources[source]?.slots.has(keySlot(key))) {
+      throw slotsMoved('A server of the source has written to slots that were another’s when the load began.')
+    }
+    changed.add(0, key)
   }
 
   #add(pieces: readonly SlotPiece[], index: number): void {

@@ -46,6 +46,8 @@ export class Spool implements AsyncDisposable {
   #arrived = Promise.withResolvers<void>()
   #end: { readonly error: Error | null } | null = null
   #waitingBytes = 0
+  /** For the block that is being read: garbage of that size is memory that a mover must have as well. */
+  #room: Buffer = Buffer.alloc(0)
 
   constructor({ folder = tmpdir(), memoryBytes = 16 << 20, blockBytes = 1 << 20 }: SpoolOptions = {}) {
     this.#folder = folder
@@ -150,8 +152,10 @@ export class Spool implements AsyncDisposable {
   async #readBlock(): Promise<Piece | undefined> {
     const block = this.#blocks[0]
     if (!block || !this.#file) return undefined
-    const sealed = Buffer.allocUnsafeSlow(block.bytes + sealBytes)
-    await this.#file.read(sealed, 0, sealed.length, block.at)
+    const sealedBytes = block.bytes + sealBytes
+    if (this.#room.length < sealedBytes) this.#room = Buffer.allocUnsafeSlow(sealedBytes)
+    const sealed = this.#room.subarray(0, sealedBytes)
+    await this.#file.read(sealed, 0, sealedBytes, block.at)
     const data = unsealBlock(sealed, this.#key, block.nonce)
     this.#blocks.shift()
     if (this.#blocks.length === 0 && !this.#writing) {

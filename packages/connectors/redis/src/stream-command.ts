@@ -3,6 +3,7 @@
  * of those only the name and the first key are looked at.
  */
 import { ReplatformError } from '@replatform/core/errors'
+import { LargeScan, type Outline } from './large-scan.ts'
 
 /** Where an argument stands in the bytes of its command. */
 interface Span {
@@ -54,11 +55,19 @@ export class StreamCommand {
   }
 }
 
-/** A value beyond it would not fit into a mover's memory. */
-const largestCommand = 64 * 1024 * 1024
+/** What one command, or one transaction, may hold of a mover's memory; what is larger passes through in pieces. */
+export const mostHeldBytes = 8 * 1024 * 1024
 const mostArguments = 16_777_216
 /** From here on a command that is not whole yet gets room to grow. */
 const growFrom = 256 * 1024
+
+/** Of a command that is not held. */
+export interface LargePiece {
+  /** A view into what was pushed. */
+  readonly bytes: Buffer
+  /** With the last. */
+  readonly outline: Outline | null
+}
 
 /** Finds commands in buffers that may end anywhere. What was looked at is not looked at again. */
 export class CommandScanner {
@@ -75,8 +84,9 @@ export class CommandScanner {
   #name: Span = { start: 0, end: 0 }
   #first: Span = { start: 0, end: 0 }
   #consumed = 0
+  #large: LargeScan | null = null
 
-  /** Bytes of all commands that `next` has given. */
+  /** Bytes of all that `next` has given. */
   get consumed(): number {
     return this.#consumed
   }
@@ -94,18 +104,36 @@ export class CommandScanner {
     this.#end += chunk.length
   }
 
-  /** Undefined until more is pushed. Throws `redis.protocol`; do not read on after it. */
-  next(): StreamCommand | undefined {
+  /** Undefined until more is pushed. Throws `redis.protocol` or `redis.value-too-large`; do not read on after it. */
+  next(): StreamCommand | LargePiece | undefined {
+    if (this.#large) return this.#nextPiece(this.#large)
     if (this.#end - this.#at < this.#wanted) return undefined
     this.#wanted = 1
     if (this.#left < 0 && !this.#head()) return undefined
-    while (this.#left > 0) if (!this.#argument()) return undefined
+    while (this.#left > 0) {
+      if (this.#argument()) continue
+      return this.#large ? this.#nextPiece(this.#large) : undefined
+    }
     const bytes = this.#buffer.subarray(this.#start, this.#at)
     const command = new StreamCommand(bytes, this.#count, this.#name, this.#first)
     this.#consumed += bytes.length
     this.#start = this.#at
     this.#left = -1
     return command
+  }
+
+  #nextPiece(large: LargeScan): LargePiece | undefined {
+    if (this.#start === this.#end) return undefined
+    const taken = large.take(this.#buffer.subarray(this.#start, this.#end))
+    const bytes = this.#buffer.subarray(this.#start, this.#start + taken)
+    this.#start += taken
+    this.#at = this.#start
+    this.#consumed += taken
+    if (large.outline) {
+      this.#large = null
+      this.#left = -1
+    }
+    return { bytes, outline: large.outline }
   }
 
   /** Views of what was given stay as they are: they are in the block that is left, or before what is added. */
@@ -135,7 +163,10 @@ export class CommandScanner {
     if (length < 0) return false
     const start = this.#next
     const end = start + length
-    if (end + 2 - this.#start > largestCommand) throw tooLarge()
+    if (end + 2 - this.#start > mostHeldBytes) {
+      this.#large = new LargeScan()
+      return false
+    }
     if (end + 2 > this.#end) {
       this.#wanted = end + 2 - this.#at
       return false
@@ -179,12 +210,6 @@ export class CommandScanner {
     this.#wanted = this.#end - from + 1
     return -1
   }
-}
-
-function tooLarge(): ReplatformError {
-  return new ReplatformError('redis.value-too-large', {
-    message: `The source has carried out a single command of more than ${largestCommand >> 20} MB, which cannot be followed.`,
-  })
 }
 
 function malformed(what: string): ReplatformError {

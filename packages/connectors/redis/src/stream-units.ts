@@ -1,24 +1,26 @@
 /** Cuts the replication stream into what must be applied together: one command, or a transaction of the source. */
-import { ReplatformError } from '@replatform/core/errors'
+import { LargeUnit } from './large-unit.ts'
 import type { Piece } from './spool.ts'
-import { CommandScanner, type StreamCommand } from './stream-command.ts'
+import { CommandScanner, mostHeldBytes, StreamCommand } from './stream-command.ts'
 
 export interface StreamUnit {
+  /** None where it is `large`. */
   readonly commands: readonly StreamCommand[]
+  /** What is too large to be held. Whether it is depends on its bytes only, not on how they came. */
+  readonly large: LargeUnit | null
   /** Of the stream, behind the unit. */
   readonly end: number
   readonly bytes: number
   readonly receivedAtMs: number
 }
 
-const largestTransaction = 128 * 1024 * 1024
-
-export class StreamUnits {
+export class StreamUnits implements AsyncDisposable {
   readonly #scanner = new CommandScanner()
   readonly #from: number
   #receivedAtMs = 0
   #unitStart: number
   #transaction: StreamCommand[] | null = null
+  #large: LargeUnit | null = null
 
   /** `from`: offset of the stream before the first byte that is pushed. */
   constructor(from: number) {
@@ -31,22 +33,49 @@ export class StreamUnits {
     this.#scanner.push(data)
   }
 
-  /** Undefined until more is pushed. Throws `redis.protocol`. */
+  /** Undefined until more is pushed. Throws `redis.protocol` or `redis.value-too-large`. */
   next(): StreamUnit | undefined {
-    for (let command = this.#scanner.next(); command; command = this.#scanner.next()) {
+    for (let found = this.#scanner.next(); found; found = this.#scanner.next()) {
+      if (!(found instanceof StreamCommand)) {
+        this.#spill().addLarge(found)
+        if (found.outline && !this.#transaction) return this.#unit([])
+        continue
+      }
       // MULTI and EXEC have no arguments.
-      const name = command.count === 1 ? command.name.toLowerCase() : ''
+      const name = found.count === 1 ? found.name.toLowerCase() : ''
       if (this.#transaction) {
         if (name === 'exec') return this.#unit(this.#transaction)
-        this.#transaction.push(command)
-        if (this.#offset - this.#unitStart > largestTransaction) throw tooLarge()
+        this.#add(found, this.#transaction)
       } else if (name === 'multi') {
         this.#transaction = []
       } else {
-        return this.#unit([command])
+        return this.#unit([found])
       }
     }
     return undefined
+  }
+
+  /** Awaited after each look: what is large goes to its file. */
+  async flush(): Promise<void> {
+    await this.#large?.flush()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#large?.[Symbol.asyncDispose]()
+  }
+
+  #add(command: StreamCommand, transaction: StreamCommand[]): void {
+    if (this.#large) this.#large.add(command.bytes)
+    else transaction.push(command)
+    if (this.#offset - this.#unitStart > mostHeldBytes) this.#spill()
+  }
+
+  #spill(): LargeUnit {
+    if (!this.#large) {
+      this.#large = new LargeUnit({ isTransaction: this.#transaction !== null })
+      for (const { bytes } of this.#transaction?.splice(0) ?? []) this.#large.add(bytes)
+    }
+    return this.#large
   }
 
   get #offset(): number {
@@ -58,12 +87,8 @@ export class StreamUnits {
     const bytes = end - this.#unitStart
     this.#unitStart = end
     this.#transaction = null
-    return { commands, end, bytes, receivedAtMs: this.#receivedAtMs }
+    const large = this.#large
+    this.#large = null
+    return { commands, large, end, bytes, receivedAtMs: this.#receivedAtMs }
   }
-}
-
-function tooLarge(): ReplatformError {
-  return new ReplatformError('redis.protocol', {
-    message: `A transaction of the source is larger than ${largestTransaction >> 20} MB, which a mover cannot hold.`,
-  })
 }
