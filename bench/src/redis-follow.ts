@@ -1,4 +1,4 @@
-/** Following, against what can be written at all; and a mover's memory, with one value of a gigabyte. */
+/** Following: how fast, against what can be written at all; and how far behind, against a native replica. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { type RedisServer, startRedis } from '@replatform/testkit/redis-server'
 import { type BenchmarkOptions, contest, type Row } from './measure.ts'
 import { BenchedMover, moverUser } from './redis-mover.ts'
+import { startReplica } from './redis-replica.ts'
 
 const run = promisify(execFile)
 const acl = [`${moverUser.name} on >${moverUser.password} ~* &* +@all`]
@@ -46,13 +47,47 @@ export async function benchFollow({ runs, scale, log }: BenchmarkOptions): Promi
 const perSecond = 50_000
 const beatMs = 10
 const lagSeconds = 10
-const lagGoalMs = 100
 
-/** The age at which keys appear on the target while the source is written at a steady rate. */
-export async function benchLag({ log }: BenchmarkOptions): Promise<Row> {
+interface Lag {
+  readonly rate: number
+  readonly medianMs: number
+  readonly p99Ms: number
+}
+
+/**
+ * The age at which keys appear on the target while the source is written at a steady rate; beside it that of a native
+ * replica, seen in the same way, since what writes and looks shares the processors with both.
+ */
+export async function benchLag({ runs, profiles, log }: BenchmarkOptions): Promise<Row> {
+  const byMover = async ({ source, target }: Pair) => {
+    const mover = new BenchedMover(source, target, { profiles })
+    await mover.loadAndFollow()
+    return mover
+  }
+  const byReplica = async ({ source, target }: Pair) => {
+    await startReplica(source, target)
+    return null
+  }
+  const [ours, theirs]: [Lag[], Lag[]] = [[], []]
+  for (let run = 0; run < runs; run++) {
+    ours.push(await lagOf(byMover))
+    theirs.push(await lagOf(byReplica))
+    for (const [name, lag] of Object.entries({ ours: ours.at(-1), REPLICAOF: theirs.at(-1) })) {
+      log(`lag of ${name} at ${lag?.rate} writes/s: median ${lag?.medianMs} ms, p99 ${lag?.p99Ms} ms`)
+    }
+  }
+  const [our, their] = [ours, theirs].map((all) => all.toSorted((a, b) => a.p99Ms - b.p99Ms)[all.length >> 1]) as [
+    Lag,
+    Lag,
+  ]
+  const work = `lag at ${our.rate} writes/s, p99 (medians ${our.medianMs} and ${their.medianMs} ms)`
+  const ratio = Number((our.p99Ms / their.p99Ms).toPrecision(3))
+  return { work, unit: 'ms', ours: our.p99Ms, peer: their.p99Ms, peerName: 'REPLICAOF', ratio, runs }
+}
+
+async function lagOf(follow: (pair: Pair) => Promise<AsyncDisposable | null>): Promise<Lag> {
   await using servers = await startPair()
-  await using mover = new BenchedMover(servers.source, servers.target)
-  await mover.loadAndFollow()
+  await using _ = await follow(servers)
   using writer = await RawClient.open(servers.source)
   using reader = await RawClient.open(servers.target)
   const ages: number[] = []
@@ -77,50 +112,16 @@ export async function benchLag({ log }: BenchmarkOptions): Promise<Row> {
   isOver = true
   await probing
   const sorted = ages.toSorted((a, b) => a - b)
-  const at = (part: number) => Math.round(sorted[Math.floor(sorted.length * part)] ?? Number.NaN)
-  const rate = Math.round(written / lagSeconds)
-  log(`lag at ${rate} writes/s: median ${at(0.5)} ms, p99 ${at(0.99)} ms, of ${sorted.length} looks`)
-  const work = `lag at ${rate} writes/s, median (p99 ${at(0.99)} ms)`
-  return { work, unit: 'ms', ours: at(0.5), peer: lagGoalMs, peerName: 'goal', ratio: at(0.5) / lagGoalMs, runs: 1 }
+  const at = (part: number) => Number((sorted[Math.floor(sorted.length * part)] ?? Number.NaN).toPrecision(3))
+  return { rate: Math.round(written / lagSeconds), medianMs: at(0.5), p99Ms: at(0.99) }
 }
 
-const memoryGoalMiB = 300
-
-/** One hash of a gigabyte in a million fields is loaded, and written on. */
-export async function benchMemory({ log }: BenchmarkOptions): Promise<Row> {
-  await using servers = await startPair()
-  const { source, target } = servers
-  log('filling one hash of 1 GB')
-  for (let at = 0; at < 1_000_000; at += 50_000) {
-    const script = `for i = ${at}, ${at + 49_999} do redis.call('HSET', 'huge', i, string.rep('v', 1000) .. i) end`
-    await source.command('EVAL', script, '0')
-  }
-  await using mover = new BenchedMover(source, target)
-  const seconds = await mover.loadAndFollow()
-  await timeWrites(source, 200_000)
-  await mover.reached(await offsetOf(source))
-  const fields = Number(await target.command('HLEN', 'huge'))
-  if (fields !== 1_000_000) throw new Error(`The target holds ${fields} fields of 1000000`)
-  log(`one hash of 1 GB was loaded in ${seconds.toFixed(1)} s`)
-  const ours = mover.rssMiB
-  const work = 'memory of a mover, one hash of 1 GB'
-  return {
-    work,
-    unit: 'MiB',
-    ours,
-    peer: memoryGoalMiB,
-    peerName: 'goal',
-    ratio: Number((ours / memoryGoalMiB).toPrecision(3)),
-    runs: 1,
-  }
-}
-
-interface Pair extends AsyncDisposable {
+export interface Pair extends AsyncDisposable {
   readonly source: RedisServer
   readonly target: RedisServer
 }
 
-async function startPair(): Promise<Pair> {
+export async function startPair(): Promise<Pair> {
   await using stack = new AsyncDisposableStack()
   const source = stack.use(await startRedis({ acl, settings, password: false }))
   const target = stack.use(await startRedis({ acl, settings }))
@@ -128,7 +129,7 @@ async function startPair(): Promise<Pair> {
   return { source, target, [Symbol.asyncDispose]: () => all.disposeAsync() }
 }
 
-async function timeWrites({ host, port }: RedisServer, writes: number): Promise<number> {
+export async function timeWrites({ host, port }: RedisServer, writes: number): Promise<number> {
   const address = ['-h', host, '-p', String(port)]
   const what = ['-t', 'set', '-n', String(writes), '-P', '16', '-r', '100000', '-d', '64', '-q']
   const startedAt = performance.now()
@@ -136,12 +137,12 @@ async function timeWrites({ host, port }: RedisServer, writes: number): Promise<
   return (performance.now() - startedAt) / 1_000
 }
 
-async function offsetOf(server: RedisServer): Promise<number> {
+export async function offsetOf(server: RedisServer): Promise<number> {
   return Number(/master_repl_offset:(\d+)/.exec(String(await server.command('INFO', 'replication')))?.[1])
 }
 
 /** Inline commands on a bare socket: a client library would cost more than what is measured. */
-class RawClient implements Disposable {
+export class RawClient implements Disposable {
   readonly #socket: Socket
   #answer = ''
   #awaited: ((line: string) => void) | null = null

@@ -16,10 +16,6 @@ const end = new AbortController()
 let gate = Promise.withResolvers<void>()
 let isHeld = false
 gate.resolve()
-let rssBytes = 0
-setInterval(() => {
-  rssBytes = Math.max(rssBytes, process.memoryUsage.rss())
-}, 20).unref()
 
 const orders: Record<MoverOrder, () => Promise<void>> = {
   async load() {
@@ -32,7 +28,11 @@ const orders: Record<MoverOrder, () => Promise<void>> = {
   },
   async follow() {
     const report = ({ position }: { position: string }) =>
-      say({ said: 'following', offset: Number(position.split(':')[1]), rssMiB: Math.round(rssBytes / 2 ** 20) })
+      say({
+        said: 'following',
+        offset: Number(position.split(':')[1]),
+        rssMiB: Math.round(process.resourceUsage().maxRSS / 1_024),
+      })
     await mover.follow({ signal: end.signal, report, throttle: () => gate.promise })
   },
   async hold() {

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import type { RedisServer } from '@replatform/testkit/redis-server'
+import type { BenchmarkOptions } from './measure.ts'
 import type { MoverOrder, MoverWord } from './redis-mover-main.ts'
 
 export const moverUser = { name: 'mover', password: 'mover-secret' }
@@ -14,11 +15,11 @@ export class BenchedMover implements AsyncDisposable {
   #seconds: number | null = null
   #exit: string | null = null
 
-  constructor(source: RedisServer, target: RedisServer) {
+  constructor(source: RedisServer, target: RedisServer, { profiles }: Pick<BenchmarkOptions, 'profiles'> = {}) {
     const url = (server: RedisServer) => server.url(moverUser.name, moverUser.password)
     this.#child = fork(new URL('./redis-mover-main.ts', import.meta.url), {
       env: { ...process.env, BENCH_SOURCE_URL: url(source), BENCH_TARGET_URL: url(target) },
-      execArgv: ['--max-old-space-size=160'],
+      execArgv: ['--max-old-space-size=160', ...(profiles ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : [])],
     })
     this.#child.on('message', (word: MoverWord) => this.#take(word))
     this.#child.once('exit', (code, signal) => {

@@ -2,28 +2,36 @@
  * Full load of mixed keys against the server's own replication (`REPLICAOF`), which is the limit: it reads the same
  * snapshot and needs no commands to store it.
  */
-import { pollUntil } from '@replatform/testkit/poll-until'
 import { type RedisClient, type RedisServer, startRedis } from '@replatform/testkit/redis-server'
-import { type Benchmark, type BenchmarkOptions, contest, type Row } from './measure.ts'
+import { type BenchmarkOptions, contest, type Measured, type PartedBenchmark, type Row } from './measure.ts'
 import { requirePrograms } from './peer.ts'
-import { benchFollow, benchLag, benchMemory } from './redis-follow.ts'
+import { benchDeadlines } from './redis-deadlines.ts'
+import { benchFollow, benchLag } from './redis-follow.ts'
+import { benchMemory } from './redis-memory.ts'
 import { BenchedMover, moverUser } from './redis-mover.ts'
+import { startReplica } from './redis-replica.ts'
 import { timeShake } from './redis-shake.ts'
 
 const acl = [`${moverUser.name} on >${moverUser.password} ~* &* +@all`]
 const settings = { save: '""', 'repl-backlog-size': '256mb', 'client-output-buffer-limit': 'replica 2gb 2gb 0' }
 
-export const redis: Benchmark = {
-  title: 'full load, follow and memory; --scale is thousands of keys × 20 (50: one million); REDIS_SHAKE=<binary>',
-  async run(options: BenchmarkOptions) {
-    await requirePrograms({ '/usr/bin/redis-server': 'redis-server', '/usr/bin/redis-benchmark': 'redis-tools' })
-    const { rows, memory } = await benchLoad(options)
-    rows.push(await benchFollow(options), await benchLag(options), await benchMemory(options))
-    return { rows, setting: `Redis 7.0 to 7.0 on the same machine, ${memory} in memory; ours on 4 connections.` }
+export const redis: PartedBenchmark = {
+  title: 'full load, follow, lag, memory and deadlines; --scale is thousands of keys × 20; REDIS_SHAKE=<binary>',
+  parts: {
+    load: benchLoad,
+    follow: async (options) => measured(await benchFollow(options)),
+    lag: async (options) => measured(await benchLag(options)),
+    memory: benchMemory,
+    deadlines: benchDeadlines,
   },
 }
 
-async function benchLoad({ runs, scale, log }: BenchmarkOptions): Promise<{ rows: Row[]; memory: string }> {
+function measured(row: Row): Measured {
+  return { rows: [row], setting: 'Redis 7.0 to 7.0 on the same machine.' }
+}
+
+async function benchLoad({ runs, scale, log }: BenchmarkOptions): Promise<Measured> {
+  await requirePrograms({ '/usr/bin/redis-server': 'redis-server', '/usr/bin/redis-benchmark': 'redis-tools' })
   await using source = await startRedis({ acl, settings })
   await using target = await startRedis({ acl, settings })
   const keys = scale * 20_000
@@ -47,7 +55,7 @@ async function benchLoad({ runs, scale, log }: BenchmarkOptions): Promise<{ rows
   }
   if (shake) rows.push(await contest({ ...common, peerName: 'RedisShake, sync_reader', peer }, runs, log))
   const [, memory = '?'] = /used_memory_human:(\S+)/.exec(String(await source.command('INFO', 'memory'))) ?? []
-  return { rows, memory }
+  return { rows, setting: `Redis 7.0 to 7.0 on the same machine, ${memory} in memory; ours on 4 connections.` }
 }
 
 /** 40 % strings of 100 bytes, 25 % hashes, 15 % lists and 15 % sorted sets of ten, 5 % streams; a fifth with deadlines. */
@@ -90,9 +98,7 @@ async function timeOurs(
 async function timeReplica(source: RedisServer, target: RedisServer, keys: number): Promise<number> {
   await target.command('FLUSHALL')
   const startedAt = performance.now()
-  await target.command('REPLICAOF', source.host, String(source.port))
-  const isUp = async () => /master_link_status:up/.test(String(await target.command('INFO', 'replication')))
-  await pollUntil('the replica has everything', isUp, { withinMs: 120_000, everyMs: 5 })
+  await startReplica(source, target)
   const seconds = (performance.now() - startedAt) / 1_000
   await requireKeys(target, keys)
   await target.command('REPLICAOF', 'NO', 'ONE')
