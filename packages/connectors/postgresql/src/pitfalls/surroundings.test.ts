@@ -21,12 +21,14 @@ afterAll(async () => {
   await target?.[Symbol.asyncDispose]()
 })
 
-async function databases(name: string, schema: string, { onTarget = '' } = {}): Promise<FollowedMove> {
+async function databases(name: string, schema: string, { onSource = '', onTarget = '' } = {}): Promise<FollowedMove> {
   await source.createDatabase(name)
   await target.createDatabase(name)
   await source.query(schema, name)
-  if (onTarget) await target.query(onTarget, name)
   const urls = await moverAccounts({ source, target }, name)
+  // Settings that would bend the setting up itself come after it.
+  if (onSource) await source.query(onSource, name)
+  if (onTarget) await target.query(onTarget, name)
   const open = {
     source: { kind: 'postgresql', url: urls.source },
     target: { kind: 'postgresql', url: urls.target },
@@ -81,8 +83,8 @@ test('timeouts, isolation and search path that are set for the database bend not
   await using move = await databases(
     'hostile',
     `CREATE TABLE t (id int PRIMARY KEY, at timestamptz, d date, i interval, f float8, b bytea);
-     INSERT INTO t SELECT i, now(), date '2026-02-03', '1 mon -2 days 03:00', 0.1 + i, '\\x00ff' FROM generate_series(1, 20000) i; ${settings('hostile', [])}`,
-    { onTarget: settings('hostile', [`transaction_timeout = '100ms'`]) },
+     INSERT INTO t SELECT i, now(), date '2026-02-03', '1 mon -2 days 03:00', 0.1 + i, '\\x00ff' FROM generate_series(1, 20000) i`,
+    { onSource: settings('hostile', []), onTarget: settings('hostile', [`transaction_timeout = '100ms'`]) },
   )
   await move.load()
   move.follow()
