@@ -1,6 +1,6 @@
 /**
- * Damaged snapshots and streams of Redis, by the million: each ends in values or in an error of the catalogue, soon, and
- * within a mover's memory. The seed that is logged gives the same inputs again.
+ * Damaged snapshots of Redis 7 and Valkey 8 and damaged streams, by the million: each ends in values or in an error of
+ * the catalogue, soon, and within a mover's memory. The seed that is logged gives the same damage again, to snapshots that differ in their times.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,33 +21,41 @@ const mostHeldMiB = 300
 export async function soakRedisFuzz({ inputs, seed, log }: SoakOptions): Promise<object> {
   // As the product starts a mover.
   setFlagsFromString('--max-old-space-size=160')
-  const [snapshot, stream] = [await snapshotOfAllTypes(), streamOfCommands()]
+  const snapshots = [await snapshotOfAllTypes('redis'), await snapshotOfAllTypes('valkey')] as const
+  const stream = streamOfCommands()
   const random = new Random(seed)
-  const counts = { inputs: 0, values: 0, errors: 0, slowestMs: 0, heldMiB: 0 }
+  const counts = { seed, inputs: 0, inValues: 0, inErrors: 0, slowestMs: 0, heldMiB: 0, peakRssMiB: 0 }
+  const codes = new Map<string, number>()
   while (counts.inputs < inputs) {
     const isSnapshot = counts.inputs % 2 === 0
-    const damaged = damage(isSnapshot ? snapshot : stream, random)
+    const damaged = damage(isSnapshot ? random.pick(snapshots) : stream, random)
     const startedAt = performance.now()
     try {
-      counts.values += isSnapshot ? walk(damaged, random) : follow(damaged, random)
+      if (isSnapshot) walk(damaged, random)
+      else follow(damaged, random)
+      counts.inValues += 1
     } catch (thrown) {
       if (!(thrown instanceof ReplatformError))
         throw new Error(`Input ${counts.inputs} of seed ${seed}`, { cause: thrown })
-      counts.errors += 1
+      counts.inErrors += 1
+      codes.set(thrown.code, (codes.get(thrown.code) ?? 0) + 1)
     }
     counts.slowestMs = Math.max(counts.slowestMs, Math.round(performance.now() - startedAt))
     if (counts.slowestMs > slowestMs)
       throw new Error(`Input ${counts.inputs} of seed ${seed} took ${counts.slowestMs} ms`)
     // What was let go is given back between two turns of the event loop.
     if (++counts.inputs % 1_000 === 0) await setImmediate()
-    if (counts.inputs % 50_000 === 0) {
+    if (counts.inputs % 50_000 === 0 || counts.inputs === inputs) {
       counts.heldMiB = Math.max(counts.heldMiB, heldMiB())
-      log(`${counts.inputs} inputs: ${counts.errors} errors, slowest ${counts.slowestMs} ms, ${counts.heldMiB} MiB`)
+      counts.peakRssMiB = Math.round(process.resourceUsage().maxRSS / 1_024)
+      log(
+        `${counts.inputs} inputs: ${counts.inErrors} in errors, slowest ${counts.slowestMs} ms, ${counts.heldMiB} MiB`,
+      )
       if (counts.heldMiB > mostHeldMiB)
         throw new Error(`${counts.heldMiB} MiB after ${counts.inputs} inputs of seed ${seed}`)
     }
   }
-  return counts
+  return { ...counts, codes: Object.fromEntries(codes) }
 }
 
 /** Values and buffers, garbage included; pages that the allocator keeps for later do not grow with the inputs. */
@@ -56,33 +64,27 @@ function heldMiB(): number {
   return Math.round((heapUsed + external) / 2 ** 20)
 }
 
-/** The values that it holds, taken apart as for an older target. */
-function walk(damaged: Buffer, random: Random): number {
+/** Each value is taken apart as for an older target. */
+function walk(damaged: Buffer, random: Random): void {
   const walker = new RdbWalker({ partAbove: random.pick([64, 2_000, 1 << 20]) })
-  let values = 0
   for (let at = 0; at < damaged.length; at += 4_096) {
     walker.push(damaged.subarray(at, at + 4_096))
     for (let event = walker.next(); event; event = walker.next()) {
-      if (event.kind === 'end') return values
+      if (event.kind === 'end') return
       if (event.kind === 'entry') decodeValue(event.type, event.value)
-      values += 1
     }
   }
-  return values
 }
 
-function follow(damaged: Buffer, random: Random): number {
+function follow(damaged: Buffer, random: Random): void {
   const units = new StreamUnits(0)
   const pieceBytes = 1 + random.below(200)
-  let values = 0
   for (let at = 0; at < damaged.length; at += pieceBytes) {
     units.push({ data: damaged.subarray(at, at + pieceBytes), receivedAtMs: 0 })
     for (let unit = units.next(); unit; unit = units.next()) {
       for (const command of unit.commands) rewriteCommand(command.args, 0)
-      values += 1
     }
   }
-  return values
 }
 
 /** Up to eight bytes changed, and often cut off. */
@@ -93,8 +95,8 @@ function damage(sound: Buffer, random: Random): Buffer {
   return damaged
 }
 
-async function snapshotOfAllTypes(): Promise<Buffer> {
-  await using server = await startRedis()
+async function snapshotOfAllTypes(engine: 'redis' | 'valkey'): Promise<Buffer> {
+  await using server = await startRedis({ engine })
   const many = (count: number, make: (n: number) => string[]) => Array.from({ length: count }, (_, n) => make(n)).flat()
   const commands: string[][] = [
     ['SET', 'plain', 'value', 'PX', '3600000'],

@@ -4,15 +4,17 @@
  */
 import type { Mover } from '@replatform/core/connector'
 import { pollUntil } from '@replatform/testkit/poll-until'
+import { startRedis } from '@replatform/testkit/redis-server'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import { lowered } from './deadline.ts'
 import { RedisReplyError } from './resp-reader.ts'
+import { redisRoute } from './route.ts'
 import { fillAllTypes } from './test-fixtures/all-types.ts'
 import { anyCommand } from './test-fixtures/any-command.ts'
-import { Following, loadMove, type MoveRig, startMoveRig } from './test-fixtures/move-rig.ts'
+import { Following, loadMove, type MoveRig, moverUser, startMoveRig } from './test-fixtures/move-rig.ts'
 
 let rig: MoveRig
 let app: Connection
@@ -22,6 +24,12 @@ beforeAll(async () => {
   app = await rig.openApp('source')
 })
 afterAll(() => rig[Symbol.asyncDispose]())
+
+function moveTo(url: string): Mover {
+  const sides = { source: { kind: 'redis', url: rig.urls.source }, target: { kind: 'redis', url } } as const
+  const log = { info() {}, warn() {}, error() {} }
+  return redisRoute.open({ move: 'newer', direction: 'forward', ...sides, tools: {}, workers: 1, log })
+}
 
 async function emptyBoth(): Promise<void> {
   await app.command('FLUSHALL')
@@ -170,26 +178,30 @@ test('a mover that was superseded writes nothing', async () => {
   expect(await target.command('EXISTS', 'after')).toBe(0)
 })
 
-test('random commands of all types leave the target equal to the source', async () => {
-  await emptyBoth()
-  await using mover = rig.createMover()
-  await loadMove(mover)
-  await using following = new Following(mover)
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(anyCommand(['a', 'b', 'c', 'd', 'e']), { minLength: 1, maxLength: 60 }),
-      async (commands) => {
-        const replies = await app.pipeline(commands.flatMap(({ db, command }) => [['SELECT', db], command]))
-        expect(
-          replies.filter((reply) => reply instanceof RedisReplyError).map((reply) => (reply as Error).message),
-        ).toSatisfy((messages: string[]) =>
-          messages.every((message) => !/unknown command|syntax|wrong number/.test(message)),
-        )
-        await following.catchUp(app)
-        const report = await mover.compare({ scope: 'all', at: 'live' })
-        expect(report.equal, JSON.stringify(report.results)).toBe(true)
-      },
-    ),
-    { numRuns: 60 },
-  )
-})
+test.each(['redis', 'valkey'] as const)(
+  'random commands of all types leave a target of %s equal to the source',
+  async (engine) => {
+    await emptyBoth()
+    await using newer = engine === 'valkey' ? await startRedis({ engine, acl: [moverUser] }) : null
+    await using mover = newer ? moveTo(newer.url('mover', 'mover-secret')) : rig.createMover()
+    await loadMove(mover)
+    await using following = new Following(mover)
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(anyCommand(['a', 'b', 'c', 'd', 'e']), { minLength: 1, maxLength: 60 }),
+        async (commands) => {
+          const replies = await app.pipeline(commands.flatMap(({ db, command }) => [['SELECT', db], command]))
+          expect(
+            replies.filter((reply) => reply instanceof RedisReplyError).map((reply) => (reply as Error).message),
+          ).toSatisfy((messages: string[]) =>
+            messages.every((message) => !/unknown command|syntax|wrong number/.test(message)),
+          )
+          await following.catchUp(app)
+          const report = await mover.compare({ scope: 'all', at: 'live' })
+          expect(report.equal, JSON.stringify(report.results)).toBe(true)
+        },
+      ),
+      { numRuns: 40 },
+    )
+  },
+)

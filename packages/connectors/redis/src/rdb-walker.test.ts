@@ -16,15 +16,22 @@ import { fillAllTypes } from './test-fixtures/all-types.ts'
 
 let server: RedisServer
 let file: Buffer
+/** Of the newer server. */
+let valkeyFile: Buffer
 
 beforeAll(async () => {
   server = await startRedis()
+  await using newer = await startRedis({ engine: 'valkey' })
+  ;[file, valkeyFile] = [await fileOf(server), await fileOf(newer)]
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+async function fileOf(server: RedisServer): Promise<Buffer> {
   await using connection = await openConnection({ url: server.url(), side: 'source' })
   await fillAllTypes(connection)
   await server.command('SAVE')
-  file = await readFile(join(String(await server.setting('dir')), 'dump.rdb'))
-})
-afterAll(() => server[Symbol.asyncDispose]())
+  return readFile(join(String(await server.setting('dir')), 'dump.rdb'))
+}
 
 /** Walks over pieces of the given size; the views are copied, as they do not outlive the next piece. */
 function walk(rdb: Buffer, pieceBytes: number, options = {}): { events: RdbEvent[]; version: number } {
@@ -98,15 +105,17 @@ test('a flipped bit is noticed by the checksum, a module by its name', () => {
 })
 
 test('ten thousand damaged files end in values or a clear error', () => {
-  const damage = fc.array(fc.tuple(fc.nat(file.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 })
+  const longest = Math.max(file.length, valkeyFile.length)
+  const damage = fc.array(fc.tuple(fc.nat(longest - 1), fc.nat(255)), { minLength: 1, maxLength: 8 })
   fc.assert(
     fc.property(
+      fc.constantFrom(file, valkeyFile),
       damage,
-      fc.integer({ min: 1, max: file.length }),
+      fc.integer({ min: 1, max: longest }),
       fc.constantFrom(64, 2_000, 1 << 20),
-      (edits, end, partAbove) => {
-        const damaged = Buffer.from(file.subarray(0, end))
-        for (const [at, byte] of edits) if (at < end) damaged[at] = byte
+      (sound, edits, end, partAbove) => {
+        const damaged = Buffer.from(sound.subarray(0, end))
+        for (const [at, byte] of edits) if (at < damaged.length) damaged[at] = byte
         try {
           for (const event of walk(damaged, 4096, { partAbove }).events) {
             if (event.kind === 'entry') decodeValue(event.type, event.value)
