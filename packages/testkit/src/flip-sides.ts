@@ -14,6 +14,9 @@ export interface FlipOptions {
   readonly overrides?: Partial<FlowVerbs>
 }
 
+/** A later cutover has a higher turn. */
+let turns = 0
+
 /** A cutover, or with `reverse` a rollback, of one move by the engine's own coordinator. Its decision is kept in memory. */
 export async function flipSides(options: FlipOptions): Promise<CutoverOutcome> {
   const { mover, direction, budgetMs = 10_000, overrides = {} } = options
@@ -29,6 +32,7 @@ export async function flipSides(options: FlipOptions): Promise<CutoverOutcome> {
   return cutOver({
     id: `${direction}-${performance.now()}`,
     direction,
+    turn: ++turns,
     budgetMs,
     participants: [participant],
     decisions: {

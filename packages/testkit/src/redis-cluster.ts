@@ -63,15 +63,22 @@ async function shareSlots(primaries: readonly RedisServer[]): Promise<void> {
   const from = (index: number): number => Math.floor((index * slots) / primaries.length)
   await Promise.all(
     primaries.map((server, index) =>
-      server.command('CLUSTER', 'ADDSLOTSRANGE', String(from(index)), String(from(index + 1) - 1)),
+      // Ranges are known from 7.0 on.
+      server.command('CLUSTER', 'ADDSLOTS', ...slotsBetween(from(index), from(index + 1))),
     ),
   )
 }
 
+function slotsBetween(first: number, end: number): string[] {
+  return Array.from({ length: end - first }, (_, index) => String(first + index))
+}
+
 async function meet([first, ...others]: readonly RedisServer[]): Promise<void> {
   if (!first) return
-  const busPort = String(await first.setting('cluster-port'))
-  for (const server of others) await server.command('CLUSTER', 'MEET', first.host, String(first.port), busPort)
+  const [, busPort] = (await first.command('CONFIG', 'GET', 'cluster-port')) as string[]
+  // Where it cannot be set it follows from the port.
+  const address = [first.host, String(first.port), ...(busPort ? [busPort] : [])]
+  for (const server of others) await server.command('CLUSTER', 'MEET', ...address)
 }
 
 async function follow(replica: RedisServer, primary: RedisServer): Promise<void> {

@@ -34,7 +34,6 @@ export function validateVersion({ engine, version = '7.0', ...options }: RedisOp
   if (version === '7.0') return
   if (engine === 'valkey') refuse('twin in Valkey')
   if (options.tls) refuse('TLS')
-  if (options.cluster) refuse('port of its own for the cluster')
   if (hasUsers(version)) return
   if (options.acl) refuse('users')
   if (options.flavour === 'elasticache') refuse('users, which the flavour needs')
@@ -63,6 +62,7 @@ export interface RedisPlacement {
   readonly users: string | undefined
   /** How a replica proves itself to its primary. */
   readonly replication: RedisUser
+  /** Before 7.0 it is the server's own and 10,000. */
   readonly busPort: number | undefined
   readonly files: CertificateFiles | undefined
 }
@@ -80,7 +80,8 @@ export function redisConfiguration(options: RedisOptions, placement: RedisPlacem
     // Also without `replicaOf`, so that a server can be made a replica later.
     ...(replication.name && { masteruser: replication.name }),
     ...(replication.password && { masterauth: replication.password }),
-    ...(busPort && { 'cluster-enabled': 'yes', 'cluster-port': String(busPort), 'cluster-node-timeout': '2000' }),
+    ...(options.cluster && { 'cluster-enabled': 'yes', 'cluster-node-timeout': '2000' }),
+    ...(busPort && { 'cluster-port': String(busPort) }),
     save: '3600 1',
     'repl-diskless-sync-delay': '0',
     ...(version === '7.0' && { 'enable-debug-command': 'local' }),

@@ -61,7 +61,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     const placement = { host, folder, users, replication, files }
     // Both ports are chosen anew for every try: either may be taken by somebody else in between.
     await daemon.start(async (port) => {
-      const busPort = options.cluster ? await freePort() : undefined
+      const busPort = options.cluster && version === '7.0' ? await freePort() : undefined
       await daemon.write('redis.conf', redisConfiguration(options, { ...placement, port, busPort }))
     })
     return server

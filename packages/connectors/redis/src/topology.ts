@@ -30,13 +30,18 @@ export async function readTopology(connection: Connection, url: string): Promise
     const replicas = await findReplicas(url, connection.place.side)
     return { isCluster, shards: [{ slots: SlotSet.all, url, replicas }] }
   }
-  const nodes = parseSlots(await connection.command('CLUSTER', 'SLOTS'), connection.place.host)
-  const replicas = parseReplicas(String(await connection.command('CLUSTER', 'NODES')))
-  const shards = [...nodes.values()].map(({ ranges, primary, id }) => ({
-    slots: new SlotSet(ranges),
-    url: nodeUrl(url, primary),
-    replicas: (replicas.get(id) ?? []).map((replica) => nodeUrl(url, replica)),
-  }))
+  const owners = parseSlots(await connection.command('CLUSTER', 'SLOTS'), connection.place.host)
+  const nodes = parseNodes(String(await connection.command('CLUSTER', 'NODES')))
+  const shards = [...owners.values()].map(({ ranges, primary, id }) => {
+    // Before 4.0 an owner is told by its place only.
+    const own = id ?? nodes.find((node) => node.host === primary.host && node.port === primary.port)?.id
+    const replicas = nodes.filter((node) => node.primary === own)
+    return {
+      slots: new SlotSet(ranges),
+      url: nodeUrl(url, primary),
+      replicas: replicas.map((replica) => nodeUrl(url, replica)),
+    }
+  })
   const covered = shards.reduce((sum, { slots }) => sum + slots.size, 0)
   if (covered !== slotCount) {
     const { side, host, port } = connection.place
@@ -55,25 +60,29 @@ interface Node {
 interface SlotOwner {
   readonly ranges: [number, number][]
   readonly primary: Node
+  readonly id: string | undefined
+}
+
+interface NamedNode extends Node {
   readonly id: string
+  /** The id of the primary that it is a replica of. */
+  readonly primary: string | null
 }
 
 /**
- * Replicas by the id of their primary. CLUSTER SLOTS leaves out those that have not begun to replicate yet; one of them
- * may be the next primary all the same, and must be as closed as the others. A line is `id host:port@bus[,name] flags
- * primary …`.
+ * All that can be reached. CLUSTER SLOTS leaves out replicas that have not begun to replicate yet; one of them may be the
+ * next primary all the same, and must be as closed as the others. A line is `id host:port@bus[,name] flags primary …`,
+ * before 4.0 without `@bus`.
  */
-function parseReplicas(text: string): Map<string, Node[]> {
-  const replicas = new Map<string, Node[]>()
-  for (const line of text.split('\n')) {
-    const [, address = '', flagText = '', primary = ''] = line.split(' ')
+function parseNodes(text: string): NamedNode[] {
+  return text.split('\n').flatMap((line) => {
+    const [id = '', address = '', flagText = '', primary = ''] = line.split(' ')
     const flags = flagText.split(',')
     const isReachable = !['fail', 'noaddr', 'handshake'].some((flag) => flags.includes(flag))
-    const [, host, port] = /^(.+):(\d+)@/.exec(address) ?? []
-    if (!flags.includes('slave') || !isReachable || !host) continue
-    replicas.set(primary, [...(replicas.get(primary) ?? []), { host, port: Number(port) }])
-  }
-  return replicas
+    const [, host, port] = /^(.+):(\d+)(?:@|$)/.exec(address) ?? []
+    if (!isReachable || !host) return []
+    return [{ id, host, port: Number(port), primary: flags.includes('slave') ? primary : null }]
+  })
 }
 
 /** `[first, last, [host, port, id …], …]` for each range, the primary first; an owner may have several. */
@@ -85,7 +94,7 @@ function parseSlots(reply: RespValue, askedHost: string): Map<string, SlotOwner>
     // Without a host a server means the one that the client has used.
     const primary = { host: String(host ?? '') || askedHost, port: Number(port) }
     const name = `${primary.host}:${primary.port}`
-    const owner = owners.get(name) ?? { ranges: [], primary, id: String(id) }
+    const owner = owners.get(name) ?? { ranges: [], primary, id: id === undefined ? undefined : String(id) }
     owner.ranges.push([first, last])
     owners.set(name, owner)
   }
