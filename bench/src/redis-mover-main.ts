@@ -47,7 +47,7 @@ const orders: Record<MoverOrder, () => Promise<void>> = {
   async end() {
     end.abort()
     gate.resolve()
-    await mover.unfence('target')
+    await mover.unfence('target', { turn: 1 })
     process.exit(0)
   },
 }

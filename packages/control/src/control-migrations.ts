@@ -107,6 +107,8 @@ const migrations: readonly (readonly string[])[] = [
   ],
   // What an operator allows a move, over what the estate says.
   ['ALTER TABLE replatform_control.move ADD COLUMN limits jsonb'],
+  // What tells late fences from due ones.
+  ['ALTER TABLE replatform_control.cutover ADD COLUMN turn bigint NOT NULL DEFAULT 0'],
 ]
 
 /** Brings the schema to this version. Several workers may start at once. Throws `state.newer-version`. */

@@ -1,4 +1,5 @@
 import { ReplatformError } from '@replatform/core/errors'
+import { nextTurn } from '@replatform/core/fence-order'
 import type { Direction } from '@replatform/core/move'
 import type { GateStatus } from './api-types.ts'
 import { begin } from './cutover-coordination.ts'
@@ -27,6 +28,7 @@ export async function cutOver({ wave, moves, operation, direction }: CutoverCall
   const cutover = {
     id: operation.id,
     direction,
+    turn: nextTurn(await services.cutovers.lastTurn(), services.clock.wallTime()),
     wave: isOfWave ? wave.wave.name : null,
     budgetMs: direction === 'forward' ? wave.wave.budgetMs : wave.wave.rollbackBudgetMs,
     predictedMs: isOfWave ? (preview.prediction?.ms ?? null) : null,

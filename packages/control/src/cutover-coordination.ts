@@ -38,7 +38,7 @@ export async function endCutover(
   const { services } = wave
   const ended = await alreadyEnded(services, cutover)
   if (ended) return ended
-  const { id, direction, budgetMs } = cutover
+  const { id, direction, turn, budgetMs } = cutover
   const journal = new CutoverJournal(services.journal, services.clock, cutover)
   await using routings = new AsyncDisposableStack()
   const guard = procedure === begin ? await startGuard(wave, moves, cutover) : null
@@ -54,6 +54,7 @@ export async function endCutover(
     const outcome = await procedure({
       id,
       direction,
+      turn,
       budgetMs,
       participants,
       gateways: openedIn(routings, gateways),
@@ -98,9 +99,9 @@ async function startGuard(
   const { guard, estate, log } = services
   if (!guard) return null
   const { spawn, ...where } = guard
-  const { id, direction, budgetMs } = cutover
+  const { id, direction, turn, budgetMs } = cutover
   const moves = hosted.map(({ name, store }) => ({ name, store, tools: estate.tools ?? {} }))
-  const order = { id, direction, budgetMs, moves, wave: cutover.wave ? wave.declared : null, ...where }
+  const order = { id, direction, turn, budgetMs, moves, wave: cutover.wave ? wave.declared : null, ...where }
   try {
     const started = await CutoverGuard.start(spawn(), order)
     started.onGone(() => void alarm(services, `The guard of the cutover of ${wave.name} is gone`))
@@ -120,7 +121,7 @@ async function alarm({ incidents, clock, log }: Services, title: string): Promis
 
 /** Where we cannot end it the guard tries, rather than a person who has to be woken up; unless another has ended it. */
 export function leaveTo(guard: CutoverGuard | null, failure: unknown): void {
-  if (toReplatformError(failure).code === 'epoch.superseded') guard?.end()
+  if (toReplatformError(failure).code.endsWith('.superseded')) guard?.end()
   else guard?.takeOver()
 }
 

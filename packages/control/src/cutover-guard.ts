@@ -13,6 +13,7 @@ import type { MoveSpec } from '@replatform/engine/mover-protocol'
 export interface GuardOrder {
   readonly id: string
   readonly direction: Direction
+  readonly turn: number
   readonly budgetMs: number
   readonly moves: readonly MoveSpec[]
   /** The wave whose gateways are held; null where there are none. */

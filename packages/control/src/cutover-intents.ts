@@ -57,7 +57,8 @@ export class FileCutoverIntents implements CutoverIntents {
       if (!file.endsWith('.json')) continue
       const text = await this.#files.read(join(this.#directory, file))
       if (text === undefined) continue
-      const intent = JSON.parse(text) as CutoverIntent
+      // One of an earlier version has no turn.
+      const intent = { turn: 0, ...(JSON.parse(text) as Omit<CutoverIntent, 'turn'>) }
       if (await cutovers.find(intent.id)) continue
       await cutovers.restore(intent)
       restored.push(intent)

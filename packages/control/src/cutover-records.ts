@@ -8,6 +8,8 @@ export interface CutoverRecord {
   /** The id of the operation that asked for it, and the key of its decision. */
   readonly id: string
   readonly direction: Direction
+  /** Of its fences; grows with each cutover of the estate. */
+  readonly turn: number
   /** The wave that the estate declares; null for a move by itself. */
   readonly wave: string | null
   readonly budgetMs: number
@@ -26,6 +28,8 @@ export interface CutoverEnd {
 interface Row {
   id: string
   direction: Direction
+  /** A bigint, which comes as text where it is not cast. */
+  turn: string | number
   wave: string | null
   budget_ms: number
   outcome: 'committed' | 'aborted' | null
@@ -33,7 +37,7 @@ interface Row {
   predicted_ms: number | null
 }
 
-const columns = 'c.id, c.direction, c.wave, c.budget_ms, c.outcome, c.pause_ms, c.predicted_ms'
+const columns = 'c.id, c.direction, c.turn, c.wave, c.budget_ms, c.outcome, c.pause_ms, c.predicted_ms'
 
 /** Whether somebody has brought the cutover to its end and closed its record. */
 export async function isClosed(database: Sql, cutover: string): Promise<boolean> {
@@ -104,11 +108,11 @@ export class CutoverRecords {
     sql: Sql,
     setState: (move: string, state: MoveState) => Promise<unknown>,
   ): Promise<void> {
-    const { id, direction, wave, budgetMs, predictedMs } = cutover
+    const { id, direction, turn, wave, budgetMs, predictedMs } = cutover
     await sql.query(
-      `INSERT INTO replatform_control.cutover (id, estate, direction, wave, budget_ms, predicted_ms, started)
-       VALUES ($1, $2, $3, $4, $5, $6, now())`,
-      [id, this.#estate, direction, wave, budgetMs, predictedMs],
+      `INSERT INTO replatform_control.cutover (id, estate, direction, turn, wave, budget_ms, predicted_ms, started)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, now())`,
+      [id, this.#estate, direction, turn, wave, budgetMs, predictedMs],
     )
     for (const move of cutover.moves) {
       await sql.query(
@@ -151,6 +155,15 @@ export class CutoverRecords {
     return row && toRecord(row, await this.#movesOf(row.id))
   }
 
+  /** Of any cutover of the estate; 0 where there was none. */
+  async lastTurn(): Promise<number> {
+    const [row] = await this.#database.query<{ last: string | number }>(
+      'SELECT coalesce(max(turn), 0) AS last FROM replatform_control.cutover WHERE estate = $1',
+      [this.#estate],
+    )
+    return Number(row?.last ?? 0)
+  }
+
   last(move: string): Promise<CutoverRecord | undefined> {
     return this.#ofMove(move, '')
   }
@@ -187,6 +200,7 @@ function toRecord(row: Row, moves: CutoverRecord['moves']): CutoverRecord {
   return {
     id,
     direction,
+    turn: Number(row.turn),
     wave,
     budgetMs: row.budget_ms,
     predictedMs: row.predicted_ms,

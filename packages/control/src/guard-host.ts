@@ -92,15 +92,16 @@ class GuardHost {
     this.#options.surroundings.channel.send('ready')
   }
 
-  /** From then on the coordinator only goes forward, and a living one needs no help. */
+  /** From then on the coordinator only goes forward, and a living one needs no help. Where it cannot be told it may. */
   async isDecided(): Promise<boolean> {
-    return (await this.#decisions?.read(this.#order.id)) !== undefined
+    const standing = await this.#decisions?.read(this.#order.id).catch(() => undefined)
+    return standing !== undefined
   }
 
   async endCutover(why: 'gone' | 'failed' | 'overrun'): Promise<void> {
     const { clock } = this.#options
     const log = this.#log
-    const { id, direction, budgetMs, moves, wave } = this.#order
+    const { id, direction, turn, budgetMs, moves, wave } = this.#order
     log.warn({ cutover: id, why }, 'The guard ends the cutover.')
     await using opened = new AsyncDisposableStack()
     const participants = moves.map((spec) => this.#participant(spec, opened))
@@ -114,7 +115,7 @@ class GuardHost {
     const decisions = this.#decisions as DecisionStore
     const shared = this.#shared
     const isOurs = shared ? { isOurs: () => shared.isOpen(id) } : {}
-    const recovery = { id, direction, budgetMs, participants, gateways, decisions, journal, clock, ...isOurs }
+    const recovery = { id, direction, turn, budgetMs, participants, gateways, decisions, journal, clock, ...isOurs }
     const { decision } = await recoverCutover(recovery)
     log.warn({ cutover: id, outcome: decision.outcome }, 'The guard has ended the cutover.')
   }

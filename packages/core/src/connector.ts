@@ -198,11 +198,14 @@ export interface Mover extends AsyncDisposable {
   /**
    * After its return nobody but the mover can write on that side, however they connect and whatever they had open;
    * persistent across restarts. Fails, and leaves the side unfenced, when `withinMs` is not enough.
-   * A fence, or an unfencing, whose connection broke may still arrive: one that was meant for an earlier turn must
-   * change nothing in a later one.
+   *
+   * `turn` is the cutover's, and grows with each. The side remembers the newest that it has seen, in the same stroke as
+   * it is turned: what arrives of an earlier one, or begins late, changes nothing and rejects with `fence.superseded`;
+   * see fence-order.ts. Where a store has no such stroke its route says how much time remains between look and deed.
    */
-  fence(side: Side, options: { readonly withinMs: number }): Promise<void>
-  unfence(side: Side): Promise<void>
+  fence(side: Side, options: { readonly withinMs: number; readonly turn: number }): Promise<void>
+  /** Resolves and changes nothing where a later turn has opened the side already. */
+  unfence(side: Side, options: { readonly turn: number }): Promise<void>
   /** Marks the fenced source: every write that anybody got acknowledged lies before it. */
   barrier(): Promise<Barrier>
   remaining(barrier: Barrier): Promise<Remaining>

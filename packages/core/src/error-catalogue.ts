@@ -475,6 +475,12 @@ export const catalogue = {
     untouched: 'The fence that stands was left as it is.',
     next: 'Finalize or cancel the other move first, or let one move carry the tables of both.',
   },
+  'fence.superseded': {
+    retry: 'terminal',
+    meaning: 'A side was to be fenced or opened for a cutover after a later one had been there.',
+    untouched: 'The side stays as the later cutover left it.',
+    next: 'Nothing where a later cutover has run. Otherwise look whether the clock of this machine is behind: turns grow with it.',
+  },
   'fence.not-held': {
     retry: 'operator',
     meaning: 'Somebody got in on a side that was fenced.',

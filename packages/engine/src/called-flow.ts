@@ -12,8 +12,8 @@ export function calledFlow(caller: VerbCaller, direction: Direction): FlowVerbs 
   return {
     prepareFlow: () => caller.call('prepareFlow', { direction }),
     raiseEpoch: () => caller.call('raiseEpoch', { direction }),
-    fence: (side, { withinMs }) => caller.call('fence', { direction, side, withinMs }),
-    unfence: (side) => caller.call('unfence', { direction, side }),
+    fence: (side, { withinMs, turn }) => caller.call('fence', { direction, side, withinMs, turn }),
+    unfence: (side, { turn }) => caller.call('unfence', { direction, side, turn }),
     barrier: () => caller.call('barrier', { direction }),
     remaining: (barrier) => caller.call('remaining', { direction, barrier }),
     compare: ({ scope, at }) => caller.call('compare', { direction, scope, at }),

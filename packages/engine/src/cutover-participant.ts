@@ -7,8 +7,8 @@ import type { Routing } from '@replatform/core/routing'
 export interface FlowVerbs {
   prepareFlow(): Promise<unknown>
   raiseEpoch(): Promise<unknown>
-  fence(side: Side, options: { readonly withinMs: number }): Promise<unknown>
-  unfence(side: Side): Promise<unknown>
+  fence(side: Side, options: { readonly withinMs: number; readonly turn: number }): Promise<unknown>
+  unfence(side: Side, options: { readonly turn: number }): Promise<unknown>
   barrier(): Promise<Barrier>
   remaining(barrier: Barrier): Promise<Remaining>
   compare(options: Pick<CompareOptions, 'scope' | 'at'>): Promise<CompareReport>

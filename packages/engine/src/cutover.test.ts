@@ -61,6 +61,7 @@ class SimulatedEstate {
     return {
       id: 'wave-1',
       direction: 'forward',
+      turn: 1,
       budgetMs: 2_000,
       participants: this.stores.map((store, i) => this.#participant(store, `store-${i}`)),
       decisions: {

@@ -31,6 +31,8 @@ export interface CutoverOptions {
   readonly id: string
   /** `forward` cuts over, `reverse` rolls back. */
   readonly direction: Direction
+  /** Grows with each cutover of a move; what arrives late of an earlier one turns no fence. See fence-order.ts. */
+  readonly turn: number
   /** From the first hold to the decision. */
   readonly budgetMs: number
   readonly participants: readonly CutoverParticipant[]
@@ -72,7 +74,8 @@ export async function cutOver(options: CutoverOptions): Promise<CutoverOutcome> 
  */
 export async function recoverCutover(options: CutoverOptions): Promise<CutoverOutcome> {
   const run = new CutoverRun(options)
-  const standing = await options.decisions.read(options.id)
+  // Where the record does not answer the abort asks it again, for as long as it takes, and does what it says.
+  const standing = await options.decisions.read(options.id).catch(() => undefined)
   if (standing?.outcome === 'committed') return run.goForward(standing)
   return run.abort(new ReplatformError('cutover.aborted', { message: 'The coordinator died before it had decided.' }))
 }
@@ -107,7 +110,7 @@ class CutoverRun {
     const { clock, budgetMs } = this.#options
     this.#heldAt = clock.now()
     await this.#do('hold', () => this.#hold(budgetMs / 2))
-    await this.#eachDo('fence', (p) => p.flow.fence('source', this.#remainingMs()))
+    await this.#eachDo('fence', (p) => p.flow.fence('source', { ...this.#remainingMs(), ...this.#turn }))
     await this.#eachDo('barrier', async (p) => void this.#barriers.set(p.name, await p.flow.barrier()))
     await this.#eachDo('drain', (p) => this.#drain(p))
     await this.#eachDo('stop-flow', (p) => p.stop())
@@ -133,7 +136,7 @@ class CutoverRun {
   /** Legal only when *committed* stands. Every step repeats until it succeeds, or throws for a person to look. */
   async goForward(decision: Decision): Promise<CutoverOutcome> {
     await this.#eachDo('record-decision', (p) => p.flow.recordDecision(decision))
-    await this.#eachDo('unfence', (p) => p.flow.unfence('target'))
+    await this.#eachDo('unfence', (p) => p.flow.unfence('target', this.#turn))
     const place = this.#options.direction === 'forward' ? 'new' : 'old'
     await this.#do('point', () => this.#fromTheInside((routing) => routing.point(place)))
     await this.#do('release', () => this.#fromTheInside((routing) => routing.release()))
@@ -146,7 +149,7 @@ class CutoverRun {
     const { decisions, id } = this.#options
     const decision = await this.#do('abort', () => decisions.decide({ id, outcome: 'aborted', at: this.#now() }))
     if (decision.outcome === 'committed') return this.goForward(decision)
-    await this.#eachDo('unfence-source', (p) => p.flow.unfence('source'))
+    await this.#eachDo('unfence-source', (p) => p.flow.unfence('source', this.#turn))
     await this.#do('let-through', () => this.#fromTheInside((routing) => routing.release()))
     this.#releasedAt = this.#options.clock.now()
     // The way back is opened on the target, which may be what failed; the next cutover takes over what stayed of it.
@@ -265,6 +268,10 @@ class CutoverRun {
     throw new ReplatformError('cutover.budget-too-small', {
       message: `${name}: the comparison inside the pause will take about ${Math.ceil(pauseSeconds)} s, its budget is ${budgetMs} ms.`,
     })
+  }
+
+  get #turn(): { turn: number } {
+    return { turn: this.#options.turn }
   }
 
   #requireBudget(step: string): void {

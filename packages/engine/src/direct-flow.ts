@@ -7,7 +7,7 @@ export function directFlow(mover: Mover): FlowVerbs {
     prepareFlow: () => mover.prepare({ load: false }),
     raiseEpoch: () => mover.raiseEpoch(),
     fence: (side, options) => mover.fence(side, options),
-    unfence: (side) => mover.unfence(side),
+    unfence: (side, options) => mover.unfence(side, options),
     barrier: () => mover.barrier(),
     remaining: (barrier) => mover.remaining(barrier),
     compare: (options) => mover.compare(options),

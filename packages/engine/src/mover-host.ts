@@ -110,8 +110,8 @@ class MoverHost {
     },
     prepareFlow: ({ direction }) => done(this.#mover(direction).prepare({ load: false })),
     raiseEpoch: ({ direction }) => done(this.#mover(direction).raiseEpoch()),
-    fence: ({ direction, side, withinMs }) => done(this.#mover(direction).fence(side, { withinMs })),
-    unfence: ({ direction, side }) => done(this.#mover(direction).unfence(side)),
+    fence: ({ direction, side, withinMs, turn }) => done(this.#mover(direction).fence(side, { withinMs, turn })),
+    unfence: ({ direction, side, turn }) => done(this.#mover(direction).unfence(side, { turn })),
     barrier: ({ direction }) => this.#mover(direction).barrier(),
     remaining: ({ direction, barrier }) => this.#mover(direction).remaining(barrier),
     compare: ({ direction, scope, at }) =>

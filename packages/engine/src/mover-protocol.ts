@@ -35,8 +35,8 @@ export interface MoverVerbs {
   throttle: { params: Limits; result: null }
   prepareFlow: { params: { direction: Direction }; result: null }
   raiseEpoch: { params: { direction: Direction }; result: null }
-  fence: { params: { direction: Direction; side: Side; withinMs: number }; result: null }
-  unfence: { params: { direction: Direction; side: Side }; result: null }
+  fence: { params: { direction: Direction; side: Side; withinMs: number; turn: number }; result: null }
+  unfence: { params: { direction: Direction; side: Side; turn: number }; result: null }
   barrier: { params: { direction: Direction }; result: Barrier }
   remaining: { params: { direction: Direction; barrier: Barrier }; result: Remaining }
   compare: { params: { direction: Direction } & Pick<CompareOptions, 'scope' | 'at'>; result: CompareReport }

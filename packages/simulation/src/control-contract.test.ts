@@ -290,7 +290,7 @@ function asked(id: string, { move = null, wave = null, claims }: Partial<NewOper
 
 function cutover(id: string) {
   const budget = { budgetMs: 2_000, predictedMs: null }
-  return { id, direction: 'forward', wave: 'all', ...budget, moves: both('in-sync') } as const
+  return { id, direction: 'forward', turn: 1, wave: 'all', ...budget, moves: both('in-sync') } as const
 }
 
 function both(stateBefore: 'in-sync' | 'reversing') {

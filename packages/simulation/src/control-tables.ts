@@ -133,6 +133,7 @@ function cutoverTable(state: () => ControlState): Tables['cutovers'] {
     lastOfWave: (wave) => last((cutover) => cutover.wave === wave),
     lastCommittedOfWave: (wave) =>
       last((cutover) => cutover.wave === wave && cutover.direction === 'forward' && cutover.outcome === 'committed'),
+    lastTurn: () => Math.max(0, ...all().map(({ turn }) => turn)),
     last: (move) => last(isOf(move)),
     find: (id) => state().cutovers.get(id),
   }

@@ -20,7 +20,8 @@ export const mutants: readonly Mutant[] = [
     mistake: 'the target is opened before the decision',
     file: coordinator,
     find: "this.#requireBudget('decide')",
-    replace: "await this.#eachDo('unfence', (p) => p.flow.unfence('target')); this.#requireBudget('decide')",
+    replace:
+      "await this.#eachDo('unfence', (p) => p.flow.unfence('target', this.#turn)); this.#requireBudget('decide')",
   },
   {
     name: 'decide-without-compare',
@@ -33,7 +34,7 @@ export const mutants: readonly Mutant[] = [
     name: 'skip-fence',
     mistake: 'the source is not fenced',
     file: coordinator,
-    find: "await this.#eachDo('fence', (p) => p.flow.fence('source', this.#remainingMs()))",
+    find: "await this.#eachDo('fence', (p) => p.flow.fence('source', { ...this.#remainingMs(), ...this.#turn }))",
     replace: '',
   },
   {
@@ -84,7 +85,7 @@ export const mutants: readonly Mutant[] = [
     file: coordinator,
     find: "const decision = await this.#do('abort',",
     replace:
-      "await this.#eachDo('unfence-source', (p) => p.flow.unfence('source')); const decision = await this.#do('abort',",
+      "await this.#eachDo('unfence-source', (p) => p.flow.unfence('source', this.#turn)); const decision = await this.#do('abort',",
   },
   {
     name: 'abort-although-committed',
@@ -104,7 +105,7 @@ export const mutants: readonly Mutant[] = [
     name: 'abort-keeps-fence',
     mistake: 'an abort lets writes through to a fenced source',
     file: coordinator,
-    find: "await this.#eachDo('unfence-source', (p) => p.flow.unfence('source'))",
+    find: "await this.#eachDo('unfence-source', (p) => p.flow.unfence('source', this.#turn))",
     replace: '',
   },
   {
@@ -119,7 +120,7 @@ export const mutants: readonly Mutant[] = [
     mistake: 'a takeover unfences the source without asking the record',
     file: coordinator,
     find: "if (standing?.outcome === 'committed') return run.goForward(standing)",
-    replace: "await Promise.all(options.participants.map((p) => p.flow.unfence('source')))",
+    replace: "await Promise.all(options.participants.map((p) => p.flow.unfence('source', options)))",
   },
   {
     name: 'no-budget',

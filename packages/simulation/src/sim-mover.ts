@@ -1,6 +1,7 @@
 import type { Barrier, FollowOptions, Mover } from '@replatform/core/connector'
 import type { CompareReport } from '@replatform/core/difference'
 import { ReplatformError } from '@replatform/core/errors'
+import { type FenceOrder, judgeOrder, lateOrder, rankOf } from '@replatform/core/fence-order'
 import type { Direction, Side } from '@replatform/core/move'
 import { position } from '@replatform/core/position'
 import type { Place } from '@replatform/core/routing'
@@ -46,7 +47,7 @@ export function openSimMover({ world, network, process, store, direction }: SimM
     assess: async () => [],
     prepare: async ({ load }) => {
       await ask(source, 'open the stream', openStream)
-      if (load) await ask(target, 'create the schema, fenced', () => target.turn(true))
+      if (load) await ask(target, 'create the schema, fenced', () => order(target, 'fence', 0))
     },
     groups: async () => [],
     async *chunks() {
@@ -64,14 +65,9 @@ export function openSimMover({ world, network, process, store, direction }: SimM
     },
     strain: async () => null,
     raiseEpoch,
-    fence: async (side) => {
-      const seen = await ask(sideOf(side), 'read the fence', () => sideOf(side).turns)
-      await ask(sideOf(side), `fence ${side}`, () => turn(sideOf(side), true, seen), world.random.between(1, 20))
-    },
-    unfence: async (side) => {
-      const seen = await ask(sideOf(side), 'read the fence', () => sideOf(side).turns)
-      await ask(sideOf(side), `unfence ${side}`, () => turn(sideOf(side), false, seen))
-    },
+    fence: (side, { turn }) =>
+      ask(sideOf(side), `fence ${side}`, () => order(sideOf(side), 'fence', turn), world.random.between(1, 20)),
+    unfence: (side, { turn }) => ask(sideOf(side), `unfence ${side}`, () => order(sideOf(side), 'unfence', turn)),
     barrier: () =>
       ask(source, 'barrier', () => ({ position: position(String(source.log.length)), at: '2026-01-01T00:00:00Z' })),
     remaining: (barrier) =>
@@ -133,18 +129,14 @@ export function openSimMover({ world, network, process, store, direction }: SimM
     target.checkpoints.set(direction, { stream: id, at: log.length })
   }
 
-  /**
-   * Fence and unfencing name the state that they were meant for, so that one that arrives late changes nothing: an
-   * unfencing ends also those who have only begun to fence.
-   */
-  function turn(side: SimSide, isFenced: boolean, seen: number): void {
-    if (side.isFenced && isFenced) return
-    if (side.turns !== seen) {
-      throw new ReplatformError('connection.lost', {
-        message: `The fence of ${side.server.name} was turned meanwhile.`,
-      })
-    }
-    side.turn(isFenced)
+  /** What arrives late, or begins late, changes nothing. */
+  function order(side: SimSide, verb: FenceOrder['verb'], turn: number): void {
+    const asked = { verb, turn }
+    const judged = judgeOrder(asked, side.rank)
+    if (judged === 'late') throw lateOrder(asked, side.server.name)
+    if (judged === 'done') return
+    side.rank = Math.max(rankOf(asked), side.rank ?? 0)
+    if (verb === 'unfence' || !side.isFenced) side.turn(verb === 'fence')
   }
 
   function remaining(barrier: Barrier): number {

@@ -23,8 +23,8 @@ export class SimSide {
   readonly epochs = new Map<Direction, string>()
   readonly decisions = new Map<string, Decision>()
   isFenced: boolean
-  /** Counts how often the fence was put up and lifted: what was sent for an earlier one says nothing of a later one. */
-  turns = 0
+  /** Of the newest order to its fence; see fence-order.ts. */
+  rank: number | null = null
   /** What no change stream carries; must be level when the side opens. */
   sequence = 0
 
@@ -43,7 +43,6 @@ export class SimSide {
 
   turn(isFenced: boolean): void {
     this.isFenced = isFenced
-    this.turns += 1
     if (isFenced) this.fencedAt = ++moments
   }
 

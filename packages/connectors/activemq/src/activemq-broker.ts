@@ -18,6 +18,7 @@ import type { QueuePlan } from '@replatform/connector-rabbitmq/queue-plan'
 import { Tap } from '@replatform/connector-rabbitmq/tap'
 import type { Decision } from '@replatform/core/connector'
 import { invariant, ReplatformError, toReplatformError } from '@replatform/core/errors'
+import { type FenceOrder, judgeOrder, lateOrder, rankOf } from '@replatform/core/fence-order'
 import type { Side } from '@replatform/core/move'
 import { fenceActivemq, requireAlone } from './activemq-fence.ts'
 import { RecordLedger, readLedger } from './activemq-ledger.ts'
@@ -43,6 +44,8 @@ export interface ActivemqBrokerOptions {
 interface Control {
   readonly epoch: number
   readonly fence: boolean
+  /** The rank of the newest order to the fence; see fence-order.ts. */
+  readonly turn: number
   readonly decisions: readonly Decision[]
 }
 
@@ -122,7 +125,8 @@ export class ActivemqBroker implements Broker {
     await this.#write('decisions', [...decisions, decision])
   }
 
-  async fence({ withinMs }: { readonly withinMs: number }): Promise<void> {
+  async fence({ withinMs, turn }: { readonly withinMs: number; readonly turn: number }): Promise<void> {
+    await this.#takeTurn({ verb: 'fence', turn })
     await this.#write('fence', true)
     // As a target it has no producers yet, and consumers that go first are meant to be there.
     if (this.#options.side === 'target') return
@@ -135,8 +139,23 @@ export class ActivemqBroker implements Broker {
     }
   }
 
-  async unfence(): Promise<void> {
+  async unfence({ turn }: { readonly turn: number }): Promise<void> {
+    if (!(await this.#takeTurn({ verb: 'unfence', turn }))) return
     if (await this.isFenced()) await this.#write('fence', false)
+  }
+
+  /**
+   * Makes the broker remember the turn. False where there is nothing to do. Throws `fence.superseded`. Two records cannot
+   * be changed in one stroke: an order whose write was under way when a later turn began can still be carried out.
+   */
+  async #takeTurn(order: FenceOrder): Promise<boolean> {
+    const seen = (await this.#read('turn')) ?? null
+    const judged = judgeOrder(order, seen)
+    if (judged === 'late') throw lateOrder(order, `ActiveMQ of the ${this.#options.side}`)
+    if (judged === 'done') return false
+    const rank = Math.max(rankOf(order), seen ?? 0)
+    if (rank !== seen) await this.#write('turn', rank)
+    return true
   }
 
   async isFenced(): Promise<boolean> {
@@ -171,9 +190,9 @@ export class ActivemqBroker implements Broker {
     const isFenced = await this.isFenced()
     await this.#dropName()
     const { move } = this.#options
+    const kept = [controlQueue(move, 'fence'), controlQueue(move, 'turn')]
     for (const { name } of await this.facts()) {
-      if (isOwnQueue(move, name) && !(isFenced && name === controlQueue(move, 'fence')))
-        await this.jolokia.removeQueue(name)
+      if (isOwnQueue(move, name) && !(isFenced && kept.includes(name))) await this.jolokia.removeQueue(name)
     }
   }
 

@@ -105,7 +105,7 @@ export class ActivemqTopologyTranslation implements TopologyTranslation {
     await this.#target.look(async ({ connection }) => {
       for (const { target } of missing) await createQueue(connection, target)
     })
-    if (!(await this.#target.isFenced())) await this.#target.fence({ withinMs: 10_000 })
+    if (!(await this.#target.isFenced())) await this.#target.fence({ withinMs: 10_000, turn: 0 })
   }
 
   #known(plan: ActivemqPlan): ActivemqPlan {

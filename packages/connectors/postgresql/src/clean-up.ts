@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { dropPublication, dropSlot } from './change-stream.ts'
-import { isFenced, sweepFence, unfenceSide } from './fence.ts'
+import { abandonFence, isFenced, sweepFence } from './fence.ts'
 import type { FlowKey } from './flow-store.ts'
 import { removeCapture } from './schema-capture.ts'
 import type { Session } from './session.ts'
@@ -22,7 +22,7 @@ export async function endStream(source: Session, key: FlowKey): Promise<void> {
  */
 export async function dropControlSchema(session: Session, move: string): Promise<void> {
   if (!(await isFenced(session))) {
-    await unfenceSide({ session, move })
+    await abandonFence({ session, move })
     await dropSchema(session)
     return
   }

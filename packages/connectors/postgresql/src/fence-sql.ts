@@ -1,11 +1,14 @@
 /** The statements of the fence. Each export is one round trip, so that the pause does not grow with the tables. */
 import type { TableFilter } from '@replatform/core/estate'
+import { type FenceOrder, rankOf } from '@replatform/core/fence-order'
 import { isCarried, notOfExtension } from './catalog.ts'
 import { literal } from './sql.ts'
 import { filterClauses } from './table-filter.ts'
 
 export interface Fence {
   readonly move: string
+  /** Of the cutover; 0 for one that prepares. */
+  readonly turn: number
   /** The only role that may write, and only in sessions that `admitMover` admitted. */
   readonly moverRole: string
   /**
@@ -31,16 +34,42 @@ CREATE TABLE IF NOT EXISTS replatform.fence (
   at timestamptz NOT NULL DEFAULT now());
 -- Whose fence it is, and whether it left the door open.
 ALTER TABLE replatform.fence ADD COLUMN IF NOT EXISTS move text, ADD COLUMN IF NOT EXISTS is_partial boolean NOT NULL DEFAULT false;
+-- The newest order to the fence that each move gave, as its rank; see fence-order.ts.
+CREATE TABLE IF NOT EXISTS replatform.fence_turn (move text PRIMARY KEY, rank bigint NOT NULL);
 COMMIT`
+
+/** Condition and SQLSTATE of an order that came too late. */
+export const supersededState = 'RP001'
+
+/**
+ * The first thing of every statement that turns a fence. The row stays locked until its transaction ends, so that orders
+ * follow one another; one that a later turn has overtaken raises, and changes nothing.
+ */
+function takeTurn({ move, verb, turn }: FenceOrder & { readonly move: string }): string {
+  const rank = rankOf({ verb, turn })
+  // Preparing fences again what is fenced already, in whatever turn.
+  const isLate = rank === 0 ? 'seen % 2 = 1' : `seen > ${rank}`
+  return `
+    INSERT INTO replatform.fence_turn AS t (move, rank) VALUES (${literal(move)}, ${rank})
+      ON CONFLICT (move) DO UPDATE SET rank = greatest(t.rank, excluded.rank) RETURNING t.rank INTO seen;
+    IF ${isLate} THEN
+      RAISE EXCEPTION USING ERRCODE = ${literal(supersededState)}, MESSAGE = 'a later turn has been there';
+    END IF;`
+}
+
+/** The rank that stands, if any. */
+export const standingTurn = 'SELECT rank FROM replatform.fence_turn WHERE move = $1'
 
 /** A database has one fence. One row where that of another move stands. */
 export const fenceOfOther = `SELECT move FROM replatform.fence WHERE state <> 'lifted' AND move <> $1`
 
 /** A fence whose door stays open only says that it is being put up; it remembers nothing of the door. */
-function leaveDoor({ move }: Fence): string {
-  return `INSERT INTO replatform.fence (state, connect_grants, subscriptions, move, is_partial) VALUES ('fencing', '[]', '{}', ${literal(move)}, true)
+function leaveDoor({ move, turn }: Fence): string {
+  return `DO $fence$ DECLARE seen bigint; BEGIN ${takeTurn({ move, verb: 'fence', turn })}
+    INSERT INTO replatform.fence (state, connect_grants, subscriptions, move, is_partial) VALUES ('fencing', '[]', '{}', ${literal(move)}, true)
     ON CONFLICT (only_one) DO UPDATE SET state = excluded.state, at = now(), connect_grants = '[]', subscriptions = '{}',
-      move = excluded.move, is_partial = true WHERE fence.state = 'lifted'`
+      move = excluded.move, is_partial = true WHERE fence.state = 'lifted';
+  END $fence$`
 }
 
 const connectGrants = `
@@ -53,14 +82,16 @@ const connectGrants = `
  * Revoking what one may not revoke is only a warning to the server, so it looks afterwards.
  */
 export function closeDoor(fence: Fence): string {
-  const { move, moverRole, tables } = fence
+  const { move, moverRole, tables, turn } = fence
   if (tables) return leaveDoor(fence)
   return `DO $fence$
   DECLARE
+    seen bigint;
     mover oid := (SELECT oid FROM pg_roles WHERE rolname = ${literal(moverRole)});
     door text := format('CONNECT ON DATABASE %I', current_database());
     held record;
   BEGIN
+    ${takeTurn({ move, verb: 'fence', turn })}
     INSERT INTO replatform.fence (move, state, connect_grants, subscriptions)
     SELECT ${literal(move)}, 'fencing',
       (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -122,7 +153,7 @@ export function fenceTables(fence: Fence, limits: LockLimits): string {
   return `BEGIN;
   SET LOCAL lock_timeout = ${limits.lockMs};
   SET LOCAL statement_timeout = ${limits.statementMs};
-  ${refuseWhenLifted}
+  ${refuseWhenLifted(fence)}
   ${refusals(fence)}
   DO $fence$
   DECLARE
@@ -150,8 +181,10 @@ export function fenceTables(fence: Fence, limits: LockLimits): string {
  * (2) its cutover is aborted and another mover lifts the fence; (3) the lock is free, and the statement of the dead one
  * fences a side that takes payments. The row stays locked until the commit, so that (2) finds whom to end.
  */
-const refuseWhenLifted = `DO $fence$
+const refuseWhenLifted = ({ move, turn }: Fence): string => `DO $fence$
+  DECLARE seen bigint;
   BEGIN
+    ${takeTurn({ move, verb: 'fence', turn })}
     PERFORM FROM replatform.fence WHERE state <> 'lifted' FOR UPDATE;
     IF NOT FOUND THEN
       RAISE object_not_in_prerequisite_state USING MESSAGE = 'another process has lifted the fence';
@@ -169,9 +202,11 @@ export const endFencers = `SELECT pg_terminate_backend(a.pid) FROM pg_stat_activ
 /** The fence stands; tables that were committed after the triggers were put up are fenced with the same stroke. */
 export function markFenced(fence: Fence, limits: LockLimits): string {
   const sql = fenceTables(fence, limits)
+  const inTurn = `DO $fence$ DECLARE seen bigint; BEGIN ${takeTurn({ ...fence, verb: 'fence' })} END $fence$;`
+  // A function, because a text to replace with would read `$f` of `$fence$` as a reference.
   return sql.replace(
     /^BEGIN;/,
-    `BEGIN; UPDATE replatform.fence SET state = 'fenced', at = now() WHERE state <> 'lifted';`,
+    () => `BEGIN; ${inTurn} UPDATE replatform.fence SET state = 'fenced', at = now() WHERE state <> 'lifted';`,
   )
 }
 
@@ -227,24 +262,31 @@ const fenceSomeDefinitions = `
   EXCEPTION WHEN insufficient_privilege THEN NULL;
   END $fence$;`
 
-/** Which fence stands, or is being put up: since when, as text. No row where there is none. */
-export const standingFence = `SELECT at::text AS since FROM replatform.fence WHERE state <> 'lifted'`
+/** Which fence of the move, or of any, stands or is being put up: since when, as text. No row where there is none. */
+export const standingFence = `SELECT at::text AS since FROM replatform.fence
+  WHERE state <> 'lifted' AND ($1::text IS NULL OR coalesce(move, $1) = $1)`
 
 /**
  * Opens everything in one transaction that takes no table's lock: the triggers' function lets all pass, the door is as
  * it was. What is left of the fence refuses nobody.
  *
- * Lifts the fence that was put up at `since` and no later one. Without that: (1) a cutover is aborted, the statement is
- * sent, and the server stands still; (2) the mover gives the connection up and lifts the fence by another; (3) the next
- * cutover fences the side again; (4) the first statement is carried out at last, and opens it beside its target.
+ * Lifts the fence that was put up at `since` and no later one, and none that stands for a later turn than the order's.
+ * Without that: (1) a cutover is aborted, the statement is sent, and the server stands still; (2) the mover gives the
+ * connection up and lifts the fence by another; (3) the next cutover fences the side again; (4) the first statement is
+ * carried out at last, and opens it beside its target. No order: the move is over, its turns are forgotten next.
  */
-export const liftFence = (since: string): string => `DO $fence$
+export const liftFence = (
+  since: string | null,
+  order: (FenceOrder & { readonly move: string }) | null,
+): string => `DO $fence$
   DECLARE
+    seen bigint;
     door text := format('CONNECT ON DATABASE %I', current_database());
     remembered record;
     held record;
   BEGIN
-    SELECT * INTO remembered FROM replatform.fence WHERE state <> 'lifted' AND at::text = ${literal(since)} FOR UPDATE;
+    ${order ? takeTurn(order) : ''}
+    SELECT * INTO remembered FROM replatform.fence WHERE state <> 'lifted' AND at::text = ${since === null ? 'NULL' : literal(since)} FOR UPDATE;
     IF NOT FOUND THEN RETURN; END IF;
     DROP EVENT TRIGGER IF EXISTS replatform_fence;
     DROP EVENT TRIGGER IF EXISTS replatform_fence_drop;

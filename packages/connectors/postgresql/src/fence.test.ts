@@ -10,7 +10,7 @@ import { asRds } from '@replatform/testkit/rds'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { admitMover, fenceSide, isFenced, sweepFence, unfenceSide } from './fence.ts'
-import { closeDoor, fenceTableSql, liftFence, standingFence } from './fence-sql.ts'
+import { closeDoor, fenceTableSql, liftFence, standingFence, supersededState } from './fence-sql.ts'
 import { openSession, type Session } from './session.ts'
 import { moverAccounts } from './test-fixtures/mover-accounts.ts'
 
@@ -42,7 +42,7 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     await prepared.query('PREPARE pay AS UPDATE accounts SET balance = balance + 1')
     await prepared.query('EXECUTE pay')
 
-    await fenceSide({ session: mover, move, moverRole: 'postgres', withinMs: 5_000 })
+    await fenceSide({ session: mover, move, turn: 1, moverRole: 'postgres', withinMs: 5_000 })
     expect(await isFenced(mover)).toBe(true)
     const frozen = await server.query('SELECT * FROM accounts ORDER BY id', database)
 
@@ -90,14 +90,14 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     const afterRestart = await attackers.connect('postgres')
     await expect(afterRestart.query('DELETE FROM accounts')).rejects.toMatchObject(refused)
 
-    await unfenceSide({ session: again, move })
+    await unfenceSide({ session: again, move, turn: 1 })
     await sweepFence(again)
     expect(await isFenced(again)).toBe(false)
     expect(await readConnectGrants(server)).toEqual(before)
     await (await attackers.connect('app')).query('UPDATE accounts SET balance = 5')
     await afterRestart.query('CREATE TABLE later (id int)')
     expect(await readRemains(server)).toEqual([])
-    await unfenceSide({ session: again, move })
+    await unfenceSide({ session: again, move, turn: 1 })
     await sweepFence(again)
     expect(await readConnectGrants(server)).toEqual(before)
   })
@@ -115,7 +115,7 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     )
     await writers[0]?.hasWritten(20)
 
-    await fenceSide({ session: mover, move, moverRole: 'mover', withinMs: 10_000 })
+    await fenceSide({ session: mover, move, turn: 1, moverRole: 'mover', withinMs: 10_000 })
     const atFence = await readLog(server)
     const outcomes = await Promise.all(writers.map((writer) => writer.ended))
 
@@ -131,7 +131,7 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     await using attackers = new Attackers(server)
     await using mover = await connectMover(server.url(database))
     const before = await readConnectGrants(server)
-    const fence = { session: mover, move, moverRole: 'postgres', withinMs: 3_000 }
+    const fence = { session: mover, move, turn: 1, moverRole: 'postgres', withinMs: 3_000 }
 
     await server.query(`BEGIN; INSERT INTO accounts VALUES (77, 1); PREPARE TRANSACTION 'open'`, database)
     await expect(fenceSide(fence)).rejects.toMatchObject({ code: 'fence.prepared-transaction' })
@@ -159,13 +159,13 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     const before = await readConnectGrants(server)
     await admitMover(mover, move)
     await mover.query(fenceTableSql)
-    await mover.query(closeDoor({ move, moverRole: 'postgres' }))
+    await mover.query(closeDoor({ move, turn: 1, moverRole: 'postgres' }))
     await expect(attackers.connect('app')).rejects.toMatchObject({ code: '42501' })
-    await unfenceSide({ session: mover, move })
+    await unfenceSide({ session: mover, move, turn: 1 })
     await sweepFence(mover)
     expect(await readConnectGrants(server)).toEqual(before)
 
-    const fence = { session: mover, move, moverRole: 'postgres', withinMs: 5_000 }
+    const fence = { session: mover, move, turn: 2, moverRole: 'postgres', withinMs: 5_000 }
     await fenceSide(fence)
     await mover.query('CREATE TABLE public.newcomer (id int)')
     const late = await attackers.connect('postgres')
@@ -173,7 +173,7 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     await fenceSide(fence)
     const superuser = await attackers.connect('postgres')
     await expect(superuser.query('INSERT INTO newcomer VALUES (2)')).rejects.toMatchObject(refused)
-    await unfenceSide({ session: mover, move })
+    await unfenceSide({ session: mover, move, turn: 2 })
     await sweepFence(mover)
     expect(await readConnectGrants(server)).toEqual(before)
   })
@@ -183,16 +183,16 @@ describe.each([13, 17] as const)('PostgreSQL %i', (major) => {
     await prepareShop(server)
     await using attackers = new Attackers(server)
     await using mover = await connectMover(server.url(database))
-    const fence = { session: mover, move, moverRole: 'postgres', withinMs: 5_000 }
+    const fence = { session: mover, move, turn: 1, moverRole: 'postgres', withinMs: 5_000 }
     await fenceSide(fence)
     const reader = await attackers.connect('postgres')
     await reader.query('BEGIN; SELECT * FROM accounts')
-    await unfenceSide({ session: mover, move })
+    await unfenceSide({ session: mover, move, turn: 1 })
     await sweepFence(mover)
     expect(await readRemains(server)).toEqual(['accounts'])
     const app = await attackers.connect('app')
     await app.query('BEGIN; UPDATE accounts SET balance = 42')
-    const fenced = fenceSide(fence)
+    const fenced = fenceSide({ ...fence, turn: 2 })
     await expect(fenced.then(() => server.query('SELECT FROM accounts WHERE balance = 42', database))).resolves.toEqual(
       [],
     )
@@ -212,18 +212,20 @@ test('an RDS master fences without a superuser; an account without rights is tol
   await using attackers = new Attackers(server)
   const app = await attackers.connect('app')
   await using mover = await connectMover(rds.masterUrl(database))
-  await fenceSide({ session: mover, move, moverRole: rds.masterUser, withinMs: 5_000 })
+  await fenceSide({ session: mover, move, turn: 1, moverRole: rds.masterUser, withinMs: 5_000 })
   await expect(app.query('SELECT 1')).rejects.toThrow()
   await expect(attackers.connect('app')).rejects.toMatchObject({ code: '42501' })
   const superuser = await attackers.connect('postgres')
   await expect(superuser.query('DELETE FROM accounts')).rejects.toMatchObject(refused)
-  await unfenceSide({ session: mover, move })
+  await unfenceSide({ session: mover, move, turn: 1 })
   await sweepFence(mover)
   await (await attackers.connect('app')).query('INSERT INTO accounts VALUES (1, 1)')
 
   await superuser.query('BEGIN; UPDATE accounts SET balance = 2')
   const holder = (await superuser.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
-  await expect(fenceSide({ session: mover, move, moverRole: rds.masterUser, withinMs: 600 })).rejects.toMatchObject({
+  await expect(
+    fenceSide({ session: mover, move, turn: 2, moverRole: rds.masterUser, withinMs: 600 }),
+  ).rejects.toMatchObject({
     code: 'fence.timeout',
     message: expect.stringContaining(`${holder} (postgres)`),
   })
@@ -231,7 +233,9 @@ test('an RDS master fences without a superuser; an account without rights is tol
   await (await attackers.connect('app')).query('UPDATE accounts SET balance = 3')
 
   await server.query(`CREATE TABLE foreign_to_master (id int)`, database)
-  await expect(fenceSide({ session: mover, move, moverRole: rds.masterUser, withinMs: 2_000 })).rejects.toMatchObject({
+  await expect(
+    fenceSide({ session: mover, move, turn: 2, moverRole: rds.masterUser, withinMs: 2_000 }),
+  ).rejects.toMatchObject({
     code: 'auth.missing-rights',
     message: expect.stringContaining('foreign_to_master'),
   })
@@ -239,7 +243,7 @@ test('an RDS master fences without a superuser; an account without rights is tol
 
   await server.query(`GRANT CREATE ON DATABASE ${database} TO app`, database)
   await using weak = await connectMover(server.url('postgres', 'app', 'rig-app'))
-  await expect(fenceSide({ session: weak, move, moverRole: 'app', withinMs: 2_000 })).rejects.toMatchObject({
+  await expect(fenceSide({ session: weak, move, turn: 2, moverRole: 'app', withinMs: 2_000 })).rejects.toMatchObject({
     code: 'auth.missing-rights',
   })
 })
@@ -254,27 +258,36 @@ test('grants of CONNECT by others than the owner come back as they were', async 
   )
   const before = await readConnectGrants(server)
   await using mover = await connectMover(server.url(database))
-  await fenceSide({ session: mover, move, moverRole: 'postgres', withinMs: 5_000 })
+  await fenceSide({ session: mover, move, turn: 1, moverRole: 'postgres', withinMs: 5_000 })
   expect(await readConnectGrants(server)).toHaveLength(1)
-  await unfenceSide({ session: mover, move })
+  await unfenceSide({ session: mover, move, turn: 1 })
   await sweepFence(mover)
   expect(await readConnectGrants(server)).toEqual(before)
 })
 
-test('an unfencing that arrives late opens nothing that was fenced since', async () => {
+test('what arrives late, or begins late, opens nothing that was fenced since and closes nothing that was opened', async () => {
   await using server = await startPostgresql({ major: 17 })
   await prepareShop(server)
   await using attackers = new Attackers(server)
   await using mover = await connectMover(server.url(database))
-  const fence = () => fenceSide({ session: mover, move, moverRole: 'postgres', withinMs: 5_000 })
+  const fence = (turn: number) => fenceSide({ session: mover, move, turn, moverRole: 'postgres', withinMs: 5_000 })
+  const superseded = { code: 'fence.superseded' }
 
-  await fence()
+  await fence(1)
   // As an unfencing would have sent it whose server then stood still.
-  const { rows } = await mover.query<{ since: string }>(standingFence)
-  const late = liftFence(rows[0]?.since ?? '')
-  await unfenceSide({ session: mover, move })
-  await fence()
-  await mover.query(late)
+  const { rows } = await mover.query<{ since: string }>(standingFence, [move])
+  const late = liftFence(rows[0]?.since ?? '', { verb: 'unfence', turn: 1, move })
+  await unfenceSide({ session: mover, move, turn: 1 })
+  await expect(fence(1)).rejects.toMatchObject(superseded)
+  await fence(2)
+  await expect(mover.query(late)).rejects.toMatchObject({ code: supersededState })
+  await mover.query('ROLLBACK')
+  // As a mover would that slept before it had begun, and one that reads what stands now but means an earlier turn.
+  await expect(unfenceSide({ session: mover, move, turn: 1 })).rejects.toMatchObject(superseded)
+  const { rows: now } = await mover.query<{ since: string }>(standingFence, [move])
+  const stale = liftFence(now[0]?.since ?? '', { verb: 'unfence', turn: 1, move })
+  await expect(mover.query(stale)).rejects.toMatchObject({ code: supersededState })
+  await mover.query('ROLLBACK')
 
   expect(await isFenced(mover)).toBe(true)
   await expect(attackers.connect('app')).rejects.toMatchObject({ code: '42501' })
@@ -282,7 +295,11 @@ test('an unfencing that arrives late opens nothing that was fenced since', async
   await expect(intruder.query('UPDATE accounts SET balance = 0')).rejects.toMatchObject(refused)
   await expect(intruder.query('CREATE TABLE later (id int)')).rejects.toMatchObject({ code: '25006' })
 
-  await unfenceSide({ session: mover, move })
+  await unfenceSide({ session: mover, move, turn: 2 })
+  await unfenceSide({ session: mover, move, turn: 1 })
+  await expect(fence(1)).rejects.toMatchObject(superseded)
+  await expect(fence(2)).rejects.toMatchObject(superseded)
+  await expect(fence(0)).rejects.toMatchObject(superseded)
   expect(await isFenced(mover)).toBe(false)
   const welcome = await attackers.connect('app')
   await welcome.query('UPDATE accounts SET balance = balance')
@@ -295,9 +312,9 @@ test('two thousand tables', async () => {
   await server.query(create, database)
   await using mover = await connectMover(server.url(database))
   const marks = [performance.now()]
-  await fenceSide({ session: mover, move, moverRole: 'postgres', withinMs: 30_000 })
+  await fenceSide({ session: mover, move, turn: 1, moverRole: 'postgres', withinMs: 30_000 })
   marks.push(performance.now())
-  await unfenceSide({ session: mover, move })
+  await unfenceSide({ session: mover, move, turn: 1 })
   await sweepFence(mover)
   marks.push(performance.now())
   const [fenceMs, unfenceMs] = [1, 2].map((i) => Math.round((marks[i] ?? 0) - (marks[i - 1] ?? 0)))

@@ -12,6 +12,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ReplatformError } from '@replatform/core/errors'
+import { type FenceOrder, judgeOrder, lateOrder } from '@replatform/core/fence-order'
 import { countPrepared, describeSessions, endSessions, type OtherSession, otherSessions } from './fence-sessions.ts'
 import {
   closeDoor,
@@ -24,6 +25,8 @@ import {
   liftFence,
   markFenced,
   standingFence,
+  standingTurn,
+  supersededState,
   sweepTriggers,
 } from './fence-sql.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
@@ -39,10 +42,10 @@ export interface FenceOptions extends Fence {
 /**
  * Idempotent: on a side that is fenced already it fences what was created since. Rejects with `fence.timeout`,
  * `fence.prepared-transaction` or `auth.missing-rights` and leaves the side open, unless it was fenced before the call:
- * a fence that stood is never lifted by a failure.
+ * a fence that stood is never lifted by a failure. Rejects with `fence.superseded` where a later turn has been there.
  */
 export async function fenceSide(options: FenceOptions): Promise<void> {
-  const { session, move } = options
+  const { session, move, turn } = options
   try {
     await admitMover(session, move)
     await session.query(fenceTableSql)
@@ -53,29 +56,40 @@ export async function fenceSide(options: FenceOptions): Promise<void> {
       await raiseFence(options)
     } catch (thrown) {
       await session.query('ROLLBACK')
-      if (!stoodBefore) {
-        await lift(session)
+      if (!stoodBefore && !isSuperseded(thrown)) {
+        await lift(session, { verb: 'fence', turn, move })
         await sweepFence(session)
       }
       throw isLockFailure(thrown) ? timedOut(options.withinMs, await otherSessions(options)) : thrown
     }
   } catch (thrown) {
+    if (isSuperseded(thrown)) throw lateOrder({ verb: 'fence', turn }, place(session))
     throw toPostgresqlError(thrown, place(session))
   }
 }
 
 /**
  * Lets everybody in and write as before the fence. Idempotent, also after a fencing that died half-way. What is left of
- * the fence refuses nobody; `sweepFence` takes it away, where there is time for that.
+ * the fence refuses nobody; `sweepFence` takes it away, where there is time for that. Rejects with `fence.superseded` where
+ * a fence of a later turn stands.
  */
-export async function unfenceSide(options: Pick<FenceOptions, 'session' | 'move'>): Promise<void> {
-  const { session, move } = options
+export async function unfenceSide(options: Pick<FenceOptions, 'session' | 'move' | 'turn'>): Promise<void> {
+  const { session, move, turn } = options
+  const order = { verb: 'unfence', turn } as const
   try {
     await admitMover(session, move)
-    await lift(session)
+    if (!(await knowsTurns(session))) await session.query(fenceTableSql)
+    if (await isDue(session, { ...order, move })) await lift(session, { ...order, move })
   } catch (thrown) {
+    if (isSuperseded(thrown)) throw lateOrder(order, place(session))
     throw toPostgresqlError(thrown, place(session))
   }
+}
+
+/** Lifts whatever was left half-way, for a move that is over. */
+export async function abandonFence({ session, move }: Pick<FenceOptions, 'session' | 'move'>): Promise<void> {
+  await admitMover(session, move)
+  await lift(session, null)
 }
 
 /** Takes away the idle triggers of a fence that was lifted; does nothing on a side that is fenced. */
@@ -165,12 +179,31 @@ async function endEarlierSessions(options: FenceOptions, deadline: number): Prom
   }
 }
 
-async function lift(session: Session): Promise<void> {
+type MoveOrder = FenceOrder & { readonly move: string }
+
+async function lift(session: Session, order: MoveOrder | null): Promise<void> {
   if (!(await hasFenceTable(session))) return
   await session.query(endFencers)
-  const { rows } = await session.query<{ since: string }>(standingFence)
-  const [fence] = rows
-  if (fence) await session.query(liftFence(fence.since))
+  const { rows } = await session.query<{ since: string }>(standingFence, [order?.move ?? null])
+  const since = rows[0]?.since ?? null
+  if (since !== null || order?.verb === 'unfence') await session.query(liftFence(since, order))
+}
+
+/** Looks before those are ended who are still fencing: they may be of a later turn. */
+async function isDue(session: Session, order: MoveOrder): Promise<boolean> {
+  const { rows } = await session.query<{ rank: string }>(standingTurn, [order.move])
+  const judged = judgeOrder(order, rows[0] ? Number(rows[0].rank) : null)
+  if (judged === 'late') throw lateOrder(order, place(session))
+  return judged === 'due'
+}
+
+function isSuperseded(thrown: unknown): boolean {
+  return (thrown as { code?: string }).code === supersededState
+}
+
+async function knowsTurns(session: Session): Promise<boolean> {
+  const { rows } = await session.query(`SELECT to_regclass('replatform.fence_turn') IS NOT NULL AS made`)
+  return (rows[0] as { made: string }).made === 't'
 }
 
 async function refuseOther(session: Session, move: string): Promise<void> {

@@ -39,13 +39,13 @@ async function wholeMove(move: FollowedMove, change: () => Promise<unknown>): Pr
   const { source, target } = move.open
   await using back = new PostgresqlMover({ ...move.open, direction: 'reverse', source: target, target: source })
   await back.prepare({ load: false })
-  await move.mover.fence('source', { withinMs: 20_000 })
+  await move.mover.fence('source', { withinMs: 20_000, turn: 1 })
   await move.level()
   await move.stop()
   expect((await move.mover.compare({ scope: 'changed', at: 'fenced' })).equal).toBe(true)
   await move.mover.settle()
   await back.markStart()
-  await move.mover.unfence('target')
+  await move.mover.unfence('target', { turn: 1 })
   const end = new AbortController()
   const following = back.follow({ signal: end.signal, report: () => end.abort(), throttle: async () => {} })
   await following

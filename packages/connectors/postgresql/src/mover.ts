@@ -75,7 +75,7 @@ export class PostgresqlMover implements Mover {
         key: this.#key,
         source,
         target,
-        fenceTarget: () => this.#fence(target, unhurriedMs),
+        fenceTarget: () => this.#fence(target, { withinMs: unhurriedMs, turn: 0 }),
       }
       if (load) this.#epoch = await prepareLoad(options)
       else await prepareReturn(options)
@@ -163,13 +163,13 @@ export class PostgresqlMover implements Mover {
     await this.#raise()
   }
 
-  fence(side: Side, { withinMs }: { readonly withinMs: number }): Promise<void> {
-    return this.#sides[side].use((session) => this.#fence(session, withinMs))
+  fence(side: Side, limits: { readonly withinMs: number; readonly turn: number }): Promise<void> {
+    return this.#sides[side].use((session) => this.#fence(session, limits))
   }
 
-  unfence(side: Side): Promise<void> {
+  unfence(side: Side, { turn }: { readonly turn: number }): Promise<void> {
     const { move } = this.#key
-    return this.#sides[side].use((session) => unfenceSide({ session, move }))
+    return this.#sides[side].use((session) => unfenceSide({ session, move, turn }))
   }
 
   barrier(): Promise<Barrier> {
@@ -287,9 +287,9 @@ export class PostgresqlMover implements Mover {
     return epoch
   }
 
-  async #fence(session: Session, withinMs: number): Promise<void> {
+  async #fence(session: Session, limits: { readonly withinMs: number; readonly turn: number }): Promise<void> {
     const { tables } = this.#open.source
-    await fenceSide({ session, move: this.#key.move, moverRole: await readRole(session), tables, withinMs })
+    await fenceSide({ session, move: this.#key.move, moverRole: await readRole(session), tables, ...limits })
   }
 
   #onBoth<T>(work: (source: Session, target: Session) => Promise<T>): Promise<T> {

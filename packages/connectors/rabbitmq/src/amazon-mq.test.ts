@@ -52,7 +52,7 @@ test('a move to Amazon MQ: verified TLS, and policies above its own', { timeout:
   await mover.prepare({ load: true })
   await using following = new Following(mover)
   await following.begun()
-  await mover.fence('source', { withinMs: 20_000 })
+  await mover.fence('source', { withinMs: 20_000, turn: 1 })
   const barrier = await mover.barrier()
   await pollUntil('the message has crossed', async () => (await mover.remaining(barrier)).count === 0)
   await following.stop()

@@ -121,17 +121,17 @@ export class BridgeMover implements Mover {
     await this.#raise()
   }
 
-  async fence(side: Side, { withinMs }: { readonly withinMs: number }): Promise<void> {
+  async fence(side: Side, limits: { readonly withinMs: number; readonly turn: number }): Promise<void> {
     if (side === 'source') {
       await this.#makeAnew()
       this.#drain = await DrainWatch.begin(await this.#plan(), this.#flow)
     }
-    await this.#flow[side].fence({ withinMs })
+    await this.#flow[side].fence(limits)
   }
 
-  async unfence(side: Side): Promise<void> {
+  async unfence(side: Side, options: { readonly turn: number }): Promise<void> {
     if (side === 'source') this.#drain = null
-    await this.#flow[side].unfence()
+    await this.#flow[side].unfence(options)
   }
 
   async barrier(): Promise<Barrier> {

@@ -2,11 +2,17 @@
  * The fence of a virtual host. Permissions alone do not hold: a channel that is busy goes on publishing, confirmed, for
  * as long as it likes. So they are taken first, then every connection but ours is closed, and the list is read until it
  * is empty. The list is that of each user, which RabbitMQ keeps at once; the list of the virtual host lags by seconds.
+ *
+ * The broker has no transaction over its parameters and permissions. So the newest turn stands in a parameter, and is
+ * looked at anew before each permission is given or taken: of an order that comes late at most the one request that is
+ * under way when a later turn begins can still be carried out. The later fence, which lists permissions and connections
+ * to its end, and looks again at the barrier, meets it there.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
+import { type FenceOrder, judgeOrder, lateOrder, rankOf } from '@replatform/core/fence-order'
 import type { ControlParameters } from './control-parameters.ts'
 import type { Permissions } from './definitions.ts'
 import { type ManagementApi, segment } from './management-api.ts'
@@ -26,26 +32,57 @@ interface FenceRecord {
 }
 
 const recordName = 'fence'
+/** The rank of the newest order; see fence-order.ts. */
+const turnName = 'turn'
 
-export async function fenceVhost(place: FencePlace, { withinMs }: { readonly withinMs: number }): Promise<void> {
+/** Rejects with `fence.superseded` where a later turn has been there. */
+export async function fenceVhost(
+  place: FencePlace,
+  { withinMs, turn }: { readonly withinMs: number; readonly turn: number },
+): Promise<void> {
   const deadline = performance.now() + withinMs
+  const order: FenceOrder = { verb: 'fence', turn }
+  await takeTurn(place, order)
   const taken = await permissionsOfOthers(place)
   await remember(place, taken)
-  for (const user of Object.keys(taken)) await removePermissions(place, user)
+  for (const user of Object.keys(taken)) {
+    await isDue(place, order)
+    await removePermissions(place, user)
+  }
   await letConsumersFinish(place, performance.now() + withinMs / 4)
-  await closeConnections(place, deadline)
+  await closeConnections(place, deadline, order)
 }
 
-/** Gives back what the fence took, and what was withheld. */
-export async function unfenceVhost(place: FencePlace): Promise<void> {
+/** Gives back what the fence took, and what was withheld. Rejects with `fence.superseded` where a later fence stands. */
+export async function unfenceVhost(place: FencePlace, { turn }: { readonly turn: number }): Promise<void> {
+  const order: FenceOrder = { verb: 'unfence', turn }
+  if (await takeTurn(place, order)) await giveBack(place, order)
+}
+
+async function giveBack(place: FencePlace, order: FenceOrder): Promise<void> {
   const record = await place.parameters.read<FenceRecord>(recordName)
   if (record) {
     const users = new Set((await place.api.get<{ name: string }[]>('users')).map(({ name }) => name))
     for (const [user, permissions] of Object.entries(record.permissions)) {
+      if (!(await isDue(place, order))) return
       if (users.has(user)) await setPermissions(place, user, permissions)
     }
   }
-  await place.parameters.remove(recordName)
+  if (await isDue(place, order)) await place.parameters.remove(recordName)
+}
+
+/** Makes the broker remember the turn. False where there is nothing to do. Throws `fence.superseded`. */
+async function takeTurn(place: FencePlace, order: FenceOrder): Promise<boolean> {
+  if (!(await isDue(place, order))) return false
+  const seen = await place.parameters.read<number>(turnName)
+  await place.parameters.write(turnName, Math.max(rankOf(order), seen ?? 0))
+  return true
+}
+
+async function isDue({ parameters, vhost }: FencePlace, order: FenceOrder): Promise<boolean> {
+  const judged = judgeOrder(order, await parameters.read<number>(turnName))
+  if (judged === 'late') throw lateOrder(order, `the virtual host ${vhost}`)
+  return judged === 'due'
 }
 
 /** What the fence will give back to these users, without taking anything. */
@@ -132,14 +169,14 @@ async function unacknowledged({ api, vhost }: FencePlace): Promise<number> {
   return queues.reduce((sum, queue) => sum + (queue.messages_unacknowledged ?? 0), 0)
 }
 
-async function closeConnections(place: FencePlace, deadline: number): Promise<void> {
+async function closeConnections(place: FencePlace, deadline: number, order: FenceOrder): Promise<void> {
   for (let emptyLists = 0; emptyLists < 2; ) {
     const open = await connectionsOfOthers(place)
     emptyLists = open.length === 0 ? emptyLists + 1 : 0
     for (const name of open) await place.api.remove(`connections/${segment(name)}`)
     if (emptyLists === 2) return
     if (performance.now() > deadline) {
-      await unfenceVhost(place)
+      await giveBack(place, order)
       throw new ReplatformError('fence.timeout', {
         message: `${open.length} connections to the virtual host ${place.vhost} were still open when the time was over.`,
       })

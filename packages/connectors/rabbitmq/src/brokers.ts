@@ -121,8 +121,8 @@ export interface TargetBroker {
 /** The fence of a broker, for whichever side of a flow it is. */
 export interface FencedBroker {
   /** Nobody but the mover publishes or consumes afterwards; remembers what it took away, on the broker itself. */
-  fence(options: { readonly withinMs: number }): Promise<void>
-  unfence(): Promise<void>
+  fence(options: { readonly withinMs: number; readonly turn: number }): Promise<void>
+  unfence(options: { readonly turn: number }): Promise<void>
   isFenced(): Promise<boolean>
   /** Throws `fence.not-held` when somebody got in. */
   requireFenced(): Promise<void>

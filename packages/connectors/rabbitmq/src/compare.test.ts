@@ -38,7 +38,7 @@ test('a comparison finds what is missing of the topology, and of messages that n
 
   // As a queue does that lapses while nobody uses it: it is made anew before anything is sent there.
   await move.call('next', 'DELETE', 'queues/{vhost}/short')
-  await mover.fence('source', { withinMs: 20_000 })
+  await mover.fence('source', { withinMs: 20_000, turn: 1 })
   const barrier = await mover.barrier()
   await pollUntil('all have crossed', async () => (await mover.remaining(barrier)).count === 0)
   await following.stop()

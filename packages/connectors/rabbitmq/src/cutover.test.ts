@@ -88,13 +88,13 @@ test('a bridge that is killed in the middle of a cutover leaves everything on th
     await using mover = await move.startMover()
     void mover.client.call('run', { direction: 'forward', state }).catch(() => {})
     await mover.waitFor((event) => event.event === 'follow')
-    await mover.client.call('fence', { direction: 'forward', side: 'source', withinMs: 20_000 })
+    await mover.client.call('fence', { direction: 'forward', side: 'source', withinMs: 20_000, turn: 1 })
     await using judge = await move.connect('old', 'rig')
     await pollUntil('the drain has begun', async () => (await judge.depth('payments')) < bodies.length)
     await mover.kill()
   }
   await using mover = await move.startMover()
-  await mover.client.call('unfence', { direction: 'forward', side: 'source' })
+  await mover.client.call('unfence', { direction: 'forward', side: 'source', turn: 1 })
   void mover.client.call('run', { direction: 'forward', state: 'in-sync' }).catch(() => {})
   await using again = await move.connect('old')
   const received: string[] = []
@@ -121,7 +121,7 @@ test('the fence ends a channel that is busy and one that was opened a moment ago
   publishing.catch(() => {})
   await pollUntil('it is busy', () => confirmed > 50)
   await using late = await move.connect('old')
-  await mover.fence('source', { withinMs: 20_000 })
+  await mover.fence('source', { withinMs: 20_000, turn: 1 })
   await expect(publishing).rejects.toThrow()
   await pollUntil('both noticed', () => !busy.isOpen && !late.isOpen)
   const fencedAt = confirmed
@@ -131,7 +131,7 @@ test('the fence ends a channel that is busy and one that was opened a moment ago
   await expect(move.connect('old')).rejects.toThrow()
   await using judge = await move.connect('old', 'rig')
   expect((await judge.drain('payments')).length).toBeGreaterThanOrEqual(fencedAt)
-  await mover.unfence('source')
+  await mover.unfence('source', { turn: 1 })
   await using back = await move.connect('old')
   await back.publish('payments', ['again'])
 })

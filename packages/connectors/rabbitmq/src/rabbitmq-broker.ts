@@ -169,12 +169,12 @@ export class RabbitmqBroker implements Broker {
     await this.parameters.write(`decision.${id}`, { outcome, at })
   }
 
-  fence(options: { readonly withinMs: number }): Promise<void> {
+  fence(options: { readonly withinMs: number; readonly turn: number }): Promise<void> {
     return fenceVhost(this.fencePlace, options)
   }
 
-  unfence(): Promise<void> {
-    return unfenceVhost(this.fencePlace)
+  unfence(options: { readonly turn: number }): Promise<void> {
+    return unfenceVhost(this.fencePlace, options)
   }
 
   isFenced(): Promise<boolean> {
@@ -200,7 +200,8 @@ export class RabbitmqBroker implements Broker {
       const ours = all.filter(({ name }) => name.startsWith(this.#ownPrefix))
       for (const { name } of ours) await this.api.remove(`${kind}/${vhost}/${segment(name)}`)
     }
-    const isKept = (name: string) => name === 'fence'
+    const isFenced = await this.isFenced()
+    const isKept = (name: string) => isFenced && (name === 'fence' || name === 'turn')
     for (const name of await this.parameters.names()) if (!isKept(name)) await this.parameters.remove(name)
   }
 

@@ -64,7 +64,7 @@ export class RabbitmqTopologyTranslation implements TopologyTranslation {
     if (!(await this.#target.find())) await this.#createVhost()
     await this.#applyUsers(plan, definitions)
     for (const { apply } of await this.#steps(plan)) await apply()
-    await fenceVhost(fencePlace, { withinMs: fenceWithinMs })
+    await fenceVhost(fencePlace, { withinMs: fenceWithinMs, turn: 0 })
     await this.admit(plan)
   }
 

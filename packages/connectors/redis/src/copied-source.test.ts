@@ -59,7 +59,7 @@ test('it is told, loads every type, follows, and leaves the settings as they wer
   )
   expect(String(await target.command('FCALL', 'f', 0))).toBe('1')
   await following.stop()
-  await mover.unfence('target')
+  await mover.unfence('target', { turn: 1 })
   await mover.cleanUp('everything')
   await using source = await rig.openAll('source')
   expect(String((await source.command('CONFIG', 'GET', 'notify-keyspace-events')) as Buffer[])).toBe(
@@ -77,7 +77,7 @@ test('a move that began by replication does not go on by copying', async () => {
   await all.command('ACL', 'SETUSER', 'mover', '-psync')
   await using later = rig.createMover()
   await expect(new Following(later).ended).rejects.toMatchObject({ code: 'redis.replication-refused' })
-  await later.unfence('target')
+  await later.unfence('target', { turn: 1 })
 })
 
 test('killed in the middle, flushed unheard, and cut over under a live writer', async () => {

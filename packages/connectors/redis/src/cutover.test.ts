@@ -27,6 +27,8 @@ function openBack(): Mover {
   return redisRoute.open({ move: 'cache', direction: 'reverse', ...sides, tools: {}, workers: 1, log })
 }
 
+let turns = 0
+
 async function runCutover(mover: Mover, following: Following, outcome: Decision['outcome']) {
   await using back = openBack()
   const participant: CutoverParticipant = {
@@ -41,6 +43,7 @@ async function runCutover(mover: Mover, following: Following, outcome: Decision[
   return cutOver({
     id: 'one',
     direction: 'forward',
+    turn: ++turns,
     budgetMs: 5_000,
     participants: [participant],
     decisions: {

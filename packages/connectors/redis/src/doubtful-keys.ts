@@ -7,6 +7,7 @@
  * A source before 7.0 replicates how long a key is to live. What it has told while the mover was away is carried out
  * that much later, and the key would live that much longer.
  */
+import type { Log } from '@replatform/core/connector'
 import type { BatchWriter } from './batch-writer.ts'
 import type { ChangedKeys } from './changed-keys.ts'
 import { type CompareKeysOptions, compareAllKeys, compareSomeKeys } from './compare.ts'
@@ -16,8 +17,14 @@ import type { Follower } from './follower.ts'
 import { addCopy } from './key-copier.ts'
 import { openLanes } from './key-lanes.ts'
 import { openCopyTarget } from './open-copier.ts'
-import type { Doubt } from './open-follower.ts'
 import type { SlotLayout } from './slot-layout.ts'
+
+/**
+ * `everything`: keys may have lapsed on the target that the source had renewed. `late`: a source before 7.0 told how long
+ * keys live, not until when, and it told it while nobody listened: what is written up to `until`, an offset for each
+ * shard of the source, may live too long.
+ */
+export type Doubt = 'everything' | { readonly until: readonly number[]; readonly late: ChangedKeys }
 
 export interface DoubtfulKeysOptions {
   readonly layout: SlotLayout
@@ -28,8 +35,20 @@ export interface DoubtfulKeysOptions {
   readonly signal: AbortSignal
 }
 
+/** Its failure ends nothing: comparisons tell what is missing, and the next run tries again. */
+export async function settleBeside(options: DoubtfulKeysOptions & { readonly log: Log; readonly move: string }) {
+  const { log, move, signal } = options
+  try {
+    const keys = await settleDoubt(options)
+    log.info({ move, keys }, 'Keys whose deadlines were in doubt were looked at, and put right.')
+  } catch (thrown) {
+    if (!signal.aborted)
+      log.warn({ move, err: thrown }, 'Keys whose deadlines are in doubt were not looked at to the end.')
+  }
+}
+
 /** Resolves with how many keys were put right; then the checkpoints no longer ask for it. */
-export async function settleDoubt(options: DoubtfulKeysOptions): Promise<number> {
+async function settleDoubt(options: DoubtfulKeysOptions): Promise<number> {
   const { layout, epoch, followers, signal } = options
   await using keys = await openLanes(layout, { followers })
   await using copies = await openCopyTarget(layout, [...layout.parts.keys()], epoch)
@@ -57,7 +76,7 @@ export async function settleDoubt(options: DoubtfulKeysOptions): Promise<number>
 /** Null where everything must be looked at. */
 async function readLate({ doubt, followers, signal }: DoubtfulKeysOptions): Promise<ReturnType<ChangedKeys['list']>> {
   if (doubt === 'everything') return null
-  await Promise.all(followers.map((follower) => follower.reached(doubt.until)))
+  await Promise.all(followers.map((follower, source) => follower.reached(doubt.until[source] ?? 0)))
   signal.throwIfAborted()
   const late = doubt.late.list()
   doubt.late.giveUp()

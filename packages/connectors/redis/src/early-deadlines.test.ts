@@ -75,7 +75,7 @@ test('what is far is settled ahead, what is renewed, written or near in the paus
   await following.catchUp(app)
   expect((await deadlinesOf(target, ['far:1', 'far:2'])).every((at) => at >= lift)).toBe(true)
   await following.stop()
-  await mover.fence('source', { withinMs: 5_000 })
+  await mover.fence('source', { withinMs: 5_000, turn: 1 })
   await mover.raiseEpoch()
   const before = await scansOf(target)
   await mover.settle()
@@ -86,7 +86,7 @@ test('what is far is settled ahead, what is renewed, written or near in the paus
   await target.command('SELECT', 3)
   expect((await deadlinesOf(target, ['written']))[0]).toBeLessThan(lift)
   await target.command('SELECT', 0)
-  await mover.unfence('source')
+  await mover.unfence('source', { turn: 1 })
 })
 
 test('a key that is renewed at the end of its life while it is settled ahead stays', async () => {

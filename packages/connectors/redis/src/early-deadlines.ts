@@ -18,6 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { ChangedKeys } from './changed-keys.ts'
+import type { Connection } from './connection.ts'
 import { lowerDeadlines, lowerFarDeadlines, type SweepOptions, sweepDeadlines } from './deadline-sweep.ts'
 import { readNowMs } from './server-clock.ts'
 import { readKeyspace } from './server-info.ts'
@@ -109,6 +110,18 @@ export class EarlyDeadlines {
       }
     }
   }
+}
+
+/** What a checkpoint tells about the deadlines beside it; see `Checkpoint`. */
+export interface DeadlineMarks {
+  readonly isLowered: boolean
+  readonly mayLackKeys: boolean
+  readonly aheadUntilMs: number | null
+}
+
+/** Whether keys may have lapsed that the source had renewed, now or in an earlier run that was not seen to its end. */
+export async function hasLapsed(target: Connection, { isLowered, mayLackKeys, aheadUntilMs }: DeadlineMarks) {
+  return mayLackKeys || isLowered || (aheadUntilMs !== null && (await readNowMs(target)) > aheadUntilMs)
 }
 
 /** Idempotent; while somebody follows, or before. */

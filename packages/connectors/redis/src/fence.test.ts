@@ -29,7 +29,9 @@ const rulesOf = async () => {
   await using all = await rig.openAll('source')
   // The server lists rules of single commands in no particular order.
   const users = ((await all.command('ACL', 'LIST')) as RespValue[]).map(String).sort()
-  return users.map((user) => user.split(' ').sort().join(' '))
+  return users
+    .filter((user) => !user.startsWith('user replatform-turn:'))
+    .map((user) => user.split(' ').sort().join(' '))
 }
 
 test('writers of every kind are stopped, and nothing that was acknowledged lies behind the barrier', async () => {
@@ -55,7 +57,7 @@ test('writers of every kind are stopped, and nothing that was acknowledged lies 
   const attacks = [1, 2, 3, 4].map(attack)
   await using mover = rig.createMover()
   await new Promise((resolve) => setImmediate(resolve))
-  await mover.fence('source', { withinMs: 2_000 })
+  await mover.fence('source', { withinMs: 2_000, turn: 1 })
   const barrier = await mover.barrier()
   await Promise.all(attacks)
   await blocked
@@ -87,7 +89,7 @@ test('writers of every kind are stopped, and nothing that was acknowledged lies 
   await using reader = await rig.openApp('source')
   expect(await reader.command('GET', 'attack:1')).not.toBeNull()
 
-  await mover.unfence('source')
+  await mover.unfence('source', { turn: 1 })
   expect(await rulesOf()).toEqual(before)
   await reader.command('SET', 'open', 1)
 })
@@ -95,23 +97,23 @@ test('writers of every kind are stopped, and nothing that was acknowledged lies 
 test('the fence survives a restart, can be put up twice, and is taken off by another mover', async () => {
   const before = await rulesOf()
   await using first = rig.createMover()
-  await first.fence('source', { withinMs: 2_000 })
-  await first.fence('source', { withinMs: 2_000 })
+  await first.fence('source', { withinMs: 2_000, turn: 1 })
+  await first.fence('source', { withinMs: 2_000, turn: 1 })
   await rig.source.restart()
   await expect(connectAs('app').then((app) => app.command('SET', 'x', 1))).rejects.toMatchObject({
     code: 'auth.missing-rights',
   })
   await using second = rig.createMover()
-  await second.fence('source', { withinMs: 2_000 })
-  await second.unfence('source')
-  await second.unfence('source')
+  await second.fence('source', { withinMs: 2_000, turn: 1 })
+  await second.unfence('source', { turn: 1 })
+  await second.unfence('source', { turn: 1 })
   expect(await rulesOf()).toEqual(before)
 })
 
 test('a user that was made or given rights after the fence is found before the decision', async () => {
   await using mover = rig.createMover()
   await mover.prepare({ load: true })
-  await mover.fence('source', { withinMs: 2_000 })
+  await mover.fence('source', { withinMs: 2_000, turn: 1 })
   await using all = await rig.openAll('source')
   await all.command('ACL', 'SETUSER', 'late', 'on', '>late', '~*', '+@all')
   await expect(mover.settle()).rejects.toMatchObject({ code: 'redis.fence-lifted' })
@@ -133,53 +135,64 @@ test('a mover that shares the user of the applications is refused, and nothing i
     workers: 1,
     log,
   })
-  await expect(mover.fence('source', { withinMs: 1_000 })).rejects.toMatchObject({ code: 'redis.shared-user' })
+  await expect(mover.fence('source', { withinMs: 1_000, turn: 1 })).rejects.toMatchObject({ code: 'redis.shared-user' })
   expect(await rulesOf()).toEqual(before)
 })
 
-test('an unfencing that arrives late opens nothing that was fenced since', async () => {
-  const before = await rulesOf()
-  await using late = await openLate(rig.urls.source, 'MULTI')
-  await using mover = rig.createMover()
-  await mover.fence('source', { withinMs: 2_000 })
-  const givenUp = unfenceSide({ connection: late.connection, move: 'cache', log }).catch((thrown) => thrown)
-  await late.sent
-  await mover.unfence('source')
-  await mover.fence('source', { withinMs: 2_000 })
-  const fenced = await rulesOf()
-  await late.arrive()
-  expect(await givenUp).toMatchObject({ code: 'connection.lost' })
-  expect(await rulesOf()).toEqual(fenced)
-  await using app = await rig.openApp('source')
-  await expect(app.command('SET', 'x', 1)).rejects.toMatchObject({ code: 'auth.missing-rights' })
-  await using all = await rig.openAll('source')
-  await requireFenced(all)
+test.each(['MULTI', 'SETNAME'])(
+  'an unfencing that hangs from %s on opens nothing that was fenced since',
+  async (from) => {
+    const before = await rulesOf()
+    await using mover = rig.createMover()
+    await mover.fence('source', { withinMs: 2_000, turn: 1 })
+    await using late = await openLate(rig.urls.source, from)
+    const givenUp = unfenceSide({ connection: late.connection, move: 'cache', turn: 1, log }).catch((thrown) => thrown)
+    await late.sent
+    await mover.unfence('source', { turn: 1 })
+    await mover.fence('source', { withinMs: 2_000, turn: 2 })
+    const fenced = await rulesOf()
+    await late.arrive()
+    // One that had begun was closed; one that begins now finds the later turn.
+    expect(await givenUp).toMatchObject({ code: from === 'MULTI' ? 'connection.lost' : 'fence.superseded' })
+    expect(await rulesOf()).toEqual(fenced)
+    await using app = await rig.openApp('source')
+    await expect(app.command('SET', 'x', 1)).rejects.toMatchObject({ code: 'auth.missing-rights' })
+    await using all = await rig.openAll('source')
+    await requireFenced(all)
+    // Saved with the fence.
+    await rig.source.restart()
+    await using again = rig.createMover()
+    await expect(again.unfence('source', { turn: 1 })).rejects.toMatchObject({ code: 'fence.superseded' })
 
-  await mover.unfence('source')
-  expect(await rulesOf()).toEqual(before)
-})
+    await again.unfence('source', { turn: 2 })
+    expect(await rulesOf()).toEqual(before)
+  },
+)
 
-test('a fence that arrives late closes nothing that was opened since', async () => {
+test.each(['MULTI', 'SETNAME'])('a fence that hangs from %s on closes nothing that was opened since', async (from) => {
   const before = await rulesOf()
-  await using late = await openLate(rig.urls.source, 'MULTI')
-  const fence = { connection: late.connection, move: 'cache', withinMs: 100, log }
+  await using late = await openLate(rig.urls.source, from)
+  const fence = { connection: late.connection, move: 'cache', turn: 1, withinMs: 100, log }
   const givenUp = fenceSide(fence).catch((thrown) => thrown)
   await late.sent
   await using mover = rig.createMover()
-  await mover.unfence('source')
+  await mover.unfence('source', { turn: 1 })
   await late.arrive()
-  expect(await givenUp).toMatchObject({ code: 'connection.lost' })
+  expect(await givenUp).toMatchObject({ code: from === 'MULTI' ? 'connection.lost' : 'fence.superseded' })
   expect(await rulesOf()).toEqual(before)
+  await mover.cleanUp('everything')
+  await using all = await rig.openAll('source')
+  expect(String(await all.command('ACL', 'USERS'))).not.toContain('replatform')
 })
 
 test('moves that share a server leave one another their turns', async () => {
   await using late = await openLate(rig.urls.source, 'MULTI')
   await using mine = rig.createMover()
   await using other = rig.createMover({ move: 'other' })
-  await mine.fence('source', { withinMs: 2_000 })
-  const unfencing = unfenceSide({ connection: late.connection, move: 'cache', log })
+  await mine.fence('source', { withinMs: 2_000, turn: 1 })
+  const unfencing = unfenceSide({ connection: late.connection, move: 'cache', turn: 1, log })
   await late.sent
-  await other.fence('source', { withinMs: 2_000 })
+  await other.fence('source', { withinMs: 2_000, turn: 1 })
   await late.arrive()
   await unfencing
   await using app = await rig.openApp('source')

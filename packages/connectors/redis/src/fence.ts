@@ -8,16 +8,18 @@
  *    saved together, and need no other side.
  * 3. The connections of others are closed, so that clients look for the new side.
  *
- * Before that it closes what earlier fences and unfencings of the move may still have under way: see fence-turn.ts.
+ * Before that it closes what earlier fences and unfencings of the move may still have under way, and gives up where a
+ * later one has been: see fence-turn.ts.
  *
  * CLIENT PAUSE alone is no fence: it opens by itself.
  */
 import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
+import { type FenceOrder, rankOf } from '@replatform/core/fence-order'
 import { commandRules, mayWrite, readCategories, readUsers, replicaRights, type User } from './acl-rules.ts'
 import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
-import { endClients, inTurn } from './fence-turn.ts'
+import { endClients, type FenceTurn, inTurn, isDue } from './fence-turn.ts'
 import { toRedisError } from './redis-error.ts'
 import { fenceByReplicas, requireFencedByReplicas, unfenceByReplicas } from './replica-fence.ts'
 import { RedisReplyError } from './resp-reader.ts'
@@ -26,56 +28,98 @@ export interface FenceOptions {
   /** To the side that is meant, as the mover's user. */
   readonly connection: Connection
   readonly move: string
+  /** Of the cutover; 0 for one that prepares. */
+  readonly turn: number
   readonly withinMs: number
   readonly log: Log
+  /** Told before a server is closed that was open. */
+  readonly onRaise?: () => void
 }
+
+type UnfenceOptions = Omit<FenceOptions, 'withinMs' | 'onRaise'>
 
 const fencedRules = ['-@write', '-@admin']
 
 /**
  * Idempotent: on a side that is fenced already it fences users that were made since. Rejects with `redis.shared-user`
- * or `auth.missing-rights` and leaves the side as it was; with `connection.lost` when a later fence or unfencing of the
- * same move took its place (see fence-turn.ts).
+ * or `auth.missing-rights` and leaves the side as it was; with `connection.lost` or `fence.superseded` when a later fence
+ * or unfencing of the same move took its place (see fence-turn.ts).
  */
 export function fenceSide(options: FenceOptions): Promise<void> {
-  return inTurn({ ...options, verb: 'fence' }, () => raiseFence(options))
+  const turn = turnOf(options, 'fence')
+  return inTurn(turn, () => raiseFence(options, turn))
 }
 
 /** Gives every user back what it had. Idempotent, also after a fencing that died half-way. */
-export function unfenceSide(options: Omit<FenceOptions, 'withinMs'>): Promise<void> {
-  return inTurn({ ...options, verb: 'unfence' }, () => liftFence(options))
+export function unfenceSide(options: UnfenceOptions): Promise<void> {
+  const turn = turnOf(options, 'unfence')
+  return inTurn(turn, () => liftFence(options, turn))
 }
 
-async function raiseFence({ connection, move, withinMs, log }: FenceOptions): Promise<void> {
-  if (!(await hasUsers(connection))) return fenceByReplicas(connection, log)
+/** Takes back a fencing that failed; the same turn may fence again. */
+export function withdrawFence(options: UnfenceOptions): Promise<void> {
+  const turn = turnOf(options, 'fence')
+  return inTurn(turn, () => liftFence(options, turn))
+}
+
+function turnOf({ connection, move, turn }: UnfenceOptions, verb: FenceOrder['verb']): FenceTurn {
+  return { connection, move, order: { verb, turn } }
+}
+
+async function raiseFence(options: FenceOptions, turn: FenceTurn): Promise<void> {
+  const { connection, move, withinMs, log, onRaise } = options
+  if (!(await hasUsers(connection))) return fenceByReplicas(turn, log)
   const me = await whoAmI(connection)
   await requireOwnUser(connection, me)
+  const markers = await readMarkers(turn)
   const open = await readOpenUsers(connection, me)
   if (open.length > 0) {
     const pauseMs = Math.max(Math.round(withinMs), 1)
     await connection.command('CLIENT', 'PAUSE', pauseMs, 'WRITE')
     try {
-      await transact(
-        connection,
-        open.flatMap((user) => fenceCommands(user, move)),
-      )
-      await endClients(connection, (client) => client.get('user') !== me)
+      onRaise?.()
+      await transact(connection, [...markers.commands, ...open.flatMap((user) => fenceCommands(user, move))])
+      await endClients(connection, (client) => client.user !== me)
     } finally {
       await connection.command('CLIENT', 'UNPAUSE')
     }
+  } else {
+    await transact(connection, markers.commands)
   }
   await persist(connection, log)
 }
 
-async function liftFence({ connection, move, log }: Omit<FenceOptions, 'withinMs'>): Promise<void> {
-  if (!(await hasUsers(connection))) return unfenceByReplicas(connection, log)
+async function liftFence({ connection, move, log }: UnfenceOptions, turn: FenceTurn): Promise<void> {
+  if (!(await hasUsers(connection))) return unfenceByReplicas(turn, log)
+  const markers = await readMarkers(turn)
+  if (!markers.isDue) return
   const shadows = (await readUsers(connection)).filter(({ name }) => name.startsWith(shadowOf('', move)))
-  if (shadows.length === 0) return
-  await transact(
-    connection,
-    shadows.flatMap((shadow) => unfenceCommands(shadow, move)),
-  )
+  const commands = [...markers.commands, ...shadows.flatMap((shadow) => unfenceCommands(shadow, move))]
+  if (commands.length === 0) return
+  await transact(connection, commands)
   await persist(connection, log)
+}
+
+/** For when the move is over. On a side that stays fenced the turn is part of the fence. */
+export async function forgetTurns({ connection, move, log }: Omit<UnfenceOptions, 'turn'>): Promise<void> {
+  if (!(await hasUsers(connection))) return
+  const names = (await readUsers(connection)).map(({ name }) => name)
+  const markers = names.filter((name) => name.startsWith(markerOf('', move)))
+  if (markers.length === 0 || names.some((name) => name.startsWith(shadowOf('', move)))) return
+  await connection.command('ACL', 'DELUSER', ...markers)
+  await persist(connection, log)
+}
+
+/** What makes the server remember this turn, and no older one. Throws `fence.superseded`. */
+async function readMarkers(turn: FenceTurn): Promise<{ readonly isDue: boolean; readonly commands: Argument[][] }> {
+  const { connection, move, order } = turn
+  const names = (await readUsers(connection)).map(({ name }) => name)
+  const ranks = names.filter((name) => name.startsWith(markerOf('', move))).map(rankOfMarker)
+  const seen = ranks.length === 0 ? null : Math.max(...ranks)
+  const now = Math.max(rankOf(order), seen ?? 0)
+  const older = ranks.filter((rank) => rank < now).map((rank) => ['ACL', 'DELUSER', markerOf(rank, move)])
+  const mark = now === seen ? [] : [['ACL', 'SETUSER', markerOf(now, move), 'reset']]
+  return { isDue: isDue(turn, seen), commands: [...mark, ...older] }
 }
 
 /** Throws `redis.fence-lifted` where somebody but the mover could write. */
@@ -122,6 +166,15 @@ interface OpenUser {
 }
 
 const shadowPrefix = 'replatform-fence:'
+const markerPrefix = 'replatform-turn:'
+
+function markerOf(rank: number | '', move: string): string {
+  return `${markerPrefix}${move}:${rank}`
+}
+
+function rankOfMarker(name: string): number {
+  return Number(name.slice(name.lastIndexOf(':') + 1))
+}
 
 function shadowOf(user: string, move: string): string {
   return `${shadowPrefix}${move}:${user}`
@@ -145,6 +198,7 @@ function unfenceCommands(shadow: User, move: string): Argument[][] {
 }
 
 async function transact(connection: Connection, commands: readonly Argument[][]): Promise<void> {
+  if (commands.length === 0) return
   const replies = await connection.pipeline([['MULTI'], ...commands, ['EXEC']])
   const outcome = replies.at(-1)
   const answers = Array.isArray(outcome) ? outcome : []

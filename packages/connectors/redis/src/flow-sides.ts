@@ -7,13 +7,14 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Side } from '@replatform/core/move'
 import type { Connection } from './connection.ts'
 import { isControlKey } from './control-keys.ts'
-import { fenceSide, hasUsers, requireFenced, unfenceSide } from './fence.ts'
+import { fenceSide, forgetTurns, hasUsers, requireFenced, unfenceSide, withdrawFence } from './fence.ts'
 import { raiseEpoch } from './flow-store.ts'
 import { scanKeys } from './key-look.ts'
 import type { SlotSet } from './key-slot.ts'
 import { NodePool } from './node-pool.ts'
 import { raisePartEpochs } from './part-store.ts'
 import { countKeys } from './server-info.ts'
+import type { FenceLimits } from './sides.ts'
 import { SlotLayout } from './slot-layout.ts'
 import { allServers, readTopology, type Topology, urlsOf } from './topology.ts'
 
@@ -56,7 +57,7 @@ export class FlowSides implements AsyncDisposable {
   async takeTarget(): Promise<void> {
     const layout = await this.layout()
     await this.#requireOurs(layout)
-    await this.fence('target', unhurriedMs)
+    await this.fence('target', { withinMs: unhurriedMs, turn: 0 })
     await this.raise(layout)
   }
 
@@ -82,26 +83,32 @@ export class FlowSides implements AsyncDisposable {
   }
 
   /** Every server, replicas too: one that takes over must be as closed as the one before. */
-  async fence(side: Side, withinMs: number): Promise<void> {
+  async fence(side: Side, limits: FenceLimits): Promise<void> {
     const { move, log } = this.#open
     // Nobody but AWS changes users there: it is the user group that must admit only the mover.
     if (this.isManaged(side)) {
       log.warn({ move }, 'ElastiCache is not fenced by its users: its user group must admit only the mover.')
       return
     }
+    const urls = allServers(await this.topology(side))
+    // A fence that stood before is not lifted by a failure.
+    const raised = new Set<string>()
     try {
-      const urls = allServers(await this.topology(side))
-      await this[side].each(urls, (connection) => fenceSide({ connection, move, withinMs, log }))
+      await this[side].each(urls, (connection, index) =>
+        fenceSide({ connection, move, ...limits, log, onRaise: () => raised.add(urls[index] as string) }),
+      )
     } catch (thrown) {
-      await this.unfence(side).catch(() => {})
+      const withdraw = { move, turn: limits.turn, log }
+      await this[side].each([...raised], (connection) => withdrawFence({ connection, ...withdraw })).catch(() => {})
       throw thrown
     }
   }
 
-  async unfence(side: Side): Promise<void> {
+  async unfence(side: Side, { turn }: Pick<FenceLimits, 'turn'>): Promise<void> {
+    if (this.isManaged(side)) return
     const { move, log } = this.#open
     const urls = allServers(await this.topology(side))
-    await this[side].each(urls, (connection) => unfenceSide({ connection, move, log }))
+    await this[side].each(urls, (connection) => unfenceSide({ connection, move, turn, log }))
   }
 
   /** Throws `redis.fence-lifted`. Says nothing about a managed side. */
@@ -141,6 +148,12 @@ export class FlowSides implements AsyncDisposable {
 
   /** Removes what the flow left on its target, of parts that were others' before, too. */
   async forget(): Promise<void> {
+    const { move, log } = this.#open
+    for (const side of ['source', 'target'] as const) {
+      if (this.isManaged(side)) continue
+      const urls = allServers(await this.topology(side))
+      await this[side].each(urls, (connection) => forgetTurns({ connection, move, log }))
+    }
     const layout = await this.layout()
     if (!layout.isSpread) {
       const { epoch, checkpoint, decisions, notifications } = layout.flowKeys
@@ -149,7 +162,6 @@ export class FlowSides implements AsyncDisposable {
         if (await hasUsers(target)) await target.command('DEL', epoch, checkpoint, decisions, notifications)
       })
     }
-    const { move } = this.#open
     await this.target.each(urlsOf(layout.parts), async (target) => {
       for await (const keys of scanKeys(target, 0)) {
         const own = keys.filter((key) => isControlKey(0, key) && isOf(key, move))

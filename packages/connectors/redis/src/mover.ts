@@ -20,18 +20,18 @@ import { ChangedKeys, KeyRecorders } from './changed-keys.ts'
 import { compareAllKeys, compareSomeKeys } from './compare.ts'
 import type { Connection } from './connection.ts'
 import { type ControlKeys, controlKeys } from './control-keys.ts'
-import { settleDoubt } from './doubtful-keys.ts'
+import { settleBeside } from './doubtful-keys.ts'
 import { type EachPart, EarlyDeadlines } from './early-deadlines.ts'
 import { hasUsers, requireFenced } from './fence.ts'
 import { formatPoint, parsePoint, raiseEpoch, readFlow } from './flow-store.ts'
 import { loadAll, type OpenStream, readGroup } from './full-load.ts'
 import { openLanes } from './key-lanes.ts'
-import { type Doubt, type FollowSession, openFollower } from './open-follower.ts'
+import { type FollowSession, openFollower } from './open-follower.ts'
 import { prepareLoad } from './prepare.ts'
 import { readScriptCalls } from './replica-fence.ts'
 import { beginAgain, ensureBacklog } from './replication-backlog.ts'
 import { historyOf, offsetOf, readServer } from './server-info.ts'
-import { Sides } from './sides.ts'
+import { type FenceLimits, Sides } from './sides.ts'
 import { SlotLayout } from './slot-layout.ts'
 
 const unhurriedMs = 10_000
@@ -64,7 +64,11 @@ export class RedisMover implements Mover {
   async prepare({ load }: { readonly load: boolean }): Promise<void> {
     if (!load) return this.#sides.source.use((source) => ensureBacklog(source, this.#open.source.url))
     this.#epoch = await this.#sides.target.use((target) =>
-      prepareLoad({ target, keys: this.#keys, fenceTarget: () => this.#sides.fenceOn(target, unhurriedMs) }),
+      prepareLoad({
+        target,
+        keys: this.#keys,
+        fenceTarget: () => this.#sides.fenceOn(target, { withinMs: unhurriedMs, turn: 0 }),
+      }),
     )
   }
 
@@ -108,8 +112,13 @@ export class RedisMover implements Mover {
     this.#following = session
     this.#epoch = session.epoch
     const ended = new AbortController()
-    const { doubt } = session
-    if (doubt) this.#settlingDoubt = this.#settleDoubt(session, doubt, AbortSignal.any([options.signal, ended.signal]))
+    const { doubt, follower, epoch } = session
+    if (doubt) {
+      const { move, log, source, target } = this.#open
+      const layout = SlotLayout.ofServers(this.#open, { source: source.url, target: target.url })
+      const signal = AbortSignal.any([options.signal, ended.signal])
+      this.#settlingDoubt = settleBeside({ layout, epoch, followers: [follower], doubt, signal, log, move })
+    }
     try {
       await session.follower.run(options)
     } finally {
@@ -121,19 +130,6 @@ export class RedisMover implements Mover {
     }
   }
 
-  /** Its failure ends nothing: comparisons tell what is missing, and the next run tries again. */
-  async #settleDoubt({ follower, epoch }: FollowSession, doubt: Doubt, signal: AbortSignal): Promise<void> {
-    const { move, log, source, target } = this.#open
-    try {
-      const layout = SlotLayout.ofServers(this.#open, { source: source.url, target: target.url })
-      const keys = await settleDoubt({ layout, epoch, followers: [follower], doubt, signal })
-      log.info({ move, keys }, 'Keys whose deadlines were in doubt were looked at, and put right.')
-    } catch (thrown) {
-      if (!signal.aborted)
-        log.warn({ move, err: thrown }, 'Keys whose deadlines are in doubt were not looked at to the end.')
-    }
-  }
-
   async strain(): Promise<null> {
     return null
   }
@@ -142,12 +138,12 @@ export class RedisMover implements Mover {
     await this.#raise()
   }
 
-  fence(side: Side, { withinMs }: { readonly withinMs: number }): Promise<void> {
-    return this.#sides.fence(side, withinMs)
+  fence(side: Side, limits: FenceLimits): Promise<void> {
+    return this.#sides.fence(side, limits)
   }
 
-  unfence(side: Side): Promise<void> {
-    return this.#sides.unfence(side)
+  unfence(side: Side, turn: Pick<FenceLimits, 'turn'>): Promise<void> {
+    return this.#sides.unfence(side, turn)
   }
 
   barrier(): Promise<Barrier> {

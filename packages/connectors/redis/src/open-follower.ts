@@ -4,14 +4,15 @@ import { ChangedKeys, type KeyRecorder, KeyRecorders } from './changed-keys.ts'
 import { type Connection, openConnection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
 import { DatabaseSink } from './database-sink.ts'
-import { liftAgain } from './early-deadlines.ts'
+import type { Doubt } from './doubtful-keys.ts'
+import { hasLapsed, liftAgain } from './early-deadlines.ts'
 import { EpochWriter } from './epoch-writer.ts'
 import { type Checkpoint, raiseEpoch, readFlow, requireWhole, writeCheckpoint } from './flow-store.ts'
 import { Follower } from './follower.ts'
 import type { OpenStream } from './full-load.ts'
 import { ReplicaLink, type ReplicationPoint } from './psync.ts'
 import { canGoOn, readMemory } from './resume-point.ts'
-import { readClockOffset, readNowMs } from './server-clock.ts'
+import { readClockOffset } from './server-clock.ts'
 import { readOffset, readServer } from './server-info.ts'
 
 export interface OpenFollowerOptions {
@@ -29,12 +30,6 @@ export interface FollowSession extends AsyncDisposable {
   /** What the target may have wrong until it is looked at: see doubtful-keys.ts. */
   readonly doubt: Doubt | null
 }
-
-/**
- * `everything`: keys may have lapsed on the target that the source had renewed. `late`: a source before 7.0 told how
- * long keys live, not until when, and it told it while nobody listened: what is written up to `until` may live too long.
- */
-export type Doubt = 'everything' | { readonly until: number; readonly late: ChangedKeys }
 
 /** Rejects with `redis.resync-required` where the source no longer has what comes after the checkpoint. */
 export async function openFollower(options: OpenFollowerOptions): Promise<FollowSession> {
@@ -77,20 +72,20 @@ export async function openFollower(options: OpenFollowerOptions): Promise<Follow
 
 /** Whether keys may have lapsed meanwhile, now or in an earlier run that was not seen to its end. */
 async function liftAll({ target, keys, epoch }: LiftOptions, checkpoint: Checkpoint): Promise<boolean> {
-  const { isLowered, mayLackKeys = false, aheadUntilMs = null } = checkpoint
-  if (!isLowered && aheadUntilMs === null) return mayLackKeys
-  const hasLapsed = isLowered || (aheadUntilMs !== null && (await readNowMs(target)) > aheadUntilMs)
+  const { isLowered, mayLackKeys, aheadUntilMs } = { mayLackKeys: false, aheadUntilMs: null, ...checkpoint }
+  const inDoubt = await hasLapsed(target, { isLowered, mayLackKeys, aheadUntilMs })
+  if (!isLowered && aheadUntilMs === null) return inDoubt
   // Once all are lifted nobody sees any more what they were.
-  if (hasLapsed) await target.command('HSET', keys.checkpoint, 'lapsed', 1)
+  if (inDoubt) await target.command('HSET', keys.checkpoint, 'lapsed', 1)
   await liftAgain({ target, keys, epoch, checkpoints: [keys.checkpoint] })
-  return mayLackKeys || hasLapsed
+  return inDoubt
 }
 
 async function doubtLate({ stream }: OpenFollowerOptions, source: Connection): Promise<Doubt | null> {
   if (stream || (await readServer(source)).major >= 7) return null
   const late = new ChangedKeys()
   late.begin()
-  return { until: await readOffset(source), late }
+  return { until: [await readOffset(source)], late }
 }
 
 interface LiftOptions {

@@ -3,6 +3,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
+import type { DeadlineMarks } from './early-deadlines.ts'
 import { requireWhole, toMap } from './flow-store.ts'
 import type { PartPlace, PartWriter } from './part-writer.ts'
 import type { ReplicationPoint } from './psync.ts'
@@ -13,8 +14,8 @@ export interface PartCheckpoint {
   readonly place: PartPlace
   /** See `Checkpoint`. */
   readonly written: number
-  /** Deadlines are what they are, not lifted; or most of them were lowered ahead of a pause. */
-  readonly isLowered: boolean
+  /** Whether deadlines are what they are, not lifted, or were. */
+  readonly deadlines: DeadlineMarks
 }
 
 /** Null before the full load ended. Throws `redis.apply-refused` where the part is broken. */
@@ -27,15 +28,19 @@ export async function readPartCheckpoint(target: Connection, keys: ControlKeys):
     replid,
     place: { offset: Number(fields.get('offset')), step: Number(fields.get('step')) },
     written: Number(fields.get('written')),
-    isLowered: fields.get('lowered') === '1' || fields.has('ahead'),
+    deadlines: {
+      isLowered: fields.get('lowered') === '1',
+      mayLackKeys: fields.get('lapsed') === '1',
+      aheadUntilMs: fields.has('ahead') ? Number(fields.get('ahead')) : null,
+    },
   }
 }
 
-/** Once they are on all parts the load of a shard is done. `isLowered`: see `PartCheckpoint`. */
+/** Once they are on all parts the load of a shard is done. */
 export async function writeFirstCheckpoint(
   writer: PartWriter,
   { replid, offset }: ReplicationPoint,
-  { isLowered }: Pick<PartCheckpoint, 'isLowered'>,
+  { isLowered }: Pick<DeadlineMarks, 'isLowered'>,
 ): Promise<void> {
   const { checkpoint } = writer.keys
   const place = ['replid', replid, 'offset', offset, 'step', 0, 'written', offset, 'lowered', isLowered ? 1 : 0]

@@ -56,7 +56,7 @@ test('the fence is put up twice, taken off once, and gives back what was set bef
   await using connection = await openConnection({ url: old.url(), side: 'source' })
   await using app = await openAsApplication(old.url())
   await app.pipeline([['MULTI'], ['SET', 'queued', 1]])
-  const fence = { connection, move: 'm', withinMs: 1_000, log }
+  const fence = { connection, move: 'm', turn: 1, withinMs: 1_000, log }
   await fenceSide(fence)
   await fenceSide(fence)
   await requireFenced(connection)
@@ -70,20 +70,29 @@ test('the fence is put up twice, taken off once, and gives back what was set bef
   expect(await connection.command('SET', 'open', 1)).toBe('OK')
 })
 
-test('an unfencing that arrives late opens nothing that was fenced since', async () => {
-  await using old = await startRedis({ version: '5.0' })
-  await using late = await openLate(old.url(), 'SET\r\n$19\r\nmin-slaves-to-write')
-  await using connection = await openConnection({ url: old.url(), side: 'source' })
-  const fence = { connection, move: 'm', withinMs: 1_000, log }
-  await fenceSide(fence)
-  const givenUp = unfenceSide({ ...fence, connection: late.connection }).catch((thrown) => thrown)
-  await late.sent
-  await unfenceSide(fence)
-  await fenceSide(fence)
-  await late.arrive()
-  expect(await givenUp).toMatchObject({ code: 'connection.lost' })
-  await requireFenced(connection)
-})
+test.each(['SET\r\n$19\r\nmin-slaves-to-write', 'SETNAME'])(
+  'an unfencing that hangs from %j on opens nothing that was fenced since',
+  async (from) => {
+    await using old = await startRedis({ version: '5.0' })
+    await using late = await openLate(old.url(), from)
+    await using connection = await openConnection({ url: old.url(), side: 'source' })
+    const fence = { connection, move: 'm', turn: 1, withinMs: 1_000, log }
+    await fenceSide(fence)
+    const givenUp = unfenceSide({ ...fence, connection: late.connection }).catch((thrown) => thrown)
+    await late.sent
+    await unfenceSide(fence)
+    await fenceSide({ ...fence, turn: 2 })
+    await late.arrive()
+    expect(await givenUp).toMatchObject({ code: from === 'SETNAME' ? 'fence.superseded' : 'connection.lost' })
+    await expect(fenceSide(fence)).rejects.toMatchObject({ code: 'fence.superseded' })
+    await requireFenced(connection)
+    await unfenceSide({ ...fence, turn: 2 })
+    const settings = (await connection.command('CONFIG', 'GET', 'min-slaves-*')) as Buffer[]
+    expect(settings.map(String)).toEqual(
+      expect.arrayContaining(['min-slaves-to-write', '0', 'min-slaves-max-lag', '10']),
+    )
+  },
+)
 
 test('a script behind the barrier ends the cutover before its decision', async () => {
   await using old = await startRedis({ version: '5.0', settings: { 'repl-backlog-size': '16mb' } })

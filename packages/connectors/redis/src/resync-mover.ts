@@ -45,6 +45,7 @@ import { otherDatabase } from './rdb-load.ts'
 import { ResyncFollower } from './resync-follower.ts'
 import { compareSettled, type PassOptions, repairAll } from './resync-pass.ts'
 import { ShardEvents } from './shard-events.ts'
+import type { FenceLimits } from './sides.ts'
 import type { SlotLayout } from './slot-layout.ts'
 import { urlsOf } from './topology.ts'
 import { readWriteCalls } from './write-calls.ts'
@@ -193,12 +194,12 @@ export class ResyncMover implements Mover {
     await this.#raise(await this.#sides.layout())
   }
 
-  fence(side: Side, { withinMs }: { readonly withinMs: number }): Promise<void> {
-    return this.#sides.fence(side, withinMs)
+  fence(side: Side, limits: FenceLimits): Promise<void> {
+    return this.#sides.fence(side, limits)
   }
 
-  unfence(side: Side): Promise<void> {
-    return this.#sides.unfence(side)
+  unfence(side: Side, turn: Pick<FenceLimits, 'turn'>): Promise<void> {
+    return this.#sides.unfence(side, turn)
   }
 
   async barrier(): Promise<Barrier> {

@@ -12,7 +12,7 @@ import type { TestMover } from '@replatform/testkit/mover-process'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Connection } from './connection.ts'
-import { unfenceSide } from './fence.ts'
+import { forgetTurns, unfenceSide } from './fence.ts'
 import { readNotifications } from './notification-setting.ts'
 import { redisRoute } from './route.ts'
 import { fillAllTypes } from './test-fixtures/all-types.ts'
@@ -96,8 +96,8 @@ test('what no notification tells is found and repaired before a rollback ends', 
   await way.stop()
   await way.old.command('SELECT', 0)
   await way.old.command('SET', 'nobody', 'knows')
-  await way.mover.fence('source', { withinMs: 5_000 })
-  await way.mover.fence('target', { withinMs: 5_000 })
+  await way.mover.fence('source', { withinMs: 5_000, turn: 1 })
+  await way.mover.fence('target', { withinMs: 5_000, turn: 1 })
   await way.mover.raiseEpoch()
   const repaired = await way.mover.compare({ scope: 'changed', at: 'fenced' })
   expect(repaired.equal).toBe(true)
@@ -140,7 +140,7 @@ test('a managed side that is written behind the barrier is not gone back from', 
   await way.stop()
   await using mover = way.createMover('elasticache')
   await way.fresh.command('SET', 'a', 1)
-  await mover.fence('target', { withinMs: 5_000 })
+  await mover.fence('target', { withinMs: 5_000, turn: 1 })
   await mover.barrier()
   await mover.raiseEpoch()
   expect((await mover.compare({ scope: 'changed', at: 'fenced' })).equal).toBe(true)
@@ -193,7 +193,8 @@ async function startReturn(): Promise<Return> {
   const old = stack.use(await rig.openAll('source'))
   const fresh = stack.use(await rig.openAll('target'))
   for (const side of [old, fresh]) {
-    await unfenceSide({ connection: side, move: 'back', log })
+    await unfenceSide({ connection: side, move: 'back', turn: 9, log })
+    await forgetTurns({ connection: side, move: 'back', log })
     await side.command('FLUSHALL')
   }
   await fresh.command('CONFIG', 'SET', 'notify-keyspace-events', '')

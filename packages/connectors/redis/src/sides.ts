@@ -3,9 +3,15 @@ import type { Decision, OpenOptions } from '@replatform/core/connector'
 import type { Side } from '@replatform/core/move'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
-import { fenceSide, hasUsers, requireFenced, unfenceSide } from './fence.ts'
+import { fenceSide, forgetTurns, hasUsers, requireFenced, unfenceSide } from './fence.ts'
 import { eachReplica } from './sentinel.ts'
 import { SideConnection } from './side-connection.ts'
+
+/** How long a fencing may take, and for which cutover it is. */
+export interface FenceLimits {
+  readonly withinMs: number
+  readonly turn: number
+}
 
 export class Sides implements AsyncDisposable {
   readonly source: SideConnection
@@ -22,29 +28,31 @@ export class Sides implements AsyncDisposable {
     return this.source.use((source) => this.target.use((target) => work(source, target)))
   }
 
-  fence(side: Side, withinMs: number): Promise<void> {
+  fence(side: Side, limits: FenceLimits): Promise<void> {
     return this[side].use(async (connection) => {
       // Replicas first: one that takes over meanwhile is closed already.
-      await eachReplica(this.#open[side].url, side, (replica) => this.fenceOn(replica, withinMs))
-      await this.fenceOn(connection, withinMs)
+      await eachReplica(this.#open[side].url, side, (replica) => this.fenceOn(replica, limits))
+      await this.fenceOn(connection, limits)
     })
   }
 
   /** ElastiCache lets nobody but AWS change users: there it is the user group that must admit only the mover. */
-  async fenceOn(connection: Connection, withinMs: number): Promise<void> {
+  async fenceOn(connection: Connection, limits: FenceLimits): Promise<void> {
     const { move, log } = this.#open
     if (this.isManaged(connection.place.side)) {
       log.warn({ move }, 'ElastiCache is not fenced by its users: its user group must admit only the mover.')
     } else {
-      await fenceSide({ connection, move, withinMs, log })
+      await fenceSide({ connection, move, ...limits, log })
     }
   }
 
-  unfence(side: Side): Promise<void> {
+  async unfence(side: Side, { turn }: Pick<FenceLimits, 'turn'>): Promise<void> {
+    if (this.isManaged(side)) return
     const { move, log } = this.#open
-    return this[side].use(async (connection) => {
-      await unfenceSide({ connection, move, log })
-      await eachReplica(this.#open[side].url, side, (replica) => unfenceSide({ connection: replica, move, log }))
+    const unfence = (connection: Connection) => unfenceSide({ connection, move, turn, log })
+    await this[side].use(async (connection) => {
+      await unfence(connection)
+      await eachReplica(this.#open[side].url, side, unfence)
     })
   }
 
@@ -72,6 +80,10 @@ export class Sides implements AsyncDisposable {
         if (!(await hasUsers(connection))) return
         await connection.command('SELECT', 0)
         await connection.command('DEL', epoch, checkpoint, decisions, notifications)
+        if (this.isManaged(side)) return
+        const { move, log } = this.#open
+        await forgetTurns({ connection, move, log })
+        await eachReplica(this.#open[side].url, side, (replica) => forgetTurns({ connection: replica, move, log }))
       })
     }
   }

@@ -1,42 +1,13 @@
 /** Goal: a whole cutover between clusters under live writes: nothing lost, each deadline kept, and an abort leads back. */
-import type { Decision, Mover } from '@replatform/core/connector'
-import { systemClock } from '@replatform/engine/clock'
-import { cutOver } from '@replatform/engine/cutover'
-import { directFlow } from '@replatform/engine/direct-flow'
+import { pollUntil } from '@replatform/testkit/poll-until'
 import { expect, test, vi } from 'vitest'
 import { RedisReplyError } from './resp-reader.ts'
+import { cutOverSlots } from './test-fixtures/cut-over-slots.ts'
 import { Following, loadMove } from './test-fixtures/move-rig.ts'
-import { SlotClient, type SlotRig, startSlotRig } from './test-fixtures/slot-rig.ts'
+import { SlotClient, startSlotRig } from './test-fixtures/slot-rig.ts'
 
 // Servers that take over are waited for, also on a busy machine.
 vi.setConfig({ testTimeout: 180_000 })
-
-async function runCutover(rig: SlotRig, mover: Mover, following: Following, outcome: Decision['outcome']) {
-  await using back = rig.createMover('reverse')
-  let decided: Decision | undefined
-  return await cutOver({
-    id: `one-${outcome}`,
-    direction: 'forward',
-    budgetMs: 10_000,
-    participants: [
-      {
-        name: 'cache',
-        flow: directFlow(mover),
-        back: directFlow(back),
-        stop: () => following.stop(),
-        kill: async () => {},
-        routings: [],
-      },
-    ],
-    decisions: {
-      read: async () => decided,
-      // What goes wrong must abort, whatever outcome is wished for.
-      decide: async (decision) => (decided ??= decision.outcome === 'aborted' ? decision : { ...decision, outcome }),
-    },
-    journal: { started() {}, finished() {}, failed() {} },
-    clock: systemClock,
-  })
-}
 
 test('what was acknowledged before is there afterwards, after an abort too, and every server is closed', async () => {
   await using rig = await startSlotRig({
@@ -53,14 +24,23 @@ test('what was acknowledged before is there afterwards, after an abort too, and 
   {
     await using following = new Following(mover)
     await app.catchUp(following)
-    const { decision } = await runCutover(rig, mover, following, 'aborted')
+    const { decision } = await cutOverSlots({ rig, mover, following, outcome: 'aborted' })
     expect(decision.outcome).toBe('aborted')
   }
   await using again = await SlotClient.open(appUrl('source'))
   await again.pipeline(sessions.map((key) => ['PEXPIRE', key, 700_000]))
   const deadlines = await Promise.all(sessions.map((key) => again.command('PEXPIRETIME', key)))
+  // The target has their own deadlines since it was settled, and these come before the renewal does.
+  await using early = await SlotClient.open(rig.urls.target)
+  const lapsing = sessions.slice(0, 20)
+  await early.pipeline(lapsing.map((key) => ['PEXPIRE', key, 1]))
+  const left = () => Promise.all(lapsing.map((key) => early.command('EXISTS', key)))
+  await pollUntil('they lapse on the target', async () => (await left()).every((exists) => exists === 0))
   await using following = new Following(mover)
   await again.catchUp(following)
+  const level = await mover.compare({ scope: 'all', at: 'live' })
+  expect(level.equal, JSON.stringify(level.results)).toBe(true)
+  expect((await left()).every((exists) => exists === 1)).toBe(true)
 
   const last = new Map<number, number>()
   const writers = [0, 1, 2, 3].map(async (id) => {
@@ -71,7 +51,7 @@ test('what was acknowledged before is there afterwards, after an abort too, and 
       last.set(id, i)
     }
   })
-  const { decision, error } = await runCutover(rig, mover, following, 'committed')
+  const { decision, error } = await cutOverSlots({ rig, mover, following, outcome: 'committed' })
   await Promise.all(writers)
   expect(error).toBeNull()
   expect(decision.outcome).toBe('committed')

@@ -2,9 +2,10 @@
 import type { FollowOptions, FollowProgress } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
 import { position } from '@replatform/core/position'
-import type { KeyRecorder } from './changed-keys.ts'
+import { ChangedKeys, type KeyRecorder, KeyRecorders } from './changed-keys.ts'
 import { type Connection, openConnection } from './connection.ts'
-import { liftAgain } from './early-deadlines.ts'
+import type { Doubt } from './doubtful-keys.ts'
+import { hasLapsed, liftAgain } from './early-deadlines.ts'
 import { Follower } from './follower.ts'
 import type { SlotSet } from './key-slot.ts'
 import { type PartCheckpoint, readPartCheckpoint } from './part-store.ts'
@@ -12,6 +13,7 @@ import { type PartPlace, PartWriter } from './part-writer.ts'
 import { ReplicaLink, type ReplicationPoint } from './psync.ts'
 import { canGoOn, isShared, readMemory } from './resume-point.ts'
 import { readClockOffset } from './server-clock.ts'
+import { readOffset, readServer } from './server-info.ts'
 import type { Part, SlotLayout } from './slot-layout.ts'
 import type { SlotStream } from './slot-load.ts'
 import { SlotSink } from './slot-sink.ts'
@@ -29,19 +31,33 @@ export interface SlotFollowOptions {
 export class SlotFollowing implements AsyncDisposable {
   /** By shard of the source. */
   readonly followers: readonly Follower[]
+  /** What the target may have wrong until it is looked at: see doubtful-keys.ts. */
+  readonly doubt: Doubt | null
   readonly #resources: AsyncDisposableStack
 
   /** Rejects with `redis.resync-required` where a shard no longer has what comes after its checkpoint. */
   static async open(options: SlotFollowOptions): Promise<SlotFollowing> {
     await using stack = new AsyncDisposableStack()
     for (const stream of options.streams) if (stream) stack.use(stream.link)
-    const followers: Follower[] = []
-    for (const source of options.layout.sources.keys()) followers.push(await openShard(options, source, stack))
-    return new SlotFollowing(followers, stack.move())
+    const late = new ChangedKeys()
+    late.begin()
+    const changed = new KeyRecorders([options.changed, late])
+    const shards: OpenShard[] = []
+    for (const source of options.layout.sources.keys()) {
+      shards.push(await openShard({ ...options, changed }, source, stack))
+    }
+    const doubt = doubtOf(shards, late)
+    if (!doubt) late.giveUp()
+    return new SlotFollowing(
+      shards.map(({ follower }) => follower),
+      doubt,
+      stack.move(),
+    )
   }
 
-  private constructor(followers: readonly Follower[], resources: AsyncDisposableStack) {
+  private constructor(followers: readonly Follower[], doubt: Doubt | null, resources: AsyncDisposableStack) {
     this.followers = followers
+    this.doubt = doubt
     this.#resources = resources
   }
 
@@ -70,23 +86,43 @@ export class SlotFollowing implements AsyncDisposable {
   }
 }
 
-async function openShard(options: SlotFollowOptions, source: number, stack: AsyncDisposableStack): Promise<Follower> {
+interface OpenShard {
+  readonly follower: Follower
+  readonly hasLapsed: boolean
+  /** Where its stream ended when it was opened, if up to there it may tell deadlines that are too late; or 0. */
+  readonly lateUntil: number
+}
+
+function doubtOf(shards: readonly OpenShard[], late: ChangedKeys): Doubt | null {
+  if (shards.some((shard) => shard.hasLapsed)) return 'everything'
+  const until = shards.map(({ lateUntil }) => lateUntil)
+  return until.some((offset) => offset > 0) ? { until, late } : null
+}
+
+async function openShard(options: SlotFollowOptions, source: number, stack: AsyncDisposableStack): Promise<OpenShard> {
   const { layout, epoch, changed } = options
   const shard = layout.sources[source] as Shard
   const parts = new Map<number, { writer: PartWriter; place: PartPlace }>()
   const checkpoints: PartCheckpoint[] = []
+  const asked = stack.use(await openConnection({ url: shard.url, side: 'source' }))
+  const stream = options.streams[source]
+  const lateUntil = stream || (await readServer(asked)).major >= 7 ? 0 : await readOffset(asked)
+  let isInDoubt = false
   for (const part of layout.partsOf(source)) {
     const keys = layout.keysOf(part, source)
     const { url } = layout.parts[part] as Part
     const target = stack.use(await openConnection({ url, side: 'target' }))
     const checkpoint = await readPartCheckpoint(target, keys)
     if (!checkpoint) throw notLoaded(layout.parts[part] as Part)
-    if (checkpoint.isLowered) await liftAgain({ target, keys, epoch, checkpoints: [keys.checkpoint] })
+    const { isLowered, aheadUntilMs } = checkpoint.deadlines
+    const mayLack = await hasLapsed(target, checkpoint.deadlines)
+    // Before they are lifted; and where this process ends before it has looked, the next one looks at everything.
+    if (mayLack || lateUntil > 0) await target.command('HSET', keys.checkpoint, 'lapsed', 1)
+    if (isLowered || aheadUntilMs !== null) await liftAgain({ target, keys, epoch, checkpoints: [keys.checkpoint] })
+    isInDoubt ||= mayLack
     parts.set(part, { writer: new PartWriter({ target, keys, epoch }), place: checkpoint.place })
     checkpoints.push(checkpoint)
   }
-  const asked = stack.use(await openConnection({ url: shard.url, side: 'source' }))
-  const stream = options.streams[source]
   const { link, from } = stream
     ? { link: stream.link, from: stream.link.start.offset }
     : await resume(shard, asked, checkpoints)
@@ -103,7 +139,8 @@ async function openShard(options: SlotFollowOptions, source: number, stack: Asyn
   const clockOffsetMs = await readClockOffset(asked)
   const sink = new SlotSink({ layout, source, parts, replid, written, changed, clockOffsetMs })
   const share = 1 / layout.sources.length
-  return new Follower({ link, first: stream?.first ?? null, sink, source: asked, from, share })
+  const follower = new Follower({ link, first: stream?.first ?? null, sink, source: asked, from, share })
+  return { follower, hasLapsed: isInDoubt, lateUntil }
 }
 
 /**

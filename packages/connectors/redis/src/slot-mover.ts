@@ -20,6 +20,7 @@ import { assessSlots } from './assess-slots.ts'
 import { beginShardsAgain } from './begin-shards-again.ts'
 import { ChangedKeys, KeyRecorders } from './changed-keys.ts'
 import type { Connection } from './connection.ts'
+import { settleBeside } from './doubtful-keys.ts'
 import { type EachPart, EarlyDeadlines } from './early-deadlines.ts'
 import { FlowSides } from './flow-sides.ts'
 import { formatPoint, parsePoint } from './flow-store.ts'
@@ -27,6 +28,7 @@ import { readPartCheckpoint } from './part-store.ts'
 import type { ReplicationPoint } from './psync.ts'
 import { ensureBacklog } from './replication-backlog.ts'
 import { historyOf, offsetOf, readInfo, readServer } from './server-info.ts'
+import type { FenceLimits } from './sides.ts'
 import { compareShards } from './slot-compare.ts'
 import { SlotFollowing } from './slot-follow.ts'
 import type { SlotLayout } from './slot-layout.ts'
@@ -41,6 +43,8 @@ export class SlotMover implements Mover {
   readonly #changed = new ChangedKeys()
   readonly #early: EarlyDeadlines
   #streams: readonly SlotStream[] = []
+  /** Beside following. */
+  #settlingDoubt: Promise<void> = Promise.resolve()
   #following: (Pick<SlotFollowing, 'followers'> & { readonly epoch: number }) | null = null
 
   constructor(open: OpenOptions) {
@@ -102,12 +106,21 @@ export class SlotMover implements Mover {
     this.#early.forget()
     const changed = new KeyRecorders([this.#changed, this.#early.noted])
     await using following = await SlotFollowing.open({ layout, epoch, changed, streams })
-    this.#following = { followers: following.followers, epoch }
+    const { followers, doubt } = following
+    this.#following = { followers, epoch }
+    const ended = new AbortController()
+    if (doubt) {
+      const { move, log } = this.#open
+      const signal = AbortSignal.any([options.signal, ended.signal])
+      this.#settlingDoubt = settleBeside({ layout, epoch, followers, doubt, signal, log, move })
+    }
     try {
       await following.run(options)
     } finally {
       this.#following = null
+      ended.abort()
       await this.#early.end()
+      await this.#settlingDoubt
     }
   }
 
@@ -119,12 +132,12 @@ export class SlotMover implements Mover {
     await this.#sides.raise(await this.#sides.layout())
   }
 
-  fence(side: Side, { withinMs }: { readonly withinMs: number }): Promise<void> {
-    return this.#sides.fence(side, withinMs)
+  fence(side: Side, limits: FenceLimits): Promise<void> {
+    return this.#sides.fence(side, limits)
   }
 
-  unfence(side: Side): Promise<void> {
-    return this.#sides.unfence(side)
+  unfence(side: Side, turn: Pick<FenceLimits, 'turn'>): Promise<void> {
+    return this.#sides.unfence(side, turn)
   }
 
   async barrier(): Promise<Barrier> {
@@ -151,6 +164,8 @@ export class SlotMover implements Mover {
   async compare({ scope, at, signal, report }: CompareOptions): Promise<CompareReport> {
     const startedAt = performance.now()
     const layout = await this.#sides.layout()
+    // Both hold the followers: one at a time.
+    await this.#settlingDoubt
     const changed = scope === 'changed' ? (this.#changed.list()?.flatMap(({ keys }) => keys) ?? null) : null
     const followers = at === 'live' ? (this.#following?.followers ?? []) : []
     this.#changed.begin()
@@ -182,6 +197,8 @@ export class SlotMover implements Mover {
   }
 
   async settleAhead(options: { readonly pauseMs: number }): Promise<void> {
+    // It lifts keys without a note of them.
+    await this.#settlingDoubt
     const epoch = this.#following?.epoch
     if (epoch !== undefined) await this.#early.begin(this.#eachPart(await this.#sides.layout(), epoch), options)
   }

@@ -17,6 +17,7 @@ import { openConnection } from './connection.ts'
 import { RedisMover } from './mover.ts'
 import { mayReplicate } from './replication-right.ts'
 import { ResyncMover } from './resync-mover.ts'
+import type { FenceLimits } from './sides.ts'
 import { SlotMover } from './slot-mover.ts'
 import { readTopology, type Topology } from './topology.ts'
 
@@ -64,12 +65,12 @@ export class TopologyMover implements Mover {
     return (await this.#found()).raiseEpoch()
   }
 
-  async fence(side: Side, options: { readonly withinMs: number }) {
-    return (await this.#found()).fence(side, options)
+  async fence(side: Side, limits: FenceLimits) {
+    return (await this.#found()).fence(side, limits)
   }
 
-  async unfence(side: Side) {
-    return (await this.#found()).unfence(side)
+  async unfence(side: Side, turn: Pick<FenceLimits, 'turn'>) {
+    return (await this.#found()).unfence(side, turn)
   }
 
   async barrier() {

@@ -38,6 +38,11 @@ export async function startSlotRig(options: { source: SideOptions; target: SideO
   const [ours, theirs] = await Promise.all([start(options.source), start(options.target)])
   const url = (servers: readonly RedisServer[]) => (servers[0] as RedisServer).url('mover', 'mover-secret')
   const urls = { source: url(ours.servers), target: url(theirs.servers) }
+  const serviceOf = (side: SideOptions) =>
+    'cluster' in side && side.cluster.flavour === 'elasticache' ? 'elasticache' : undefined
+  const services = { source: serviceOf(options.source), target: serviceOf(options.target) }
+  const endpoint = (side: 'source' | 'target', at: string) =>
+    ({ kind: 'redis', url: at, service: services[side] }) as const
   const all = stack.move()
   return {
     source: ours.servers,
@@ -46,17 +51,9 @@ export async function startSlotRig(options: { source: SideOptions; target: SideO
     urls,
     openApp: (side) => SlotClient.open((side === 'source' ? ours : theirs).servers[0]?.url('app', 'app-secret') ?? ''),
     createMover: (direction = 'forward', { source, target } = urls, log = silent) => {
-      const side = (url: string) => ({ kind: 'redis', url }) as const
-      const [from, to] = direction === 'forward' ? [source, target] : [target, source]
-      return redisRoute.open({
-        move: 'cache',
-        direction,
-        source: side(from),
-        target: side(to),
-        tools: {},
-        workers: 1,
-        log,
-      })
+      const [old, fresh] = [endpoint('source', source), endpoint('target', target)]
+      const sides = direction === 'forward' ? { source: old, target: fresh } : { source: fresh, target: old }
+      return redisRoute.open({ move: 'cache', direction, ...sides, tools: {}, workers: 1, log })
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
