@@ -60,13 +60,15 @@ async function timeSettle({ source, target }: Pair, { isAhead }: { readonly isAh
   if (isAhead) await mover.settleAhead({ pauseMs })
   end.abort()
   await following
-  await mover.fence('source', { withinMs: 5_000 })
+  await mover.fence('source', { withinMs: 5_000, turn: 1 })
   await mover.raiseEpoch()
   const seconds = await time(() => mover.settle())
   const { equal } = await mover.compare({ scope: 'all', at: 'fenced' })
   if (!equal) throw new Error('The target differs from the source behind the pause')
-  await mover.unfence('source')
-  await mover.unfence('target')
+  await mover.unfence('source', { turn: 1 })
+  await mover.unfence('target', { turn: 1 })
+  // The next run fences the target again, before any cutover.
+  await mover.cleanUp('everything')
   return seconds
 }
 
