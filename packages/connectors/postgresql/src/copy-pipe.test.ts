@@ -8,23 +8,35 @@ import { pipeCopy } from './copy-pipe.ts'
 import { openSession } from './session.ts'
 
 let server: PostgresqlServer
+let encrypted: PostgresqlServer
 const never = new AbortController().signal
 
 beforeAll(async () => {
   server = await startPostgresql({ major: 17 })
-  await server.query(`CREATE TABLE a AS SELECT i AS id, repeat(md5(i::text), i % 200) AS t FROM generate_series(1, 20000) i;
-    INSERT INTO a VALUES (0, repeat('z', 5000000)), (-1, NULL); CREATE TABLE b (LIKE a); CREATE TABLE c (id int CHECK (id < 100), t text)`)
+  encrypted = await startPostgresql({ major: 17, tls: true })
+  for (const each of [server, encrypted]) await fill(each)
 })
-afterAll(() => server[Symbol.asyncDispose]())
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+  await encrypted[Symbol.asyncDispose]()
+})
 
-async function pair() {
-  const endpoint = { kind: 'postgresql', url: server.url() } as const
+async function fill(each: PostgresqlServer) {
+  await each.query(`CREATE TABLE a AS SELECT i AS id, repeat(md5(i::text), i % 200) AS t FROM generate_series(1, 20000) i;
+    INSERT INTO a VALUES (0, repeat('z', 5000000)), (-1, NULL); CREATE TABLE b (LIKE a); CREATE TABLE c (id int CHECK (id < 100), t text)`)
+}
+
+async function pair(of = server) {
+  const endpoint = { kind: 'postgresql', url: of.url() } as const
   const open = () => openSession({ endpoint, side: 'source', move: 'test', role: 'test' })
   return { source: await open(), target: await open() }
 }
 
-test.each(['binary', 'text'])('%s: every row arrives, and both sessions can be used again', async (format) => {
-  const { source, target } = await pair()
+test.each([
+  ['binary', 'in the clear'],
+  ['text', 'by TLS'],
+])('%s, %s: every row arrives, and both sessions can be used again', async (format, way) => {
+  const { source, target } = await pair(way === 'by TLS' ? encrypted : server)
   for (let round = 0; round < 2; round++) {
     await target.query('TRUNCATE public.b')
     const read = `COPY (SELECT * FROM public.a) TO STDOUT (FORMAT ${format})`

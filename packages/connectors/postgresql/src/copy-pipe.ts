@@ -3,7 +3,8 @@
  * the same form in both directions, so only the headers are walked, to see where the copy ends.
  */
 import type { Session } from './session.ts'
-import { connectionOf, messageType, RawQuery, SocketTap, submit } from './wire.ts'
+import { SocketTap } from './socket-tap.ts'
+import { connectionOf, messageType, RawQuery, submit } from './wire.ts'
 
 export interface CopyPipeOptions {
   readonly source: Session
@@ -45,12 +46,24 @@ export async function pipeCopy(options: CopyPipeOptions): Promise<{ rows: number
   }
 }
 
+/** What is read at once, at most. */
+const spaceBytes = 128 * 1024
+
+/** Memory that is read into, and read into again once all that was written from it has gone. */
+interface Space {
+  readonly bytes: Buffer
+  writes: number
+}
+
 class CopyPipe {
   readonly finished: Promise<void>
   bytes = 0
   readonly #tap: SocketTap
   readonly #target: ReturnType<typeof connectionOf>['stream']
   readonly #finished = Promise.withResolvers<void>()
+  /** Back-pressure keeps them few. */
+  readonly #idle: Space[] = []
+  #space: Space = newSpace()
   /** Bytes of the CopyData message in work that have not come yet. */
   #left = 0
   /** The first bytes of a message whose header has not come whole. */
@@ -62,7 +75,10 @@ class CopyPipe {
     this.finished = this.#finished.promise
     this.finished.catch(() => {})
     this.#target = connectionOf(target).stream
-    this.#tap = new SocketTap(source, (chunk) => this.#take(chunk))
+    this.#tap = new SocketTap(source, {
+      space: () => this.#space.bytes,
+      take: (arrived, isForeign) => this.#take(arrived, isForeign),
+    })
     this.#tap.socket.on('close', this.#closed)
     this.#target.on('close', this.#closed)
   }
@@ -72,7 +88,6 @@ class CopyPipe {
     this.#tap.socket.off('close', this.#closed)
     this.#target.off('close', this.#closed)
     this.#target.off('drain', this.#resume)
-    this.#tap.socket.resume()
   }
 
   destroy(reason: unknown): void {
@@ -81,8 +96,14 @@ class CopyPipe {
     this.#target.destroy()
   }
 
-  #take(arrived: Buffer): void {
-    const chunk = this.#carry.length > 0 ? Buffer.concat([this.#carry, arrived]) : arrived
+  #take(arrived: Buffer, isForeign: boolean): void {
+    if (this.#carry.length > 0) this.#walk(Buffer.concat([this.#carry, arrived]), null)
+    else if (isForeign) this.#walk(Buffer.from(arrived), null)
+    else this.#walk(arrived, this.#space)
+    if (this.#space.writes > 0) this.#space = this.#idle.pop() ?? newSpace()
+  }
+
+  #walk(chunk: Buffer, space: Space | null): void {
     this.#carry = Buffer.alloc(0)
     let from = 0
     let at = Math.min(this.#left, chunk.length)
@@ -95,16 +116,16 @@ class CopyPipe {
         at += here
         continue
       }
-      this.#forward(chunk.subarray(from, at))
+      this.#forward(chunk.subarray(from, at), space)
       if (chunk.length - at < size) {
-        this.#carry = chunk.subarray(at)
+        this.#carry = Buffer.from(chunk.subarray(at))
         return
       }
       if (this.#endsWith(chunk, at, size)) return
       at += size
       from = at
     }
-    this.#forward(chunk.subarray(from, at))
+    this.#forward(chunk.subarray(from, at), space)
   }
 
   /** Gives a message that is not copy data to `pg`; true when the copy ends with it, and all that follows is `pg`'s. */
@@ -117,11 +138,21 @@ class CopyPipe {
     return ends
   }
 
-  #forward(data: Buffer): void {
+  #forward(data: Buffer, space: Space | null): void {
     if (data.length === 0) return
     this.bytes += data.length
-    if (this.#target.write(data)) return
+    if (space) space.writes += 1
+    const isTaken = this.#target.write(data, () => {
+      if (!space) return
+      space.writes -= 1
+      if (space.writes === 0) this.#idle.push(space)
+    })
+    if (isTaken) return
     this.#tap.socket.pause()
     this.#target.once('drain', this.#resume)
   }
+}
+
+function newSpace(): Space {
+  return { bytes: Buffer.allocUnsafeSlow(spaceBytes), writes: 0 }
 }

@@ -37,7 +37,7 @@ export class FrameWalker {
       if (from === chunk.length) return
       chunk = chunk.subarray(from)
     } else if (this.#carry.length > 0) {
-      chunk = Buffer.concat([this.#carry, chunk])
+      chunk = joined(this.#carry, chunk)
       this.#carry = Buffer.alloc(0)
     }
     this.#walk(chunk)
@@ -69,4 +69,11 @@ export class FrameWalker {
     large.sink.end()
     return to
   }
+}
+
+/** What was read behind the other, into the same memory, is one already. */
+function joined(first: Buffer, second: Buffer): Buffer {
+  const isBehind = first.buffer === second.buffer && first.byteOffset + first.length === second.byteOffset
+  if (!isBehind) return Buffer.concat([first, second])
+  return Buffer.from(first.buffer, first.byteOffset, first.length + second.length)
 }

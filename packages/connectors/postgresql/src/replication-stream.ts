@@ -10,8 +10,9 @@ import { type FrameHandler, FrameWalker } from './frame-walker.ts'
 import { formatLsn, type Lsn } from './lsn.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
 import { closeSession, describe, farewellMs, openSession, type Session } from './session.ts'
+import { SocketTap } from './socket-tap.ts'
 import { ident, literal } from './sql.ts'
-import { messageType, RawQuery, SocketTap, submit } from './wire.ts'
+import { messageType, RawQuery, submit } from './wire.ts'
 
 /** Takes the stream: of `frame` and `large` only what holds a message of pgoutput. */
 export interface StreamSink extends FrameHandler {
@@ -49,6 +50,10 @@ export interface ChangeStream extends AsyncDisposable {
 const xlogData = 0x77 // w
 const keepalive = 0x6b // k
 const statusMs = 1_000
+/** What is read into, piece behind piece, and never again: it stays as long as somebody keeps a piece of it. */
+const slabBytes = 512 * 1024
+/** What must be free of it for the next read. */
+const roomLeast = 64 * 1024
 /** PostgreSQL counts microseconds from 2000-01-01. */
 export const epochOffsetMs = Date.UTC(2000, 0, 1)
 
@@ -63,6 +68,8 @@ export class ReplicationStream implements ChangeStream {
   readonly #timer: NodeJS.Timeout
   readonly #walker: FrameWalker
   #receivedAt = performance.now()
+  #slab = Buffer.allocUnsafeSlow(slabBytes)
+  #filled = 0
 
   static async open(options: StreamOptions): Promise<ReplicationStream> {
     const { endpoint, move } = options
@@ -81,7 +88,10 @@ export class ReplicationStream implements ChangeStream {
       frame: (data, at, end) => this.#frame(data, at, end),
       large: (bytes) => sink.large(bytes),
     })
-    this.#tap = new SocketTap(session, (chunk) => this.#take(chunk))
+    this.#tap = new SocketTap(session, {
+      space: () => this.#space(),
+      take: (arrived, isForeign) => this.#take(arrived, isForeign),
+    })
     this.#tap.socket.once('close', () => this.#fail(new Error('Connection terminated unexpectedly')))
     const { name, from } = options
     const start = new RawQuery(
@@ -109,7 +119,8 @@ export class ReplicationStream implements ChangeStream {
   }
 
   resume(): void {
-    if (this.#tap.socket.isPaused()) this.#receivedAt = performance.now()
+    if (!this.#tap.socket.isPaused()) return
+    this.#receivedAt = performance.now()
     this.#tap.socket.resume()
   }
 
@@ -141,10 +152,19 @@ export class ReplicationStream implements ChangeStream {
     this.#broken.reject(streamError(error, this.#options))
   }
 
-  #take(chunk: Buffer): void {
+  #space(): Buffer {
+    if (slabBytes - this.#filled < roomLeast) {
+      this.#slab = Buffer.allocUnsafeSlow(slabBytes)
+      this.#filled = 0
+    }
+    return this.#slab.subarray(this.#filled)
+  }
+
+  #take(arrived: Buffer, isForeign: boolean): void {
     this.#receivedAt = performance.now()
+    if (!isForeign) this.#filled += arrived.length
     try {
-      this.#walker.take(chunk)
+      this.#walker.take(isForeign ? Buffer.from(arrived) : arrived)
     } catch (thrown) {
       this.#broken.reject(thrown)
       this.#tap.socket.destroy()

@@ -1,5 +1,6 @@
 import type { Session } from './session.ts'
-import { messageType, RawQuery, SocketTap, submit } from './wire.ts'
+import { SocketTap } from './socket-tap.ts'
+import { messageType, RawQuery, submit } from './wire.ts'
 
 /** Signature, flags and the length of the header's extension, which is empty. */
 const copyHeaderBytes = 19
@@ -161,6 +162,5 @@ export class RowStream {
     this.#tap.release()
     this.#tap.pass(Buffer.concat([this.bytes.subarray(this.#at), ...this.#incoming]))
     this.#incoming = []
-    this.#tap.socket.resume()
   }
 }

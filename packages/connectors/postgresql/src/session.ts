@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint } from '@replatform/core/connector'
 import pg from 'pg'
+import { LeanSocket } from './lean-socket.ts'
 import { toPostgresqlError } from './postgresql-error.ts'
 import { filterSettings } from './table-filter.ts'
 import { connectionOf } from './wire.ts'
@@ -57,6 +58,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 30_000,
+    stream: () => new LeanSocket(),
     types: { getTypeParser: () => (value: string) => value },
     ...(pipeline ? { pipeline: true } : {}),
     ...(replication ? { replication: 'database' } : {}),

@@ -89,36 +89,3 @@ export class RawQuery implements Submittable {
 export function submit(session: Session, query: RawQuery): void {
   session.query(query as unknown as Parameters<Session['query']>[0])
 }
-
-type DataListener = (chunk: Buffer) => void
-
-/**
- * Takes the incoming bytes of a session away from `pg`, so that a stream of a million messages does not become a
- * million objects. What does not belong to the tap is given back through `pass`.
- */
-export class SocketTap {
-  readonly socket: Socket
-  readonly #listeners: DataListener[]
-  #own: DataListener | null = null
-
-  constructor(session: Session, onData: DataListener) {
-    this.socket = connectionOf(session).stream
-    this.#listeners = this.socket.listeners('data') as DataListener[]
-    for (const listener of this.#listeners) this.socket.off('data', listener)
-    this.#own = onData
-    this.socket.on('data', onData)
-  }
-
-  /** Hands complete messages to `pg`. */
-  pass(messages: Buffer): void {
-    for (const listener of this.#listeners) listener(messages)
-  }
-
-  /** Gives the socket back to `pg`. Idempotent. */
-  release(): void {
-    if (!this.#own) return
-    this.socket.off('data', this.#own)
-    this.#own = null
-    for (const listener of this.#listeners) this.socket.on('data', listener)
-  }
-}
