@@ -12,8 +12,13 @@ export const sealBytes = 16
 
 /** `number` must never be used twice with the same key; up to 2^48. */
 export function sealBlock(plain: Buffer, key: Buffer, number: number): Buffer {
+  return Buffer.concat(sealParts(plain, key, number))
+}
+
+/** As `sealBlock`, in pieces that follow each other, so that a large block is not copied once more. */
+export function sealParts(plain: Buffer, key: Buffer, number: number): Buffer[] {
   const cipher = createCipheriv('aes-256-gcm', key, nonceOf(number))
-  return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+  return [cipher.update(plain), cipher.final(), cipher.getAuthTag()]
 }
 
 /** Throws unless the block is the one that was sealed with this key and number. */

@@ -63,7 +63,9 @@ export class KeyRecorders implements KeyRecorder {
   }
 
   get isListening(): boolean {
-    return this.#recorders.some((recorder) => recorder.isListening)
+    // Asked for every command.
+    for (const recorder of this.#recorders) if (recorder.isListening) return true
+    return false
   }
 
   add(db: number, key: Buffer): void {

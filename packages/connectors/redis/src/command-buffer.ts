@@ -37,9 +37,9 @@ export class CommandBuffer {
   }
 
   /** A command as another server has encoded it. */
-  addEncoded(command: Buffer): void {
+  addEncoded(block: Buffer, start = 0, end = block.length): void {
     this.countCommand()
-    this.bytes(command)
+    this.bytes(block, start, end)
   }
 
   /** The head of a command whose arguments follow one by one. */
@@ -74,10 +74,10 @@ export class CommandBuffer {
     this.#reserve(room + 2)
   }
 
-  bytes(piece: Buffer): void {
-    this.#reserve(piece.length)
-    piece.copy(this.#bytes, this.#length)
-    this.#length += piece.length
+  bytes(piece: Buffer, start = 0, end = piece.length): void {
+    this.#reserve(end - start)
+    piece.copy(this.#bytes, this.#length, start, end)
+    this.#length += end - start
   }
 
   byte(value: number): void {

@@ -3,6 +3,8 @@ import type { Direction } from '@replatform/core/move'
 
 const prefix = 'replatform:{'
 const prefixBytes = Buffer.from(prefix)
+/** That they begin with, and few others. */
+export const controlByte = prefixBytes[0] as number
 
 export interface FlowKey {
   readonly move: string

@@ -9,7 +9,7 @@ import { CommandBuffer } from './command-buffer.ts'
 import { type Effect, rewriteCommand } from './command-rewriter.ts'
 import { isPlain } from './command-table.ts'
 import type { Connection } from './connection.ts'
-import { type ControlKeys, isControlKey } from './control-keys.ts'
+import { type ControlKeys, controlByte, isControlKey } from './control-keys.ts'
 import type { EpochWriter } from './epoch-writer.ts'
 import { type Checkpoint, writeCheckpoint } from './flow-store.ts'
 import { batchBytes } from './follower.ts'
@@ -42,6 +42,8 @@ function isCutOff(thrown: unknown): boolean {
   return thrown instanceof ReplatformError && thrown.code === 'connection.lost'
 }
 
+const mostSets = 1_000
+
 interface Total {
   rows: number
 }
@@ -57,7 +59,9 @@ export class DatabaseSink implements BatchSink {
   #db: number
   /** Offset behind the last unit that wrote. */
   #written: number
-  /** Such a unit while it is on its way. */
+  /** Plain SETs that came one after the other and are not in the buffer yet. */
+  #sets: StreamCommand[] = []
+  /** A large unit while it is on its way. */
   #large: Promise<void> | null = null
   /** Database that the batch has selected so far. */
   #batchDb = 0
@@ -217,22 +221,45 @@ export class DatabaseSink implements BatchSink {
   /** Most commands; those that it takes are not taken apart. */
   #addPlain(command: StreamCommand): boolean {
     const { changed } = this.#options
-    if (!isPlain(command.name, command.count)) return false
+    const isSet = command.isPlainSet
+    if (!isSet && !isPlain(command.name, command.count)) return false
     // Only in database 0 may a key be our own.
-    if (changed.isListening || this.#db === 0) {
+    if (changed.isListening || (this.#db === 0 && command.firstByte === controlByte)) {
       const key = command.first
       if (isControlKey(this.#db, key)) return false
       changed.add(this.#db, key)
     }
+    if (isSet) {
+      this.#sets.push(command)
+      if (this.#sets.length === mostSets) this.#endSets()
+      return true
+    }
     this.#select(this.#db)
-    this.#buffer.addEncoded(command.bytes)
+    command.addTo(this.#buffer)
     return true
+  }
+
+  /** As one MSET, which does the same: the target then has one command to queue and to answer, and not a thousand. */
+  #endSets(): void {
+    const sets = this.#sets
+    const [first] = sets
+    if (!first) return
+    this.#sets = []
+    this.#select(this.#db)
+    if (sets.length === 1) {
+      first.addTo(this.#buffer)
+      return
+    }
+    this.#buffer.begin(1 + 2 * sets.length)
+    this.#buffer.argument('MSET')
+    for (const set of sets) set.addArgumentsTo(this.#buffer)
   }
 
   #add(effect: Effect, command: readonly Buffer[]): boolean {
     const { changed } = this.#options
     switch (effect.kind) {
       case 'control':
+        this.#endSets()
         if (effect.name === 'select') this.#db = Number(command[1]?.toString('latin1'))
         return false
       case 'write': {
@@ -255,7 +282,9 @@ export class DatabaseSink implements BatchSink {
     return true
   }
 
+  /** Called before anything is added. */
   #select(db: number): void {
+    this.#endSets()
     if (this.#batchDb === db) return
     this.#batchDb = db
     this.#buffer.add(['SELECT', db])

@@ -30,7 +30,7 @@ export const batchBytes = 512 * 1024
 const batchCommands = 5_000
 /** Beyond either of them the stream is not cut up further: a small command takes far more memory than its bytes. */
 const mostQueuedBytes = 8 * 1024 * 1024
-const mostQueuedCommands = 20_000
+const mostQueuedCommands = 2 * batchCommands
 const pollMs = 500
 
 interface Flight {

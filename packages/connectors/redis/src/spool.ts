@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { keyBytes, openNameless, sealBlock, sealBytes, unsealBlock } from '@replatform/engine/sealed-block'
+import { keyBytes, openNameless, sealBytes, sealParts, unsealBlock } from '@replatform/engine/sealed-block'
 
 export interface Piece {
   readonly data: Buffer
@@ -48,6 +48,8 @@ export class Spool implements AsyncDisposable {
   #waitingBytes = 0
   /** For the block that is being read: garbage of that size is memory that a mover must have as well. */
   #room: Buffer = Buffer.alloc(0)
+  /** For the block that is being written. */
+  #plain: Buffer = Buffer.alloc(0)
 
   constructor({ folder = tmpdir(), memoryBytes = 16 << 20, blockBytes = 1 << 20 }: SpoolOptions = {}) {
     this.#folder = folder
@@ -138,15 +140,24 @@ export class Spool implements AsyncDisposable {
   async #spill(): Promise<void> {
     const [first] = this.#tail
     if (!first) return
-    const plain = Buffer.concat(this.#tail.map((piece) => piece.data))
+    const plain = this.#joinTail()
     this.#tail = []
     this.#tailBytes = 0
     const block = { at: this.#fileEnd, bytes: plain.length, nonce: this.#nonce++, receivedAtMs: first.receivedAtMs }
-    const sealed = sealBlock(plain, this.#key, block.nonce)
+    const sealed = sealParts(plain, this.#key, block.nonce)
     this.#file ??= await openNameless(this.#folder)
-    await this.#file.write(sealed, 0, sealed.length, block.at)
-    this.#fileEnd += sealed.length
+    const { bytesWritten } = await this.#file.writev(sealed, block.at)
+    if (bytesWritten < block.bytes + sealBytes) throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' })
+    this.#fileEnd += bytesWritten
     this.#blocks.push(block)
+  }
+
+  /** In the room that the block before had: it is sealed already. */
+  #joinTail(): Buffer {
+    if (this.#plain.length < this.#tailBytes) this.#plain = Buffer.allocUnsafeSlow(this.#tailBytes + (64 << 10))
+    let at = 0
+    for (const { data } of this.#tail) at += data.copy(this.#plain, at)
+    return this.#plain.subarray(0, at)
   }
 
   async #readBlock(): Promise<Piece | undefined> {

@@ -3,38 +3,77 @@
  * of those only the name and the first key are looked at.
  */
 import { ReplatformError } from '@replatform/core/errors'
+import type { CommandBuffer } from './command-buffer.ts'
 import { LargeScan, type Outline } from './large-scan.ts'
 
-/** Where an argument stands in the bytes of its command. */
-interface Span {
-  readonly start: number
-  readonly end: number
+/** Places within a command. Behind an argument comes its end of line. */
+interface Marks {
+  readonly count: number
+  readonly nameAt: number
+  readonly nameEnd: number
+  readonly firstAt: number
+  readonly firstEnd: number
 }
 
+/** Half a million of them a second must not be half a million views of bytes: those are made when they are asked for. */
 export class StreamCommand {
-  /** As it came, a view into what was pushed. */
-  readonly bytes: Buffer
   /** Arguments, the name included. */
   readonly count: number
-  readonly #name: Span
-  readonly #first: Span
+  readonly #block: Buffer
+  readonly #start: number
+  readonly #end: number
+  readonly #nameAt: number
+  readonly #nameEnd: number
+  readonly #firstAt: number
+  readonly #firstEnd: number
   #args: readonly Buffer[] | null = null
 
-  constructor(bytes: Buffer, count: number, name: Span, first: Span) {
-    this.bytes = bytes
-    this.count = count
-    this.#name = name
-    this.#first = first
+  /** `block`: what was pushed; its bytes from `start` to `end` must stay as they are. Marks count from `start`. */
+  constructor(block: Buffer, start: number, end: number, marks: Marks) {
+    this.#block = block
+    this.#start = start
+    this.#end = end
+    this.count = marks.count
+    this.#nameAt = start + marks.nameAt
+    this.#nameEnd = start + marks.nameEnd
+    this.#firstAt = start + marks.firstAt
+    this.#firstEnd = start + marks.firstEnd
+  }
+
+  /** As it came, a view into what was pushed. */
+  get bytes(): Buffer {
+    return this.#block.subarray(this.#start, this.#end)
   }
 
   /** As it was sent. */
   get name(): string {
-    return this.bytes.toString('latin1', this.#name.start, this.#name.end)
+    return this.#block.toString('latin1', this.#nameAt, this.#nameEnd)
   }
 
   /** The argument behind the name; empty where there is none. */
   get first(): Buffer {
-    return this.bytes.subarray(this.#first.start, this.#first.end)
+    return this.#block.subarray(this.#firstAt, this.#firstEnd)
+  }
+
+  /** Of the argument behind the name; some other byte where it is empty. */
+  get firstByte(): number {
+    return this.#block[this.#firstAt] ?? 0
+  }
+
+  /** SET of a key and a value, and nothing else. */
+  get isPlainSet(): boolean {
+    const [block, at] = [this.#block, this.#nameAt]
+    if (this.count !== 3 || this.#nameEnd - at !== 3) return false
+    return isLetter(block[at], 0x73) && isLetter(block[at + 1], 0x65) && isLetter(block[at + 2], 0x74)
+  }
+
+  addTo(buffer: CommandBuffer): void {
+    buffer.addEncoded(this.#block, this.#start, this.#end)
+  }
+
+  /** Those behind the name, as they came. */
+  addArgumentsTo(buffer: CommandBuffer): void {
+    buffer.bytes(this.#block, this.#nameEnd + 2, this.#end)
   }
 
   get args(): readonly Buffer[] {
@@ -53,6 +92,11 @@ export class StreamCommand {
     }
     return args
   }
+}
+
+/** In either case. */
+function isLetter(byte: number | undefined, lower: number): boolean {
+  return ((byte ?? 0) | 0x20) === lower
 }
 
 /** What one command, or one transaction, may hold of a mover's memory; what is larger passes through in pieces. */
@@ -81,8 +125,10 @@ export class CommandScanner {
   #count = 0
   /** Arguments that have not come; -1 before the head has. */
   #left = -1
-  #name: Span = { start: 0, end: 0 }
-  #first: Span = { start: 0, end: 0 }
+  #nameAt = 0
+  #nameEnd = 0
+  #firstAt = 0
+  #firstEnd = 0
   #consumed = 0
   #large: LargeScan | null = null
 
@@ -114,12 +160,16 @@ export class CommandScanner {
       if (this.#argument()) continue
       return this.#large ? this.#nextPiece(this.#large) : undefined
     }
-    const bytes = this.#buffer.subarray(this.#start, this.#at)
-    const command = new StreamCommand(bytes, this.#count, this.#name, this.#first)
-    this.#consumed += bytes.length
+    const command = new StreamCommand(this.#buffer, this.#start, this.#at, this.#marks())
+    this.#consumed += this.#at - this.#start
     this.#start = this.#at
     this.#left = -1
     return command
+  }
+
+  #marks(): Marks {
+    const [count, nameAt, nameEnd] = [this.#count, this.#nameAt, this.#nameEnd]
+    return { count, nameAt, nameEnd, firstAt: this.#firstAt, firstEnd: this.#firstEnd }
   }
 
   #nextPiece(large: LargeScan): LargePiece | undefined {
@@ -154,7 +204,8 @@ export class CommandScanner {
     this.#at = this.#next
     this.#count = count
     this.#left = count
-    this.#first = { start: 0, end: 0 }
+    this.#firstAt = 0
+    this.#firstEnd = 0
     return true
   }
 
@@ -172,9 +223,13 @@ export class CommandScanner {
       return false
     }
     if (this.#buffer[end] !== 0x0d || this.#buffer[end + 1] !== 0x0a) throw malformed('an argument has no end')
-    const span = { start: start - this.#start, end: end - this.#start }
-    if (this.#left === this.#count) this.#name = span
-    else if (this.#left === this.#count - 1) this.#first = span
+    if (this.#left === this.#count) {
+      this.#nameAt = start - this.#start
+      this.#nameEnd = end - this.#start
+    } else if (this.#left === this.#count - 1) {
+      this.#firstAt = start - this.#start
+      this.#firstEnd = end - this.#start
+    }
     this.#left -= 1
     this.#at = end + 2
     return true
