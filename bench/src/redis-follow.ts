@@ -14,10 +14,10 @@ const acl = [`${moverUser.name} on >${moverUser.password} ~* &* +@all`]
 const settings = { save: '""', 'repl-backlog-size': '512mb', 'client-output-buffer-limit': 'replica 4gb 4gb 0' }
 
 /** What redis-benchmark writes while nobody applies, then how fast that is applied. */
-export async function benchFollow({ runs, scale, log }: BenchmarkOptions): Promise<Row> {
+export async function benchFollow({ runs, scale, profiles, log }: BenchmarkOptions): Promise<Row> {
   const writes = scale * 20_000
   await using servers = await startPair()
-  await using mover = new BenchedMover(servers.source, servers.target)
+  await using mover = new BenchedMover(servers.source, servers.target, { profiles })
   await mover.loadAndFollow()
   return await contest(
     {
@@ -26,10 +26,13 @@ export async function benchFollow({ runs, scale, log }: BenchmarkOptions): Promi
       peerName: 'redis-benchmark -P 16, writing them',
       peer: async () => {
         mover.tell('hold')
-        return writes / (await timeWrites(servers.source, writes))
+        const seconds = await timeWrites(servers.source, writes)
+        mover.tell('release')
+        // Otherwise the next run of ours would have these to apply as well.
+        await mover.reached(await offsetOf(servers.source))
+        return writes / seconds
       },
       ours: async () => {
-        // Ours comes first in each run: what it applies is written for it.
         mover.tell('hold')
         await timeWrites(servers.source, writes)
         const end = await offsetOf(servers.source)
