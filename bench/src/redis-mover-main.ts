@@ -48,6 +48,8 @@ const orders: Record<MoverOrder, () => Promise<void>> = {
     end.abort()
     gate.resolve()
     await mover.unfence('target', { turn: 1 })
+    // The next run fences the target again, before any cutover.
+    await mover.cleanUp('everything')
     process.exit(0)
   },
 }
