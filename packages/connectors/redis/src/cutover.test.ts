@@ -1,14 +1,11 @@
 /** Goal: a whole cutover under live writes: bounded, nothing lost, each deadline kept, and an abort leads back. */
 
 import type { Decision, Mover } from '@replatform/core/connector'
-import { systemClock } from '@replatform/engine/clock'
-import { cutOver } from '@replatform/engine/cutover'
-import type { CutoverParticipant } from '@replatform/engine/cutover-participant'
-import { directFlow } from '@replatform/engine/direct-flow'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Connection } from './connection.ts'
 import { redisRoute } from './route.ts'
+import { cutOverMove } from './test-fixtures/cut-over.ts'
 import { Following, loadMove, type MoveRig, startMoveRig } from './test-fixtures/move-rig.ts'
 
 let rig: MoveRig
@@ -27,34 +24,8 @@ function openBack(): Mover {
   return redisRoute.open({ move: 'cache', direction: 'reverse', ...sides, tools: {}, workers: 1, log })
 }
 
-let turns = 0
-
-async function runCutover(mover: Mover, following: Following, outcome: Decision['outcome']) {
-  await using back = openBack()
-  const participant: CutoverParticipant = {
-    name: 'cache',
-    flow: directFlow(mover),
-    back: directFlow(back),
-    stop: () => following.stop(),
-    kill: async () => {},
-    routings: [],
-  }
-  let decided: Decision | undefined
-  return cutOver({
-    id: 'one',
-    direction: 'forward',
-    turn: ++turns,
-    budgetMs: 5_000,
-    participants: [participant],
-    decisions: {
-      read: async () => decided,
-      // What goes wrong must abort, whatever outcome is wished for.
-      decide: async (decision) => (decided ??= decision.outcome === 'aborted' ? decision : { ...decision, outcome }),
-    },
-    journal: { started() {}, finished() {}, failed() {} },
-    clock: systemClock,
-  })
-}
+const runCutover = (mover: Mover, following: Following, outcome: Decision['outcome']) =>
+  cutOverMove({ rig: { createMover: openBack }, mover, following, outcome })
 
 test('what was acknowledged before is there afterwards, with the same deadlines, and the old side is closed', async () => {
   await app.command('SET', 'session', 'kept', 'PX', 600_000)
@@ -110,9 +81,9 @@ test('after an abort the source is written again and the flow goes on from where
 })
 
 test('a key that lapsed on the target after an abort, and was renewed on the source, comes back', async () => {
-  await app.command('SET', 'code', 'kept', 'PX', 1_500)
+  await app.command('SET', 'code', 'kept', 'PX', 500_000)
   await app.command('HSET', 'basket', 'a', 1, 'b', 2)
-  await app.command('PEXPIRE', 'basket', 1_500)
+  await app.command('PEXPIRE', 'basket', 500_000)
   await using mover = rig.createMover()
   await loadMove(mover)
   await using following = new Following(mover)
@@ -121,7 +92,9 @@ test('a key that lapsed on the target after an abort, and was renewed on the sou
   await using again = await rig.openApp('source')
   await again.command('PEXPIRE', 'code', 600_000)
   await again.command('PEXPIRE', 'basket', 600_000)
+  // The target has its own deadlines since it was settled, and these come before the renewals do.
   await using target = await rig.openAll('target')
+  await target.pipeline(['code', 'basket'].map((key) => ['PEXPIRE', key, 1]))
   await pollUntil('they lapse on the target', async () => (await target.command('EXISTS', 'code', 'basket')) === 0)
   await again.command('HSET', 'basket', 'c', 3)
   await using more = new Following(mover)

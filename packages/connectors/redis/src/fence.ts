@@ -20,9 +20,9 @@ import { commandRules, mayWrite, readCategories, readUsers, replicaRights, type 
 import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
 import { endClients, type FenceTurn, inTurn, isDue } from './fence-turn.ts'
-import { toRedisError } from './redis-error.ts'
 import { fenceByReplicas, requireFencedByReplicas, unfenceByReplicas } from './replica-fence.ts'
 import { RedisReplyError } from './resp-reader.ts'
+import { transact } from './transaction.ts'
 
 export interface FenceOptions {
   /** To the side that is meant, as the mover's user. */
@@ -195,15 +195,6 @@ function unfenceCommands(shadow: User, move: string): Argument[][] {
     ['ACL', 'SETUSER', name, 'clearselectors', 'nocommands', ...commandRules(shadow)],
     ['ACL', 'DELUSER', shadow.name],
   ]
-}
-
-async function transact(connection: Connection, commands: readonly Argument[][]): Promise<void> {
-  if (commands.length === 0) return
-  const replies = await connection.pipeline([['MULTI'], ...commands, ['EXEC']])
-  const outcome = replies.at(-1)
-  const answers = Array.isArray(outcome) ? outcome : []
-  const failed = [...replies, ...answers].find((reply) => reply instanceof RedisReplyError)
-  if (failed) throw toRedisError(failed, connection.place)
 }
 
 /** Applications on the mover's user would pass the fence. A replica's link is no client. */

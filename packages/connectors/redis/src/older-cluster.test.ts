@@ -9,7 +9,7 @@ import { expect, test, vi } from 'vitest'
 import type { Argument } from './command-buffer.ts'
 import { openConnection } from './connection.ts'
 import { redisRoute } from './route.ts'
-import { cutOverSlots } from './test-fixtures/cut-over-slots.ts'
+import { cutOverMove } from './test-fixtures/cut-over.ts'
 import { Following, loadMove, moverUser } from './test-fixtures/move-rig.ts'
 import { SlotClient } from './test-fixtures/slot-rig.ts'
 
@@ -60,7 +60,7 @@ test('Redis 3.2 with replicas, to a cluster of Valkey', async () => {
   expect(report.equal, JSON.stringify(report.results)).toBe(true)
   expect(report.results.reduce((sum, { matching }) => sum + matching, 0)).toBe(keys.length + 3)
 
-  const { error, decision } = await cutOverSlots({ rig: { createMover }, mover, following, outcome: 'committed' })
+  const { error, decision } = await cutOverMove({ rig: { createMover }, mover, following, outcome: 'committed' })
   expect(error).toBeNull()
   expect(decision.outcome).toBe('committed')
   for (const server of [...old.primaries, ...old.replicas]) {

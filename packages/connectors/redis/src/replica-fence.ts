@@ -19,6 +19,7 @@ import { endClients, type FenceTurn, isDue, isOurName } from './fence-turn.ts'
 import { toRedisError } from './redis-error.ts'
 import { RedisReplyError } from './resp-reader.ts'
 import { parseInfo } from './server-info.ts'
+import { transact } from './transaction.ts'
 
 /** More replicas than anybody has. */
 const fenced = 1_000_000
@@ -35,7 +36,7 @@ export async function fenceByReplicas(turn: FenceTurn, log: Log): Promise<void> 
   const seen = before < fenced ? null : lagBefore
   isDue(turn, rankOfFence(seen))
   // Without a lag the count is not looked at.
-  const settings = [[lag, Math.max(order.turn + 1, seen ?? 0)]]
+  const settings: [string, number][] = [[lag, Math.max(order.turn + 1, seen ?? 0)]]
   if (seen === null) {
     const kept = Math.min(before, room.replicas - 1) + room.replicas * Math.min(lagBefore, room.lag)
     settings.push([count, fenced + kept])
@@ -64,21 +65,12 @@ function rankOfFence(lagOfFence: number | null): number | null {
   return lagOfFence === null ? null : rankOf({ verb: 'fence', turn: lagOfFence - 1 })
 }
 
-/** In one stroke: one of the two alone would open a side, or keep what was before from coming back. */
-async function setTogether(
-  connection: Connection,
-  settings: readonly (readonly [string, number] | (string | number)[])[],
-): Promise<void> {
-  const replies = await connection.pipeline([
-    ['MULTI'],
-    ...settings.map(([name = '', value = 0]) => ['CONFIG', 'SET', name, value]),
-    ['EXEC'],
-  ])
-  const outcome = replies.at(-1)
-  const failed = [...replies, ...(Array.isArray(outcome) ? outcome : [])].find(
-    (reply) => reply instanceof RedisReplyError,
+/** One of the two alone would open a side, or keep what was before from coming back. */
+function setTogether(connection: Connection, settings: readonly (readonly [string, number])[]): Promise<void> {
+  return transact(
+    connection,
+    settings.map(([name, value]) => ['CONFIG', 'SET', name, value]),
   )
-  if (failed instanceof RedisReplyError) throw toRedisError(failed, connection.place)
 }
 
 /** Throws `redis.fence-lifted` where the settings are no longer those of the fence. */

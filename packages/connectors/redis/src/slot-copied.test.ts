@@ -5,7 +5,7 @@
  */
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { expect, test, vi } from 'vitest'
-import { cutOverSlots } from './test-fixtures/cut-over-slots.ts'
+import { cutOverMove } from './test-fixtures/cut-over.ts'
 import { appUser, loadMove, moverUser } from './test-fixtures/move-rig.ts'
 import { Returning } from './test-fixtures/returning.ts'
 import { SlotClient, startSlotRig } from './test-fixtures/slot-rig.ts'
@@ -47,7 +47,7 @@ test('loaded by key, followed by notifications, cut over, and followed back', as
   await over.level()
   const report = await mover.compare({ scope: 'all', at: 'live' })
   expect(report.equal, JSON.stringify(report.results)).toBe(true)
-  const { error, decision } = await cutOverSlots({ rig, mover, following: over, outcome: 'committed' })
+  const { error, decision } = await cutOverMove({ rig, mover, following: over, outcome: 'committed' })
   expect(error).toBeNull()
   expect(decision.outcome).toBe('committed')
 

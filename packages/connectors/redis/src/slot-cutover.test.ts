@@ -2,7 +2,7 @@
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { expect, test, vi } from 'vitest'
 import { RedisReplyError } from './resp-reader.ts'
-import { cutOverSlots } from './test-fixtures/cut-over-slots.ts'
+import { cutOverMove } from './test-fixtures/cut-over.ts'
 import { Following, loadMove } from './test-fixtures/move-rig.ts'
 import { SlotClient, startSlotRig } from './test-fixtures/slot-rig.ts'
 
@@ -24,7 +24,7 @@ test('what was acknowledged before is there afterwards, after an abort too, and 
   {
     await using following = new Following(mover)
     await app.catchUp(following)
-    const { decision } = await cutOverSlots({ rig, mover, following, outcome: 'aborted' })
+    const { decision } = await cutOverMove({ rig, mover, following, outcome: 'aborted' })
     expect(decision.outcome).toBe('aborted')
   }
   await using again = await SlotClient.open(appUrl('source'))
@@ -51,7 +51,7 @@ test('what was acknowledged before is there afterwards, after an abort too, and 
       last.set(id, i)
     }
   })
-  const { decision, error } = await cutOverSlots({ rig, mover, following, outcome: 'committed' })
+  const { decision, error } = await cutOverMove({ rig, mover, following, outcome: 'committed' })
   await Promise.all(writers)
   expect(error).toBeNull()
   expect(decision.outcome).toBe('committed')

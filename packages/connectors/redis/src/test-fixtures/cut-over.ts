@@ -16,7 +16,7 @@ export interface CutOverOptions {
 /** A later cutover has a higher turn. */
 let turns = 0
 
-export async function cutOverSlots({ rig, mover, following, outcome }: CutOverOptions): Promise<CutoverOutcome> {
+export async function cutOverMove({ rig, mover, following, outcome }: CutOverOptions): Promise<CutoverOutcome> {
   await using back = rig.createMover('reverse')
   let decided: Decision | undefined
   return await cutOver({
