@@ -1,11 +1,12 @@
 import type { Blueprint } from '../plan/blueprint.ts'
 import type { TemplateGraph } from '../template/template-graph.ts'
 import type { Rule, Violation } from './rule.ts'
+import { attachmentRules } from './rules-attached.ts'
 import { dataRules } from './rules-data.ts'
 import { networkRules } from './rules-network.ts'
 import { operationRules } from './rules-operations.ts'
 
-export const rules: readonly Rule[] = [...networkRules, ...dataRules, ...operationRules]
+export const rules: readonly Rule[] = [...networkRules, ...dataRules, ...attachmentRules, ...operationRules]
 
 export interface RuleResult {
   readonly rule: string

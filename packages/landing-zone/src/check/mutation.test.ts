@@ -1,10 +1,10 @@
 import { beforeAll, expect, test } from 'vitest'
-import type { Blueprint } from '../plan/blueprint.ts'
 import { proveReachability } from '../reach/prove.ts'
 import { type Resource, TemplateGraph } from '../template/template-graph.ts'
 import { graphOf } from '../test-fixtures/graph-of.ts'
-import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
-import { checkTemplates, violated } from './check.ts'
+import { changedAt, nameOf, type Path, settingsIn, switchesIn } from '../test-fixtures/mutations.ts'
+import { everyForm, patienceMs } from '../test-fixtures/wallet-estate.ts'
+import { rules } from './check.ts'
 
 /**
  * Goal: each setting is proved necessary. Method: every switch of the templates is turned over, one at a time, and every
@@ -17,6 +17,7 @@ const harmless: Readonly<Record<string, string>> = {
   'AWS::AmazonMQ::Broker Logs.Audit': 'RabbitMQ has no audit log; for ActiveMQ it is held by broker-closed',
   'AWS::Backup::BackupPlan BackupPlan.BackupPlanRule.#.EnableContinuousBackup':
     'any instant instead of a day; a comfort',
+  'AWS::CloudWatch::Alarm Metrics.#.ReturnData': 'CloudWatch refuses a band whose figure is not returned',
   'AWS::DocDB::DBInstance AutoMinorVersionUpgrade': 'DocumentDB upgrades by the cluster',
   'AWS::DocDB::DBInstance EnablePerformanceInsights': 'a view for people',
   'AWS::EC2::ClientVpnAuthorizationRule AuthorizeAllGroups': 'the identity provider keeps the group',
@@ -44,7 +45,31 @@ const harmless: Readonly<Record<string, string>> = {
   'AWS::WAFv2::WebACL Rules.#.VisibilityConfig.SampledRequestsEnabled': 'a view for people; the log has every request',
 }
 
-const blueprint = walletBlueprint({ phase: 'transition' })
+/** Settings of stores that no rule asks for, by how their names end, and who holds them. */
+const heldElsewhere: readonly (readonly [RegExp, string])[] = [
+  [/(Description|Tags|PolicyName|Sid|Version|LogFilePrefix|Rules\.#\.Id)$/, 'words for people and names for tools'],
+  [
+    /(BrokerName|Configuration Name|LogGroupName|UserId|UserName|UserGroupId|GroupId)$/,
+    'names: who refers to them fails',
+  ],
+  [
+    /(Engine|EngineName|EngineType|Family|EngineVersion|FileSystemType|SubnetIds)$/,
+    'CloudFormation refuses without them',
+  ],
+  [/(MasterUsername|Users|Users\.#|Users\.#\.Username|Users\.#\.Password)$/, 'CloudFormation refuses without them'],
+  [/(InstanceClass|InstanceType|HostInstanceType|CacheNodeType|MasterType|NumNodeGroups)$/, 'sizes: plan/sizing'],
+  [/(AllocatedStorage|Iops|StorageType|StorageCapacity|ThroughputCapacity|ThroughputMode)$/, 'sizes: plan/sizing'],
+  [/(EBSOptions|VolumeSize|VolumeType)$/, 'sizes: plan/sizing'],
+  [/(MaintenanceWindowStartTime.*|OffPeakWindowOptions.*)$/, 'when updates come, not whether'],
+  [/(AvailabilityZone|PreferredSubnetId|ZoneAwarenessConfig)$/, 'which zone, not how many'],
+  [/CACertificateIdentifier$/, 'AWS chooses its newest without it'],
+  [/LogDeliveryConfigurations\.#\.(LogType|LogFormat|DestinationType)$/, 'CloudFormation refuses without them'],
+  [/BackupPolicy$/, 'the plan of the locked vault makes the copies: backup-tagged'],
+  [/Parameters\.(profiler|shared_preload_libraries)$/, 'a view for people'],
+  [/Parameters\.(max_slot_wal_keep_size|binlog_expire_logs_seconds|log_error_verbosity)$/, 'the snapshot of the whole'],
+]
+
+const blueprint = everyForm()
 let graph: TemplateGraph
 beforeAll(() => {
   graph = graphOf(blueprint)
@@ -53,29 +78,29 @@ beforeAll(() => {
 test(
   'no switch can be turned over unnoticed',
   () => {
-    const unnoticed = new Set<string>()
-    for (const resource of graph.resources) {
-      for (const path of switchesIn(resource.properties)) {
-        const name = `${resource.type} ${path.map((step) => (/^\d+$/.test(step) ? '#' : step)).join('.')}`
-        if (harmless[name] || unnoticed.has(name)) continue
-        const turned = {
-          ...resource,
-          properties: withValue(resource.properties, path, (value) => !value) as Resource['properties'],
-        }
-        if (!isNoticed(graph.with(turned), blueprint)) unnoticed.add(name)
-      }
-    }
-    expect([...unnoticed].toSorted()).toEqual([])
+    expect(unnoticedOf(graph.resources, switchesIn, (value) => !value, harmless)).toEqual([])
+  },
+  patienceMs,
+)
+
+test(
+  'no setting of a store can be taken away unnoticed',
+  () => {
+    const stores = graph.resources.filter(isStore)
+    expect(new Set(stores.map(({ type }) => type)).size).toBeGreaterThan(15)
+    const unnoticed = unnoticedOf(stores, settingsIn, () => undefined, harmless)
+    const isHeld = (name: string) => heldElsewhere.some(([end]) => end.test(name))
+    expect(unnoticed.filter((name) => !isHeld(name))).toEqual([])
+    const idle = heldElsewhere.filter(([end]) => !unnoticed.some((name) => end.test(name)))
+    expect(idle.map(([end]) => end.source)).toEqual([])
   },
   patienceMs,
 )
 
 test('what is called harmless exists', () => {
   const names = new Set(
-    graph.resources.flatMap(({ type, properties }) =>
-      switchesIn(properties).map(
-        (path) => `${type} ${path.map((step) => (/^\d+$/.test(step) ? '#' : step)).join('.')}`,
-      ),
+    graph.resources.flatMap((resource) =>
+      [...switchesIn(resource.properties), ...settingsIn(resource.properties)].map((path) => nameOf(resource, path)),
     ),
   )
   expect(Object.keys(harmless).filter((name) => !names.has(name))).toEqual([])
@@ -84,34 +109,40 @@ test('what is called harmless exists', () => {
 test(
   'no rule of a security group can be taken away unnoticed',
   () => {
-    const rules = graph.ofType('AWS::EC2::SecurityGroupIngress', 'AWS::EC2::SecurityGroupEgress')
-    const unnoticed = rules.filter((rule) => {
-      const without = new TemplateGraph(graph.resources.filter((resource) => resource !== rule))
-      return proveReachability(without, blueprint).closed.length === 0
+    const rulesOfGroups = graph.ofType('AWS::EC2::SecurityGroupIngress', 'AWS::EC2::SecurityGroupEgress')
+    const unnoticed = rulesOfGroups.filter((rule) => {
+      const rest = new TemplateGraph(graph.resources.filter((resource) => resource !== rule))
+      return proveReachability(rest, blueprint).closed.length === 0
     })
     expect(unnoticed.map(({ logicalId }) => logicalId)).toEqual([])
-    expect(rules.length).toBeGreaterThan(50)
+    expect(rulesOfGroups.length).toBeGreaterThan(50)
   },
   patienceMs,
 )
 
-function isNoticed(changed: TemplateGraph, blueprint: Blueprint): boolean {
-  return violated(checkTemplates(changed, blueprint)).length > 0
+/** Names of places where a change passes every rule and nobody said why it may. */
+function unnoticedOf(
+  resources: readonly Resource[],
+  placesIn: (value: unknown) => readonly Path[],
+  change: (value: unknown) => unknown,
+  allowed: Readonly<Record<string, string>>,
+): string[] {
+  const unnoticed = new Set<string>()
+  for (const resource of resources) {
+    for (const path of placesIn(resource.properties)) {
+      const name = nameOf(resource, path)
+      if (allowed[name] || unnoticed.has(name)) continue
+      if (!isNoticed(graph.with(changedAt(resource, path, change)))) unnoticed.add(name)
+    }
+  }
+  return [...unnoticed].toSorted()
 }
 
-function switchesIn(value: unknown, path: readonly string[] = []): (readonly string[])[] {
-  if (typeof value === 'boolean') return [path]
-  if (value === null || typeof value !== 'object') return []
-  // Conditions of policies are held whole by the rules about them.
-  return Object.entries(value).flatMap(([key, item]) =>
-    /Policy|Statement|Condition/.test(key) ? [] : switchesIn(item, [...path, key]),
-  )
+function isNoticed(changed: TemplateGraph): boolean {
+  return rules.some(({ violations }) => violations(changed, blueprint).length > 0)
 }
 
-function withValue(value: unknown, path: readonly string[], change: (value: unknown) => unknown): unknown {
-  const [step, ...rest] = path
-  if (step === undefined) return change(value)
-  const copy = Array.isArray(value) ? [...value] : { ...(value as object) }
-  Object.assign(copy, { [step]: withValue((value as Readonly<Record<string, unknown>>)[step], rest, change) })
-  return copy
+function isStore({ type, serves }: Resource): boolean {
+  const isOfStore = serves.some((id) => id.startsWith('store.'))
+  return isOfStore && /^AWS::(RDS|DocDB|ElastiCache|AmazonMQ|OpenSearchService|S3|EFS|FSx|Logs)::/.test(type)
 }

@@ -1,4 +1,4 @@
-import type { Properties } from '../template/template-graph.ts'
+import type { Properties, TemplateGraph } from '../template/template-graph.ts'
 import { aboutEach, all, at, expecting, missing, type Rule } from './rule.ts'
 
 /** Data at rest and in the stores' own protocols (PCI-DSS 4.0.1, 3 and 4). */
@@ -82,7 +82,14 @@ export const dataRules: readonly Rule[] = [
             'log_disconnections': '1',
             ...(isControl ? {} : { 'rds.logical_replication': '1', 'log_statement': 'ddl' }),
           }
-        : { require_secure_transport: '1', binlog_format: 'ROW', binlog_row_image: 'FULL', binlog_row_metadata: 'FULL' }
+        : {
+            require_secure_transport: '1',
+            binlog_format: 'ROW',
+            binlog_row_image: 'FULL',
+            binlog_row_metadata: 'FULL',
+            slow_query_log: '1',
+            log_output: 'FILE',
+          }
       const off = Object.entries(wanted).find(([key, value]) => parameters[key] !== value)
       return off && `${off[0]} is not ${off[1]}`
     },
@@ -209,13 +216,18 @@ export const dataRules: readonly Rule[] = [
   {
     id: 'bucket-tls',
     pci: ['4.2.1'],
-    wants: 'Every bucket refuses clear text.',
+    wants: 'Every bucket refuses clear text, and TLS older than 1.2.',
     violations: (graph) => {
       const guarded = graph
         .ofType('AWS::S3::BucketPolicy')
-        .filter(({ properties }) =>
-          JSON.stringify(properties.PolicyDocument).includes('"Bool":{"aws:SecureTransport":false}'),
-        )
+        .filter(({ properties }) => {
+          const refused = ((at(properties.PolicyDocument, 'Statement') ?? []) as readonly Properties[])
+            .filter(isForEverybody)
+            .map(({ Condition }) => JSON.stringify(Condition ?? ''))
+          return ['{"Bool":{"aws:SecureTransport":false}}', '{"NumericLessThan":{"s3:TlsVersion":"1.2"}}'].every(
+            (condition) => refused.includes(condition),
+          )
+        })
         .flatMap(({ properties }) => graph.named(properties.Bucket))
       const open = graph.ofType('AWS::S3::Bucket').filter((bucket) => !guarded.includes(bucket))
       return open.map(({ id }) => ({ at: id, what: 'answers in clear' }))
@@ -227,7 +239,7 @@ export const dataRules: readonly Rule[] = [
     wants: 'Shares are encrypted, and mounted over TLS only.',
     types: ['AWS::EFS::FileSystem'],
     wrong: all(
-      expecting({ Encrypted: true, 'BackupPolicy.Status': 'ENABLED' }),
+      expecting({ 'Encrypted': true, 'FileSystemProtection.ReplicationOverwriteProtection': 'ENABLED' }),
       missing('KmsKeyId'),
       ({ FileSystemPolicy }) =>
         JSON.stringify(FileSystemPolicy ?? '').includes('"aws:SecureTransport":false') ? undefined : 'answers in clear',
@@ -238,32 +250,87 @@ export const dataRules: readonly Rule[] = [
     pci: ['3.5.1', '10.2.1'],
     wants: 'Windows shares are encrypted under the company’s key, backed up and audited.',
     types: ['AWS::FSx::FileSystem'],
-    wrong: all(missing('KmsKeyId', 'WindowsConfiguration.AuditLogConfiguration'), ({ WindowsConfiguration }) =>
-      Number(at(WindowsConfiguration, 'AutomaticBackupRetentionDays')) >= 7
-        ? undefined
-        : 'keeps backups for less than a week',
+    wrong: all(
+      missing('KmsKeyId', 'WindowsConfiguration.AuditLogConfiguration.AuditLogDestination'),
+      expecting({
+        'WindowsConfiguration.AuditLogConfiguration.FileAccessAuditLogLevel': 'SUCCESS_AND_FAILURE',
+        'WindowsConfiguration.AuditLogConfiguration.FileShareAccessAuditLogLevel': 'SUCCESS_AND_FAILURE',
+        'WindowsConfiguration.CopyTagsToBackups': true,
+      }),
+      ({ WindowsConfiguration }) =>
+        Number(at(WindowsConfiguration, 'AutomaticBackupRetentionDays')) >= 7
+          ? undefined
+          : 'keeps backups for less than a week',
     ),
   }),
+  aboutEach({
+    id: 'objects-in-hand',
+    pci: ['3.5.1', '10.2.1', '3.2.1'],
+    wants: 'Buckets of stores are under the company’s key, log every access, tell of failures, and drop old versions.',
+    types: ['AWS::S3::Bucket'],
+    wrong: (properties, resource, graph) =>
+      resource.serves.some((id) => id.startsWith('store.')) ? objectsWrong(properties, resource, graph) : undefined,
+  }),
+  aboutEach({
+    id: 'relational-audited',
+    pci: ['10.2.1'],
+    wants: 'MySQL and MariaDB log who connects and what changes tables or rights, and no query, which holds values.',
+    types: ['AWS::RDS::DBInstance'],
+    wrong: ({ Engine, OptionGroupName, EnableCloudwatchLogsExports }, _, graph) => {
+      if (Engine === 'postgres') return undefined
+      const text = JSON.stringify(graph.named(OptionGroupName)[0]?.properties ?? '')
+      if (
+        !text.includes('"MARIADB_AUDIT_PLUGIN"') ||
+        !text.includes('"SERVER_AUDIT_EVENTS"') ||
+        !text.includes('CONNECT,QUERY_DDL,QUERY_DCL')
+      )
+        return 'audits nobody'
+      return String(EnableCloudwatchLogsExports).includes('audit') ? undefined : 'keeps its audit log to itself'
+    },
+  }),
+  {
+    id: 'store-logs-ours',
+    pci: ['10.5.1', '3.6.1'],
+    wants: 'A log that a store exports stands in a group of ours: encrypted, and kept for twelve months.',
+    violations: (graph) => {
+      const groups = new Set(graph.ofType('AWS::Logs::LogGroup').map(({ properties }) => properties.LogGroupName))
+      return exportedLogsOf(graph)
+        .filter(({ group }) => !groups.has(group))
+        .map(({ id, group }) => ({ at: id, what: `${group} would be made by the service itself` }))
+    },
+  },
+  {
+    id: 'backup-tagged',
+    pci: ['10.3.3', '9.4.1'],
+    wants: 'What AWS Backup can copy is named to its plan.',
+    violations: (graph) =>
+      graph
+        .ofType(...backedUpTypes)
+        .filter(({ serves }) => serves.some((id) => id.startsWith('store.')))
+        .filter(({ properties }) => {
+          const tags = JSON.stringify([properties.Tags, properties.FileSystemTags])
+          return !tags.includes('{"Key":"replatform:backup","Value":"daily"}')
+        })
+        .map(({ id }) => ({ at: id, what: 'is in no plan' })),
+  },
   {
     id: 'data-kept',
     pci: ['3.2.1'],
     wants: 'What holds data is kept, or at least a snapshot of it, when its stack goes.',
     violations: (graph) =>
       kept(
-        graph
-          .ofType(
-            'AWS::RDS::DBInstance',
-            'AWS::RDS::DBCluster',
-            'AWS::DocDB::DBCluster',
-            'AWS::ElastiCache::ReplicationGroup',
-            'AWS::AmazonMQ::Broker',
-            'AWS::OpenSearchService::Domain',
-            'AWS::S3::Bucket',
-            'AWS::EFS::FileSystem',
-            'AWS::FSx::FileSystem',
-            'AWS::Logs::LogGroup',
-          )
-          .filter(({ properties }) => !String(properties.LogGroupName ?? '').startsWith('/opensearch/')),
+        graph.ofType(
+          'AWS::RDS::DBInstance',
+          'AWS::RDS::DBCluster',
+          'AWS::DocDB::DBCluster',
+          'AWS::ElastiCache::ReplicationGroup',
+          'AWS::AmazonMQ::Broker',
+          'AWS::OpenSearchService::Domain',
+          'AWS::S3::Bucket',
+          'AWS::EFS::FileSystem',
+          'AWS::FSx::FileSystem',
+          'AWS::Logs::LogGroup',
+        ),
         ['Retain', 'Snapshot'],
       ),
   },
@@ -296,4 +363,50 @@ export const dataRules: readonly Rule[] = [
 function kept(resources: readonly { id: string; deletionPolicy: string | undefined }[], policies: readonly string[]) {
   const lost = resources.filter(({ deletionPolicy }) => !policies.includes(deletionPolicy ?? ''))
   return lost.map(({ id }) => ({ at: id, what: 'would be deleted with its stack' }))
+}
+
+/** Refuses everything, to anybody, of the bucket and of what is in it. */
+function isForEverybody({ Effect, Principal, Action, Resource }: Properties): boolean {
+  return Effect === 'Deny' && Principal === '*' && Action === 's3:*' && Number(at(Resource, 'length')) === 2
+}
+
+const objectsWrong = missing(
+  'BucketEncryption.ServerSideEncryptionConfiguration.0.ServerSideEncryptionByDefault.KMSMasterKeyID',
+  'LoggingConfiguration.DestinationBucketName',
+  'LifecycleConfiguration.Rules.0.Status',
+  'LifecycleConfiguration.Rules.1.Status',
+  'LifecycleConfiguration.Rules.0.NoncurrentVersionExpiration.NoncurrentDays',
+  'LifecycleConfiguration.Rules.1.AbortIncompleteMultipartUpload.DaysAfterInitiation',
+  'MetricsConfigurations.0.Id',
+)
+
+/** Source: AWS Backup developer guide, "Feature availability by resource". */
+const backedUpTypes = [
+  'AWS::RDS::DBInstance',
+  'AWS::RDS::DBCluster',
+  'AWS::DocDB::DBCluster',
+  'AWS::S3::Bucket',
+  'AWS::EFS::FileSystem',
+  'AWS::FSx::FileSystem',
+  'AWS::EC2::Instance',
+]
+
+/** Under the names that each service writes to. The control database of the moves goes with them, its log as well. */
+function exportedLogsOf(graph: TemplateGraph): { readonly id: string; readonly group: string }[] {
+  const forms = [
+    ['AWS::RDS::DBInstance', '/aws/rds/instance', 'DBInstanceIdentifier'],
+    ['AWS::RDS::DBCluster', '/aws/rds/cluster', 'DBClusterIdentifier'],
+    ['AWS::DocDB::DBCluster', '/aws/docdb', 'DBClusterIdentifier'],
+  ] as const
+  return forms.flatMap(([type, prefix, identifier]) =>
+    graph
+      .ofType(type)
+      .filter(({ serves }) => !serves.includes('migration'))
+      .flatMap(({ id, properties }) =>
+        ((properties.EnableCloudwatchLogsExports ?? []) as readonly string[]).map((log) => ({
+          id,
+          group: `${prefix}/${properties[identifier]}/${log}`,
+        })),
+      ),
+  )
 }

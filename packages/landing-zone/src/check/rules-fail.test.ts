@@ -2,25 +2,14 @@ import { beforeAll, expect, test } from 'vitest'
 import type { Blueprint } from '../plan/blueprint.ts'
 import { type Resource, TemplateGraph } from '../template/template-graph.ts'
 import { graphOf } from '../test-fixtures/graph-of.ts'
-import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
+import { everyForm, patienceMs } from '../test-fixtures/wallet-estate.ts'
 import { rules } from './check.ts'
 
 /**
  * Goal: every rule can fail. Method: the templates that pass every rule are spoilt in one place until the rule complains:
  * first a resource is gone, then a property, then a value inside.
  */
-const observed = { days: 30, cpuCores: 1, memoryGiB: 4 }
-const blueprint = walletBlueprint({
-  phase: 'transition',
-  change: (zone) => ({
-    ...zone,
-    stores: {
-      ...zone.stores,
-      shared: { engine: 'files', becomes: 'efs', cardData: 'none', observed, reason: 'Files that machines mount.' },
-      office: { engine: 'files', becomes: 'fsx', cardData: 'none', observed, reason: 'Files of the office.' },
-    },
-  }),
-})
+const blueprint = everyForm()
 
 /** Not about what is left out or turned over, but about what is put there, or what the estate says. */
 const spoilt: Readonly<Record<string, (graph: TemplateGraph) => readonly [TemplateGraph, Blueprint]>> = {

@@ -69,17 +69,41 @@ export const operationRules: readonly Rule[] = [
       })
     },
   },
+  {
+    id: 'share-in-every-zone',
+    pci: [],
+    wants: 'A share is reached in every zone; in production one for Windows is a pair over two.',
+    violations: (graph, { isProduction, zones }) => [
+      ...graph.ofType('AWS::EFS::FileSystem').flatMap((share) => {
+        const mounts = graph.usersOf(share).filter(({ type }) => type === 'AWS::EFS::MountTarget').length
+        const isRegional = share.properties.AvailabilityZoneName === undefined
+        return isRegional && mounts >= zones.length ? [] : [{ at: share.id, what: `${mounts} mount targets` }]
+      }),
+      ...graph
+        .ofType('AWS::FSx::FileSystem')
+        .filter(
+          ({ properties }) => isProduction && at(properties, 'WindowsConfiguration.DeploymentType') !== 'MULTI_AZ_1',
+        )
+        .map(({ id }) => ({ at: id, what: 'stands in one zone' })),
+    ],
+  },
   aboutEach({
     id: 'search-masters',
     pci: [],
     wants: 'In production search has a node in every zone and three masters that do nothing else.',
     types: ['AWS::OpenSearchService::Domain'],
     when: inProduction,
-    wrong: expecting({
-      'ClusterConfig.ZoneAwarenessEnabled': true,
-      'ClusterConfig.DedicatedMasterEnabled': true,
-      'ClusterConfig.DedicatedMasterCount': 3,
-    }),
+    wrong: all(
+      expecting({
+        'ClusterConfig.ZoneAwarenessEnabled': true,
+        'ClusterConfig.DedicatedMasterEnabled': true,
+        'ClusterConfig.DedicatedMasterCount': 3,
+      }),
+      ({ ClusterConfig }) => {
+        const zones = Number(at(ClusterConfig, 'ZoneAwarenessConfig.AvailabilityZoneCount'))
+        return Number(at(ClusterConfig, 'InstanceCount')) >= zones ? undefined : 'lacks a node in a zone'
+      },
+    ),
   }),
   aboutEach({
     id: 'group-heals',
@@ -277,6 +301,90 @@ export const operationRules: readonly Rule[] = [
       return unseen.map((name) => ({ at: name, what: 'raises no alarm' }))
     },
   },
+  {
+    id: 'egress-watched',
+    pci: ['10.4.1.1', '11.5.1', '1.4.2'],
+    wants: 'Unusual amounts that leave and names beyond the list raise an alarm; every name asked for is kept.',
+    violations: (graph) => {
+      const alarms = graph.ofType('AWS::CloudWatch::Alarm')
+      const bands = alarms.filter(({ properties }) => properties.ComparisonOperator === 'GreaterThanUpperThreshold')
+      const unwatched = graph
+        .ofType('AWS::EC2::NatGateway')
+        .filter((gateway) => !bands.some(({ properties }) => graph.named(properties.Metrics).includes(gateway)))
+      const isFiltered = graph
+        .ofType('AWS::Logs::MetricFilter')
+        .some(({ properties }) => String(properties.FilterPattern).includes('firewall_rule_action'))
+      const isKept = graph.ofType('AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation').length > 0
+      const isAlarmed = alarms.some(({ properties }) => properties.MetricName === 'NamesRefused')
+      return [
+        ...unwatched.map(({ id }) => ({ at: id, what: 'nobody knows what is usual' })),
+        ...(isFiltered && isKept && isAlarmed ? [] : [{ at: 'names', what: 'refused names raise no alarm' }]),
+      ]
+    },
+  },
+  {
+    id: 'logins-watched',
+    pci: ['10.2.1', '10.4.1.1', '8.3.2'],
+    wants: 'Logins that a store refuses raise an alarm, where its service tells of them.',
+    violations: (graph) => {
+      const alarms = graph
+        .ofType('AWS::CloudWatch::Alarm')
+        .filter(({ properties }) => properties.Namespace === 'StoreLogins')
+      const named = new Set(alarms.map(({ properties }) => String(properties.MetricName)))
+      const filtered = new Set(
+        graph
+          .ofType('AWS::Logs::MetricFilter')
+          .map(({ properties }) => String(at(properties, 'MetricTransformations.0.MetricName'))),
+      )
+      const byLog = graph
+        .ofType(...tellsInLogs)
+        .filter(({ serves }) => !serves.includes('migration'))
+        .filter(({ properties }) => {
+          const name = String(
+            properties.DBInstanceIdentifier ?? properties.DBClusterIdentifier ?? properties.DomainName,
+          )
+          const isNamed = (one: string) => one.startsWith(name)
+          return ![...named].some(isNamed) || ![...filtered].some(isNamed)
+        })
+      const isCacheWatched = graph
+        .ofType('AWS::CloudWatch::Alarm')
+        .some(
+          ({ properties }) =>
+            properties.MetricName === 'AuthenticationFailures' && properties.Namespace === 'AWS/ElastiCache',
+        )
+      const caches = isCacheWatched ? [] : graph.ofType('AWS::ElastiCache::ReplicationGroup')
+      return [...byLog, ...caches].map(({ id }) => ({ at: id, what: 'refuses in silence' }))
+    },
+  },
+  {
+    id: 'ways-in-watched',
+    pci: ['10.7.2'],
+    wants: 'A tunnel that is down and sign-ins that the client VPN refuses raise an alarm.',
+    violations: (graph) => {
+      const watched = graph
+        .ofType('AWS::CloudWatch::Alarm')
+        .flatMap(({ properties }) => graph.named(properties.Dimensions))
+      return graph
+        .ofType('AWS::EC2::VPNConnection', 'AWS::EC2::ClientVpnEndpoint')
+        .filter((way) => !watched.includes(way))
+        .map(({ id }) => ({ at: id, what: 'fails in silence' }))
+    },
+  },
+  {
+    id: 'dashboard-for-each',
+    pci: [],
+    wants: 'Each service and each store has a dashboard, and the estate one of its own.',
+    violations: (graph, { services, stores, estate, environment }) => {
+      const names = graph.ofType('AWS::CloudWatch::Dashboard').map(({ properties }) => properties.DashboardName)
+      const prefix = `${estate}-${environment}`
+      const wanted = [
+        prefix,
+        ...services.map(({ name }) => `${prefix}-service-${name}`),
+        ...stores.map(({ name }) => `${prefix}-store-${name}`),
+      ]
+      return wanted.filter((name) => !names.includes(name)).map((name) => ({ at: name, what: 'has no dashboard' }))
+    },
+  },
   aboutEach({
     id: 'alarm-reaches-somebody',
     pci: ['10.7.3', '12.10.5'],
@@ -320,6 +428,21 @@ export const operationRules: readonly Rule[] = [
     when: inProduction,
     wrong: missing('LockConfiguration.MinRetentionDays', 'LockConfiguration.ChangeableForDays', 'EncryptionKeyArn'),
   }),
+  {
+    id: 'backup-allowed',
+    pci: ['10.3.3'],
+    wants: 'Whoever makes the copies may read what is copied, objects included.',
+    violations: (graph) =>
+      graph
+        .ofType('AWS::Backup::BackupSelection')
+        .filter(({ properties }) => {
+          const policies = JSON.stringify(
+            graph.named(at(properties, 'BackupSelection.IamRoleArn')).map((role) => role.properties.ManagedPolicyArns),
+          )
+          return !['PolicyForBackup', 'PolicyForS3Backup'].every((policy) => policies.includes(policy))
+        })
+        .map(({ id }) => ({ at: id, what: 'may not read everything' })),
+  },
   aboutEach({
     id: 'patched',
     pci: ['6.3.3'],
@@ -337,6 +460,14 @@ export const operationRules: readonly Rule[] = [
     violations: (graph) =>
       graph.resources.filter(({ serves }) => serves.length === 0).map(({ id }) => ({ at: id, what: 'serves none' })),
   },
+]
+
+/** ElastiCache tells by a figure; brokers, shares and machines by nothing that exists before they do. */
+const tellsInLogs = [
+  'AWS::RDS::DBInstance',
+  'AWS::RDS::DBCluster',
+  'AWS::DocDB::DBCluster',
+  'AWS::OpenSearchService::Domain',
 ]
 
 /** Calls that know no resource. Source: service authorization reference, "Actions defined by …". */

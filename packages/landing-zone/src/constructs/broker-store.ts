@@ -1,5 +1,6 @@
 import { Fn, RemovalPolicy } from 'aws-cdk-lib'
 import * as mq from 'aws-cdk-lib/aws-amazonmq'
+import * as logs from 'aws-cdk-lib/aws-logs'
 import * as secrets from 'aws-cdk-lib/aws-secretsmanager'
 import { Construct } from 'constructs'
 import type { PlannedStore } from '../plan/blueprint.ts'
@@ -55,6 +56,7 @@ export function brokerStore(scope: Construct, store: PlannedStore, context: Stor
     ],
   })
   broker.applyRemovalPolicy(RemovalPolicy.RETAIN)
+  if (isActive) broker.addResourceDependency(mayWriteLogs(root, storeId(blueprint, store)))
   return {
     kind: 'store',
     name: store.name,
@@ -62,6 +64,24 @@ export function brokerStore(scope: Construct, store: PlannedStore, context: Stor
     dimensions: [{ name: 'Broker', value: form.metricName(storeId(blueprint, store)) }],
     metrics: form.metrics,
   }
+}
+
+/** RabbitMQ writes by its service-linked role; ActiveMQ needs a policy of the account (Amazon MQ developer guide, "Logs"). */
+function mayWriteLogs(root: Construct, id: string): logs.CfnResourcePolicy {
+  return new logs.CfnResourcePolicy(root, 'LogPolicy', {
+    policyName: `${id}-logs`,
+    policyDocument: JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [
+        {
+          Effect: 'Allow',
+          Principal: { Service: 'mq.amazonaws.com' },
+          Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+          Resource: 'arn:aws:logs:*:*:log-group:/aws/amazonmq/*',
+        },
+      ],
+    }),
+  })
 }
 
 interface BrokerForm {

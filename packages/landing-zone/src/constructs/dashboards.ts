@@ -9,14 +9,14 @@ import type { WatchedMetric, WatchedStore } from './store-context.ts'
 type Dimensions = WatchedStore['dimensions']
 
 export interface Watched {
-  readonly kind: 'service' | 'store'
+  readonly kind: 'service' | 'store' | 'way'
   readonly name: string
   readonly namespace: string
   readonly dimensions: Dimensions
   readonly metrics: readonly WatchedMetric[]
 }
 
-/** A dashboard for each service and store and one for the estate; an alarm for each figure that wakes somebody. */
+/** A dashboard for each service, store and way in from outside and one for the estate; an alarm for each figure that wakes somebody. */
 export class Dashboards extends Construct {
   readonly #alarmArns = new Map<string, string>()
 

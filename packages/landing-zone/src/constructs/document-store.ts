@@ -6,6 +6,7 @@ import { accepting } from './accepting.ts'
 import { pascal, zoneName } from './network.ts'
 import { serving } from './serving.ts'
 import { rollbackHours, type StoreContext, storeId, type WatchedStore } from './store-context.ts'
+import { storeLogs, watchLogins } from './store-logs.ts'
 
 /** DocumentDB keeps changes for 7 days at most (developer guide, "Using change streams"). */
 const mostChangeStreamSeconds = 604_800
@@ -35,8 +36,17 @@ export function documentStore(scope: Construct, store: PlannedStore, context: St
       change_stream_log_retention_duration: String(seconds),
     },
   })
+  const id = storeId(blueprint, store)
+  const groups = storeLogs(root, `/aws/docdb/${id}`, ['audit', 'profiler'], context)
+  const [audit] = groups
+  // Zero is success (developer guide, "Auditing events").
+  if (audit)
+    watchLogins(root, store, context, {
+      group: audit,
+      pattern: '{ ($.atype = "authenticate") && ($.param.error != 0) }',
+    })
   const cluster = new docdb.CfnDBCluster(root, 'Cluster', {
-    dbClusterIdentifier: storeId(blueprint, store),
+    dbClusterIdentifier: id,
     engineVersion: store.version ?? '5.0.0',
     port: store.port,
     masterUsername: 'estate_master',
@@ -53,6 +63,7 @@ export function documentStore(scope: Construct, store: PlannedStore, context: St
     enableCloudwatchLogsExports: ['audit', 'profiler'],
   })
   cluster.applyRemovalPolicy(RemovalPolicy.SNAPSHOT)
+  for (const group of groups) cluster.addResourceDependency(group)
   const zones = blueprint.isProduction ? blueprint.zones : blueprint.zones.slice(0, 1)
   for (const [index, zone] of zones.entries()) {
     new docdb.CfnDBInstance(root, `Instance${zone.slice(-1).toUpperCase()}`, {

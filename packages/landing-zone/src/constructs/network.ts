@@ -18,6 +18,7 @@ interface PlacedSubnet {
 export class Network extends Construct {
   readonly vpc: ec2.CfnVPC
   readonly #subnets: readonly PlacedSubnet[]
+  readonly #natGateways: ec2.CfnNatGateway[] = []
 
   constructor(scope: Construct, { settings, subnets, natZones, services }: Blueprint) {
     super(scope, 'Network')
@@ -41,6 +42,11 @@ export class Network extends Construct {
   subnetIdsOfZone(index: number): string[] {
     const zones = [...new Set(this.#subnets.map(({ zone }) => zone))]
     return this.#subnets.filter(({ zone }) => zone === zones[index]).map(({ resource }) => resource.ref)
+  }
+
+  /** None where nothing calls out. */
+  get natGatewayIds(): string[] {
+    return this.#natGateways.map(({ ref }) => ref)
   }
 
   routeTableIds(...tiers: readonly Tier[]): string[] {
@@ -100,10 +106,12 @@ export class Network extends Construct {
     const subnet = this.#of('public').find((candidate) => candidate.zone === zone) as PlacedSubnet
     const scope = serving(new Construct(this, `Nat${zone.slice(-1).toUpperCase()}`), 'network.egress')
     const address = new ec2.CfnEIP(scope, 'Address', { domain: 'vpc' })
-    return new ec2.CfnNatGateway(scope, 'Gateway', {
+    const gateway = new ec2.CfnNatGateway(scope, 'Gateway', {
       subnetId: subnet.resource.ref,
       allocationId: address.attrAllocationId,
     })
+    this.#natGateways.push(gateway)
+    return gateway
   }
 }
 

@@ -1,6 +1,7 @@
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
+import type { Watched } from './dashboards.ts'
 import type { Network } from './network.ts'
 import { serving } from './serving.ts'
 
@@ -13,10 +14,13 @@ export interface PeopleAccessOptions {
 
 /** Client VPN for operators. The identity provider asks for the second factor; this end sees only who came. */
 export class PeopleAccess extends Construct {
+  readonly watched: readonly Watched[]
+
   constructor(scope: Construct, { onPremises, settings }: Blueprint, options: PeopleAccessOptions) {
     super(scope, 'PeopleAccess')
     serving(this, 'people.access')
     const { network, securityGroupId, logGroupName, serverCertificateArn } = options
+    this.watched = []
     if (!onPremises?.people) return
     const { network: clientCidrBlock, samlProvider } = onPremises.people
     const endpoint = new ec2.CfnClientVpnEndpoint(this, 'Endpoint', {
@@ -45,5 +49,17 @@ export class PeopleAccess extends Construct {
       authorizeAllGroups: true,
       description: 'All whom the identity provider lets in; it keeps the group of operators.',
     })
+    this.watched = [
+      {
+        kind: 'way',
+        name: 'people',
+        namespace: 'AWS/ClientVPN',
+        dimensions: [{ name: 'Endpoint', value: endpoint.ref }],
+        metrics: [
+          { name: 'AuthenticationFailures', title: 'Refused sign-ins', statistic: 'Sum', alarm: { above: 5 } },
+          { name: 'ActiveConnectionsCount', title: 'People inside', statistic: 'Maximum' },
+        ],
+      },
+    ]
   }
 }

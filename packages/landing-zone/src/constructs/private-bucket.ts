@@ -2,6 +2,9 @@ import { RemovalPolicy } from 'aws-cdk-lib'
 import * as s3 from 'aws-cdk-lib/aws-s3'
 import { Construct } from 'constructs'
 
+/** The name of the figures of a bucket as a whole. */
+export const everyRequest = 'every-request'
+
 export interface PrivateBucketOptions {
   /** Undefined: keys of S3 itself, which is all that load balancers can write under. */
   readonly keyArn?: string | undefined
@@ -10,6 +13,10 @@ export interface PrivateBucketOptions {
   /** Objects cannot be changed or deleted for so long. */
   readonly lockDays?: number
   readonly expireDays?: number
+  /** What was overwritten or deleted can be had back for so long; parts of uploads that never ended go after a week. */
+  readonly oldVersionDays?: number
+  /** Figures by the minute, which cost something: errors and times of answers. */
+  readonly measured?: true
   readonly statements?: (bucket: s3.CfnBucket) => readonly object[]
 }
 
@@ -20,7 +27,7 @@ export class PrivateBucket extends Construct {
 
   constructor(scope: Construct, id: string, options: PrivateBucketOptions) {
     super(scope, id)
-    const { keyArn, logBucket, lockDays, expireDays, statements } = options
+    const { keyArn, logBucket, lockDays, expireDays, oldVersionDays, measured, statements } = options
     this.bucket = new s3.CfnBucket(this, 'Bucket', {
       bucketEncryption: {
         serverSideEncryptionConfiguration: [
@@ -43,13 +50,15 @@ export class PrivateBucket extends Construct {
       ...(logBucket ? { loggingConfiguration: { destinationBucketName: logBucket.ref, logFilePrefix: `${id}/` } } : {}),
       ...(lockDays === undefined ? {} : { objectLockEnabled: true, objectLockConfiguration: retention(lockDays) }),
       ...(expireDays === undefined ? {} : { lifecycleConfiguration: expiry(expireDays) }),
+      ...(oldVersionDays === undefined ? {} : { lifecycleConfiguration: oldVersions(oldVersionDays) }),
+      ...(measured ? { metricsConfigurations: [{ id: everyRequest }] } : {}),
     })
     this.bucket.applyRemovalPolicy(RemovalPolicy.RETAIN)
     this.policy = new s3.CfnBucketPolicy(this, 'Policy', {
       bucket: this.bucket.ref,
       policyDocument: {
         Version: '2012-10-17',
-        Statement: [tlsOnly(this.bucket), ...(statements?.(this.bucket) ?? [])],
+        Statement: [tlsOnly(this.bucket), currentTlsOnly(this.bucket), ...(statements?.(this.bucket) ?? [])],
       },
     })
   }
@@ -66,10 +75,15 @@ function expiry(days: number): s3.CfnBucket.LifecycleConfigurationProperty {
     expirationInDays: days,
     noncurrentVersionExpiration: { noncurrentDays: 30 },
   }
-  return {
-    rules: [rule, { id: 'parts', status: 'Enabled', abortIncompleteMultipartUpload: { daysAfterInitiation: 7 } }],
-  }
+  return { rules: [rule, parts] }
 }
+
+function oldVersions(noncurrentDays: number): s3.CfnBucket.LifecycleConfigurationProperty {
+  const rule = { id: 'old-versions', status: 'Enabled', noncurrentVersionExpiration: { noncurrentDays } }
+  return { rules: [rule, parts] }
+}
+
+const parts = { id: 'parts', status: 'Enabled', abortIncompleteMultipartUpload: { daysAfterInitiation: 7 } }
 
 function tlsOnly({ attrArn }: s3.CfnBucket): object {
   return {
@@ -79,5 +93,17 @@ function tlsOnly({ attrArn }: s3.CfnBucket): object {
     Action: 's3:*',
     Resource: [attrArn, `${attrArn}/*`],
     Condition: { Bool: { 'aws:SecureTransport': false } },
+  }
+}
+
+/** PCI-DSS 4.0.1, 4.2.1: nothing older than 1.2, whatever a client asks for. */
+function currentTlsOnly({ attrArn }: s3.CfnBucket): object {
+  return {
+    Sid: 'CurrentTlsOnly',
+    Effect: 'Deny',
+    Principal: '*',
+    Action: 's3:*',
+    Resource: [attrArn, `${attrArn}/*`],
+    Condition: { NumericLessThan: { 's3:TlsVersion': '1.2' } },
   }
 }

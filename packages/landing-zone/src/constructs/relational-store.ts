@@ -5,11 +5,14 @@ import type { PlannedStore } from '../plan/blueprint.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
 import { rollbackHours, type StoreContext, storeId, type WatchedStore } from './store-context.ts'
+import { storeLogs, watchLogins } from './store-logs.ts'
 
 interface Engine {
   readonly name: string
   readonly version: string
   readonly logs: readonly string[]
+  /** Where refused logins are told of, and how. */
+  readonly logins: { readonly log: string; readonly pattern: string }
   /** Settings that security, and the move with its way back, cannot do without. */
   readonly parameters: () => Readonly<Record<string, string>>
 }
@@ -20,15 +23,19 @@ interface Engine {
  */
 export function relationalStore(scope: Construct, store: PlannedStore, context: StoreContext): WatchedStore {
   const root = serving(new Construct(scope, pascal(store.name)), `store.${store.name}`)
-  const engine = engines[store.engine as keyof typeof engines]
-  const version = store.version ?? engine.version
   const identifier = storeId(context.blueprint, store)
   const isCluster = store.availability === 'cluster' && context.blueprint.isProduction
+  const standard = engines[store.engine as keyof typeof engines]
+  const engine = isCluster ? inCluster(standard) : standard
+  const version = store.version ?? engine.version
   const subnets = new rds.CfnDBSubnetGroup(root, 'Subnets', {
     dbSubnetGroupDescription: `Data subnets of ${store.name}`,
     subnetIds: [...context.subnetIds],
   })
   const common = commonOf(context, engine)
+  const groups = storeLogs(root, `/aws/rds/${isCluster ? 'cluster' : 'instance'}/${identifier}`, engine.logs, context)
+  const logins = groups[engine.logs.indexOf(engine.logins.log)]
+  if (logins) watchLogins(root, store, context, { group: logins, pattern: engine.logins.pattern })
   const group = { description: `What ${store.name} and its move need`, family: familyOf(store, version) }
   const parameters = engine.parameters()
   if (isCluster) {
@@ -47,6 +54,7 @@ export function relationalStore(scope: Construct, store: PlannedStore, context: 
       vpcSecurityGroupIds: [context.securityGroupId],
     })
     cluster.applyRemovalPolicy(RemovalPolicy.SNAPSHOT)
+    for (const group of groups) cluster.addResourceDependency(group)
     return watched(store, 'DBClusterIdentifier', cluster.ref)
   }
   const instanceParameters = new rds.CfnDBParameterGroup(root, 'Parameters', { ...group, parameters })
@@ -59,15 +67,15 @@ export function relationalStore(scope: Construct, store: PlannedStore, context: 
     dbParameterGroupName: instanceParameters.ref,
     dbSubnetGroupName: subnets.ref,
     multiAz: context.blueprint.isProduction,
-    allocatedStorage: String(store.diskGiB),
-    maxAllocatedStorage: store.diskGiB * 2,
-    storageType: 'gp3',
+    ...diskOf(store),
+    ...(store.engine === 'postgresql' ? {} : { optionGroupName: auditOf(root, store, version) }),
     publiclyAccessible: false,
     ...(store.engine === 'mariadb' ? {} : { enableIamDatabaseAuthentication: true }),
     caCertificateIdentifier: 'rds-ca-rsa2048-g1',
     vpcSecurityGroups: [context.securityGroupId],
   })
   instance.applyRemovalPolicy(RemovalPolicy.SNAPSHOT)
+  for (const group of groups) instance.addResourceDependency(group)
   return watched(store, 'DBInstanceIdentifier', instance.ref)
 }
 
@@ -94,6 +102,7 @@ const engines: Readonly<Record<'postgresql' | 'mysql' | 'mariadb', Engine>> = {
     name: 'postgres',
     version: '17.6',
     logs: ['postgresql', 'upgrade'],
+    logins: { log: 'postgresql', pattern: '?"authentication failed" ?"no pg_hba.conf entry"' },
     parameters: () => ({
       'rds.force_ssl': '1',
       'rds.logical_replication': '1',
@@ -108,12 +117,14 @@ const engines: Readonly<Record<'postgresql' | 'mysql' | 'mariadb', Engine>> = {
     name: 'mysql',
     version: '8.4.6',
     logs: ['audit', 'error', 'slowquery'],
+    logins: { log: 'audit', pattern: 'FAILED_CONNECT' },
     parameters: () => binaryLog({ binlog_row_metadata: 'FULL', binlog_expire_logs_seconds: '604800' }),
   },
   mariadb: {
     name: 'mariadb',
     version: '10.11.14',
     logs: ['audit', 'error', 'slowquery'],
+    logins: { log: 'audit', pattern: 'FAILED_CONNECT' },
     parameters: () => binaryLog({ binlog_row_metadata: 'FULL' }),
   },
 }
@@ -126,6 +137,48 @@ function binaryLog(more: Readonly<Record<string, string>>): Record<string, strin
     slow_query_log: '1',
     log_output: 'FILE',
     ...more,
+  }
+}
+
+/**
+ * A Multi-AZ cluster takes no option group, so MySQL has no audit log there (RDS user guide, "Multi-AZ DB cluster
+ * deployments"): its error log names who was refused when it says everything (MySQL manual, log_error_verbosity).
+ */
+function inCluster(engine: Engine): Engine {
+  if (engine.name !== 'mysql') return engine
+  return {
+    ...engine,
+    logs: ['error', 'slowquery'],
+    logins: { log: 'error', pattern: '"Access denied"' },
+    parameters: () => ({ ...engine.parameters(), log_error_verbosity: '3' }),
+  }
+}
+
+/** Who connects, and what changes tables or rights; never queries, which hold values of rows. */
+function auditOf(root: Construct, store: PlannedStore, version: string): string {
+  const [major = '', minor = ''] = version.split('.')
+  return new rds.CfnOptionGroup(root, 'Audit', {
+    engineName: store.engine,
+    majorEngineVersion: `${major}.${minor}`,
+    optionGroupDescription: `Audit of ${store.name}`,
+    optionConfigurations: [
+      {
+        optionName: 'MARIADB_AUDIT_PLUGIN',
+        optionSettings: [{ name: 'SERVER_AUDIT_EVENTS', value: 'CONNECT,QUERY_DDL,QUERY_DCL' }],
+      },
+    ],
+  }).ref
+}
+
+/** Source: RDS user guide, "gp3 storage": 3,000 operations a second below 400 GiB, from there 12,000 and as asked. */
+function diskOf({ diskGiB, observed }: PlannedStore) {
+  const iops = Math.ceil((observed.iops ?? 0) * 1.2)
+  const gib = iops > 3_000 ? Math.max(400, diskGiB) : diskGiB
+  return {
+    allocatedStorage: String(gib),
+    maxAllocatedStorage: gib * 2,
+    storageType: 'gp3',
+    ...(iops > 12_000 ? { iops } : {}),
   }
 }
 

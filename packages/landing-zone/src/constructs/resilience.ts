@@ -39,7 +39,11 @@ export class Backups extends Construct {
     })
     const role = new iam.CfnRole(this, 'Role', {
       assumeRolePolicyDocument: trusting('backup.amazonaws.com'),
-      managedPolicyArns: [`arn:${Aws.PARTITION}:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup`],
+      // Objects have a policy of their own (AWS Backup developer guide, "Creating Amazon S3 backups").
+      managedPolicyArns: [
+        'service-role/AWSBackupServiceRolePolicyForBackup',
+        'AWSBackupServiceRolePolicyForS3Backup',
+      ].map((policy) => `arn:${Aws.PARTITION}:iam::aws:policy/${policy}`),
     })
     new backup.CfnBackupSelection(this, 'Selection', {
       backupPlanId: plan.ref,

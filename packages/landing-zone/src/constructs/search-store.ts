@@ -5,10 +5,10 @@ import * as secrets from 'aws-cdk-lib/aws-secretsmanager'
 import { Construct } from 'constructs'
 import type { PlannedStore } from '../plan/blueprint.ts'
 import { accepting } from './accepting.ts'
-import { keptDays } from './logs.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
 import { type StoreContext, storeId, type WatchedStore } from './store-context.ts'
+import { storeLogs, watchLogins } from './store-logs.ts'
 
 const logTypes = {
   SEARCH_SLOW_LOGS: 'search-slow',
@@ -72,7 +72,7 @@ export function searchStore(scope: Construct, store: PlannedStore, context: Stor
         },
       ],
     },
-    logPublishingOptions: logsOf(root, name, context),
+    logPublishingOptions: logsOf(root, store, name, context),
     softwareUpdateOptions: { autoSoftwareUpdateEnabled: true },
     offPeakWindowOptions: { enabled: true },
   })
@@ -95,15 +95,11 @@ export function searchStore(scope: Construct, store: PlannedStore, context: Stor
   }
 }
 
-function logsOf(root: Construct, name: string, { logsKeyArn }: StoreContext) {
-  const groups = Object.entries(logTypes).map(([type, short]) => {
-    const group = new logs.CfnLogGroup(root, pascal(short), {
-      logGroupName: `/opensearch/${name}/${short}`,
-      kmsKeyId: logsKeyArn,
-      retentionInDays: keptDays,
-    })
-    return [type, { enabled: true, cloudWatchLogsLogGroupArn: group.attrArn }] as const
-  })
+function logsOf(root: Construct, store: PlannedStore, name: string, context: StoreContext) {
+  const types = Object.keys(logTypes)
+  const groups = storeLogs(root, `/opensearch/${name}`, Object.values(logTypes), context)
+  const audit = groups[types.indexOf('AUDIT_LOGS')]
+  if (audit) watchLogins(root, store, context, { group: audit, pattern: '{ $.audit_category = "FAILED_LOGIN" }' })
   new logs.CfnResourcePolicy(root, 'LogPolicy', {
     policyName: `${name}-logs`,
     policyDocument: JSON.stringify({
@@ -118,5 +114,7 @@ function logsOf(root: Construct, name: string, { logsKeyArn }: StoreContext) {
       ],
     }),
   })
-  return Object.fromEntries(groups)
+  return Object.fromEntries(
+    groups.map((group, index) => [types[index], { enabled: true, cloudWatchLogsLogGroupArn: group.attrArn }]),
+  )
 }

@@ -2,6 +2,7 @@ import * as dx from 'aws-cdk-lib/aws-directconnect'
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
+import type { Watched } from './dashboards.ts'
 import type { Network } from './network.ts'
 import { serving } from './serving.ts'
 
@@ -13,29 +14,36 @@ export const amazonAsn = 64_512
  * costs nothing by itself; a transit gateway stands in its place where Direct Connect or another requirement asks for it.
  */
 export class SiteLink extends Construct {
+  /** A pair of tunnels for each router of the old site. */
+  readonly watched: readonly Watched[]
+
   constructor(scope: Construct, blueprint: Blueprint, network: Network, tunnelLogArn: string) {
     super(scope, 'SiteLink')
     serving(this, 'network.on-premises')
     const { onPremises, extras } = blueprint
-    if (!onPremises) return
+    if (!onPremises) {
+      this.watched = []
+      return
+    }
     const hub =
       extras.transitGateway || onPremises.directConnect
         ? this.#transit(blueprint, network)
         : this.#privateGateway(network)
-    for (const [index, address] of onPremises.vpn.peers.entries()) {
+    this.watched = onPremises.vpn.peers.map((address, index) => {
       const router = new ec2.CfnCustomerGateway(this, `Router${index + 1}`, {
         type: 'ipsec.1',
         bgpAsn: onPremises.asn,
         ipAddress: address,
       })
-      new ec2.CfnVPNConnection(this, `Vpn${index + 1}`, {
+      const connection = new ec2.CfnVPNConnection(this, `Vpn${index + 1}`, {
         type: 'ipsec.1',
         customerGatewayId: router.ref,
         staticRoutesOnly: false,
         ...hub,
         vpnTunnelOptionsSpecifications: [1, 2].map((tunnel) => tunnelOptions(index, tunnel, tunnelLogArn)),
       })
-    }
+      return watchedTunnels(index, connection.ref)
+    })
     if (onPremises.directConnect && 'transitGatewayId' in hub) this.#line(blueprint, hub.transitGatewayId as string)
   }
 
@@ -116,6 +124,20 @@ export class SiteLink extends Construct {
       mtu: 8_500,
       bgpPeers: [{ addressFamily: 'ipv4', asn: String(onPremises?.asn) }],
     })
+  }
+}
+
+/** Below one when a tunnel of the pair is down (Site-to-Site VPN user guide, "Amazon CloudWatch metrics"). */
+function watchedTunnels(index: number, connection: string): Watched {
+  return {
+    kind: 'way',
+    name: `tunnels-${index + 1}`,
+    namespace: 'AWS/VPN',
+    dimensions: [{ name: 'VpnId', value: connection }],
+    metrics: [
+      { name: 'TunnelState', title: 'Tunnels up, of one', statistic: 'Average', alarm: { below: 1 } },
+      { name: 'TunnelDataOut', title: 'Bytes to the old site', statistic: 'Sum' },
+    ],
   }
 }
 

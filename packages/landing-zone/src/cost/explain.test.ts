@@ -38,12 +38,12 @@ test('nothing that is built goes without a word on its price', () => {
   expect(explanation.requirements.flatMap(({ resources }) => resources)).toHaveLength(graph.resources.length)
 })
 
-test('the shipped prices can be read; those that are old are told', () => {
+test('the shipped prices can be read; those that are old, and those that nobody read, are told', () => {
   expect(
     shippedPrices()
       .findings(new Date('2026-11-24'))
       .map(({ id }) => id),
-  ).toEqual(['landing-zone.prices-old'])
+  ).toEqual(['landing-zone.prices-old', 'landing-zone.prices-recalled'])
 })
 
 test.each([

@@ -2,6 +2,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import { type Static, Type } from 'typebox'
 import { Errors } from 'typebox/value'
+import { findingOn } from '../plan/finding-on.ts'
 
 const Row = Type.Object(
   {
@@ -56,20 +57,29 @@ export class Prices {
     return row.per === 'hour' ? micros(row.usd) * hoursPerMonth : micros(row.usd)
   }
 
-  /** Prices that are older than a year. */
+  /** Prices that are older than a year, and those that nobody read anywhere. */
   findings(today: Date): Finding[] {
     const old = this.#rows.filter(({ asOf }) => today.getTime() - Date.parse(asOf) > staleAfterDays * 86_400_000)
-    if (old.length === 0) return []
+    const recalled = this.#rows.filter(({ source }) => source.includes('recalled'))
     return [
-      {
+      ...findingOn(old.map(shown), {
         id: 'landing-zone.prices-old',
         severity: 'risk',
         title: `${old.length} of ${this.#rows.length} prices are older than a year.`,
-        evidence: old.slice(0, 10).map(({ key, region, asOf }) => `${key} (${region}): ${asOf}`),
         remedy: 'Give a newer file with --prices; its form stands in docs/30-landing-zone.md.',
-      },
+      }),
+      ...findingOn(recalled.map(shown), {
+        id: 'landing-zone.prices-recalled',
+        severity: 'note',
+        title: `${recalled.length} of ${this.#rows.length} prices were recalled, not read anywhere.`,
+        remedy: 'Look them up before the sum is relied on, and give them with --prices.',
+      }),
     ]
   }
+}
+
+function shown({ key, region, asOf }: PriceRow): string {
+  return `${key} (${region}): ${asOf}`
 }
 
 function micros(usd: string): number {

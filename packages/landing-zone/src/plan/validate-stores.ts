@@ -140,13 +140,14 @@ const rules: readonly Rule[] = [
     },
   },
   {
-    concerns: ({ becomes }) => becomes === 'elasticache' || becomes === 'amazon-mq-activemq',
+    concerns: ({ becomes }) =>
+      ['elasticache', 'opensearch', 'amazon-mq-activemq', 'amazon-mq-rabbitmq'].includes(becomes),
     about: {
       id: 'landing-zone.secret-not-rotated',
       severity: 'note',
       title: 'The service does not rotate its password by itself.',
       remedy:
-        'ElastiCache: change the users of the user group by turns. ActiveMQ: a new password waits for a reboot of the broker. Put both in the calendar (PCI-DSS 4.0.1, 8.6.3).',
+        'ElastiCache: change the users of the user group by turns. ActiveMQ: a new password waits for a reboot of the broker. RabbitMQ and OpenSearch: by their own management interface. Put them in the calendar (PCI-DSS 4.0.1, 8.6.3).',
     },
   },
   {
@@ -159,6 +160,59 @@ const rules: readonly Rule[] = [
       title: 'AWS Backup and its locked vault do not cover the service.',
       remedy:
         'Snapshots of its own are taken where it has them; a broker has none: what stands in its queues is lost with it.',
+    },
+  },
+  {
+    concerns: ({ becomes, directory }) => becomes === 'fsx' && directory === undefined,
+    about: {
+      id: 'landing-zone.share-without-directory',
+      severity: 'blocker',
+      title: 'A share for Windows cannot be made without an Active Directory to join.',
+      remedy: 'Describe it as `directory`: domain, addresses of its DNS, and the secret of the account that joins.',
+    },
+  },
+  {
+    // FSx for Windows user guide, "Using Amazon FSx with your self-managed Microsoft Active Directory".
+    concerns: ({ becomes, directory }) => becomes === 'fsx' && directory !== undefined,
+    about: {
+      id: 'landing-zone.directory-way-not-open',
+      severity: 'risk',
+      title:
+        'A share must reach the controllers of its directory, and no way to them is built: data subnets have none.',
+      remedy:
+        'Before the first deployment open 53, 88, 123, 135, 389, 445, 464, 636, 3268, 3269, 9389 and 49152-65535 to them, in the ejected project, or put a controller into the network.',
+    },
+  },
+  {
+    concerns: ({ becomes }) =>
+      ['elasticache', 'opensearch', 'amazon-mq-activemq', 'amazon-mq-rabbitmq', 's3', 'efs', 'fsx'].includes(becomes),
+    about: {
+      id: 'landing-zone.no-deletion-protection',
+      severity: 'note',
+      title: 'The service has no deletion protection of its own.',
+      remedy:
+        'Its stack cannot be deleted in passing and leaves it, or a snapshot of it, behind; who may delete it by hand is up to your policies.',
+    },
+  },
+  {
+    // RDS user guide, "Multi-AZ DB cluster deployments": no option groups, so no audit plugin.
+    concerns: ({ engine, availability }) => engine === 'mysql' && availability === 'cluster',
+    about: {
+      id: 'landing-zone.cluster-without-audit',
+      severity: 'note',
+      title: 'MySQL has no audit log in a Multi-AZ cluster: its error log names only who was refused.',
+      remedy: 'Use availability: instance where what was done must be logged (PCI-DSS 4.0.1, 10.2.1).',
+    },
+  },
+  {
+    concerns: ({ becomes }) => ['amazon-mq-activemq', 'amazon-mq-rabbitmq', 'efs', 'fsx'].includes(becomes),
+    about: {
+      id: 'landing-zone.logins-unwatched',
+      severity: 'note',
+      title:
+        'Refused logins raise no alarm: the log that would name them has no name before the service exists, or is none.',
+      remedy:
+        'Brokers: run what `infra prove` writes for them after the first deployment. Shares: read the log of the directory.',
     },
   },
 ]

@@ -75,6 +75,7 @@ const blockers: readonly (readonly [string, Spoil])[] = [
   ['landing-zone.cluster-without-engine', store('merchants', { availability: 'cluster' })],
   ['landing-zone.availability-unknown', store('sessions', { availability: 'standby' })],
   ['landing-zone.larger-than-any-class', store('ledger', { observed: { days: 30, cpuCores: 400, memoryGiB: 4_000 } })],
+  ['landing-zone.share-without-directory', store('receipts', { becomes: 'fsx' })],
   ['landing-zone.unknown-name', service('wallet', { stores: ['legder'] })],
   ['landing-zone.stateful-scaling', service('gateway', { stateful: true })],
   ['landing-zone.macsec-unavailable', line({ connection: 'hosted', bandwidth: '500Mbps', macsec: true })],
@@ -115,6 +116,17 @@ describe('a risk is told and does not stand in the way', () => {
       (zone) => ({ ...zone, extras: { ...zone.extras, firewall: 'A partner asks for it.' } }),
     ],
     ['landing-zone.account-shared', environment({ account: '222222222222' })],
+    [
+      'landing-zone.directory-way-not-open',
+      store('receipts', {
+        becomes: 'fsx',
+        directory: {
+          domain: 'corp.example',
+          dns: ['10.0.0.10'],
+          secret: 'arn:aws:secretsmanager:eu-west-1:1:secret:a',
+        },
+      }),
+    ],
     ['landing-zone.sizing-not-firm', store('ledger', { observed: { days: 3, cpuCores: 1, memoryGiB: 4 } })],
   ]
   test.each(risks)('%s', (id, spoil) => {
@@ -122,6 +134,23 @@ describe('a risk is told and does not stand in the way', () => {
     expect(findings.find((finding) => finding.id === id)?.severity).toBe('risk')
     expect(blueprint).not.toBeNull()
   })
+})
+
+/** Goal: what an engine does not offer is told, never left out in silence. */
+test.each([
+  ['landing-zone.secret-not-rotated', ['events', 'search', 'sessions']],
+  ['landing-zone.no-deletion-protection', ['events', 'receipts', 'search', 'sessions']],
+  ['landing-zone.no-locked-backup', ['events', 'search', 'sessions']],
+  ['landing-zone.logins-unwatched', ['events']],
+])('%s names the stores that it is about', (id, names) => {
+  const found = planOf(walletLandingZone).findings.find((finding) => finding.id === id)
+  expect(found?.severity).toBe('note')
+  expect(found?.evidence.map((text) => text.split(':')[0]).toSorted()).toEqual(names)
+})
+
+test('a MySQL cluster has no audit log, and that is told', () => {
+  const spoilt = store('merchants', { engine: 'mysql', availability: 'cluster' })(walletLandingZone)
+  expect(idsOf(planOf(spoilt))).toContain('landing-zone.cluster-without-audit')
 })
 
 test('two zones with a virtual private gateway are a valid answer for a small estate', () => {

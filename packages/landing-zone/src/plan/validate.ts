@@ -110,9 +110,9 @@ function zoneFindings({ region }: LandingZone, settings: LandingEnvironment): Fi
       remedy: `Look it up before the first deployment: ${lookUp}`,
     }),
     ...findingOn(known ? [`${region}, facts of ${regionFactsAt}`] : [], {
-      id: 'landing-zone.region-recalled',
+      id: 'landing-zone.region-not-asked',
       severity: 'note',
-      title: 'What the region offers was recalled, not read from your account.',
+      title: 'What the region offers was read from public lists on that day, not from your account.',
       remedy: `Look it up before the first deployment: ${lookUp}`,
     }),
   ]

@@ -2,6 +2,7 @@
  * What the templates cannot show: each claim that needs an account, the command that would prove it, and what its answer
  * must hold. Written for a person with rights in that account; nothing here calls AWS.
  */
+import { storeId } from '../constructs/store-context.ts'
 import type { Blueprint, PlannedStore } from '../plan/blueprint.ts'
 
 export interface Claim {
@@ -21,7 +22,7 @@ export function claimsOf(blueprint: Blueprint): Claim[] {
   return [
     ...deployment(blueprint),
     ...network(blueprint),
-    ...blueprint.stores.flatMap((store) => ofStore(store, blueprint)),
+    ...blueprint.stores.flatMap((store) => [...ofStore(store, blueprint), ...lossOf(store, blueprint)]),
     ...operations(blueprint),
   ]
 }
@@ -83,18 +84,11 @@ function network({ onPremises, services, settings }: Blueprint): Claim[] {
 }
 
 function ofStore(store: PlannedStore, blueprint: Blueprint): Claim[] {
-  const name = `${blueprint.estate}-${blueprint.environment}-${store.name}`
+  const name = storeId(blueprint, store)
   const id = (what: string) => `store.${store.name}.${what}`
   switch (store.form) {
     case 'rds':
       return [
-        {
-          id: id('available-twice'),
-          claim: `${store.name} has a standby in another zone.`,
-          command: `aws rds describe-db-instances --db-instance-identifier ${name} --query 'DBInstances[0].[MultiAZ,SecondaryAvailabilityZone]' --output text`,
-          expects: 'True and the name of a zone',
-          pattern: '^True[[:space:]]+[a-z]',
-        },
         ...(store.engine === 'postgresql'
           ? []
           : [
@@ -106,13 +100,6 @@ function ofStore(store: PlannedStore, blueprint: Blueprint): Claim[] {
                 disturbs: true as const,
               },
             ]),
-        {
-          id: id('failover'),
-          claim: `${store.name} answers again within two minutes when its primary is lost, and no acknowledged payment is gone.`,
-          command: `aws rds reboot-db-instance --db-instance-identifier ${name} --force-failover`,
-          expects: 'the load of the estate goes on; its judge says clean',
-          disturbs: true,
-        },
       ]
     case 'documentdb':
       return [
@@ -133,8 +120,135 @@ function ofStore(store: PlannedStore, blueprint: Blueprint): Claim[] {
           expects: 'no answer to the first, PONG or a question for the password to the second',
         },
       ]
+    case 'opensearch':
+      return [
+        {
+          id: id('audit-on'),
+          claim: 'Audit logs are on: the template opens their log, a call to the domain fills it.',
+          command: `curl -sS -u estate_master -X PUT https://<endpoint>/_plugins/_security/api/audit/config -H 'content-type: application/json' -d '{"enabled":true}'`,
+          expects: 'status OK; then a refused login raises the alarm of the store',
+          disturbs: true,
+        },
+      ]
+    case 'amazon-mq-activemq':
+    case 'amazon-mq-rabbitmq':
+      return [loginsOfBroker(store, name)]
+    case 's3':
+      return [
+        {
+          id: id('refuses-clear-text'),
+          claim: `${store.name} answers over TLS only.`,
+          command: `curl -s -o /dev/null -w '%{http_code}' http://<bucket>.s3.${blueprint.region}.amazonaws.com/none`,
+          expects: '403',
+        },
+      ]
+    case 'efs':
+      return [
+        {
+          id: id('refuses-clear-text'),
+          claim: `${store.name} is mounted over TLS only.`,
+          command:
+            'mount -t nfs4 <file system>.efs.<region>.amazonaws.com:/ /mnt; mount -t efs -o tls <file system> /mnt',
+          expects: 'the first is refused, the second is not',
+          disturbs: true,
+        },
+      ]
+    case 'fsx':
+      return [
+        {
+          id: id('joined'),
+          claim: `${store.name} has joined its directory, and clients speak SMB encrypted.`,
+          command: 'Get-SmbConnection | Select-Object ServerName, Dialect, Encrypted',
+          expects:
+            'Encrypted: True; enforce it with Set-FSxSmbServerConfiguration -EncryptData $True -RejectUnencryptedAccess $True',
+        },
+      ]
     default:
       return []
+  }
+}
+
+/** Its log has no name before the broker has an id, so no template can watch it. */
+function loginsOfBroker({ name, form }: PlannedStore, broker: string): Claim {
+  const words = form === 'amazon-mq-activemq' ? 'password is invalid' : 'login refused'
+  return {
+    id: `store.${name}.logins-watched`,
+    claim: `Logins that ${name} refuses raise an alarm.`,
+    command: `id=$(aws mq list-brokers --query "BrokerSummaries[?BrokerName=='${broker}'].BrokerId" --output text); aws logs put-metric-filter --log-group-name /aws/amazonmq/broker/$id/general --filter-name logins --filter-pattern '"${words}"' --metric-transformations metricName=${broker},metricNamespace=StoreLogins,metricValue=1; aws cloudwatch put-metric-alarm --alarm-name ${broker}-logins --namespace StoreLogins --metric-name ${broker} --statistic Sum --period 300 --evaluation-periods 1 --threshold 5 --comparison-operator GreaterThanThreshold --alarm-actions <topic>`,
+    expects: 'six refused logins within five minutes reach the incident topic',
+    disturbs: true,
+  }
+}
+
+/** What production is said to survive, store by store: how it is seen, and how it is tried. */
+function lossOf(store: PlannedStore, blueprint: Blueprint): Claim[] {
+  const loss = losses[store.form]
+  if (!loss || !blueprint.isProduction) return []
+  const name = storeId(blueprint, store)
+  const { seen, expects, pattern, tried } = loss(name, store)
+  return [
+    {
+      id: `store.${store.name}.available-twice`,
+      claim: `${store.name} stands in more than one zone.`,
+      command: seen,
+      expects,
+      pattern,
+    },
+    {
+      id: `store.${store.name}.failover`,
+      claim: `${store.name} answers again within two minutes when its primary is lost, and no acknowledged payment is gone.`,
+      command: tried,
+      expects: 'the load of the estate goes on; its judge says clean',
+      disturbs: true,
+    },
+  ]
+}
+
+type Loss = (name: string, store: PlannedStore) => Record<'seen' | 'expects' | 'pattern' | 'tried', string>
+
+const losses: Partial<Readonly<Record<PlannedStore['form'], Loss>>> = {
+  'rds': (name, { availability }) =>
+    availability === 'cluster'
+      ? {
+          seen: `aws rds describe-db-clusters --db-cluster-identifier ${name} --query 'length(DBClusters[0].DBClusterMembers)' --output text`,
+          expects: '3',
+          pattern: '^3$',
+          tried: `aws rds failover-db-cluster --db-cluster-identifier ${name}`,
+        }
+      : {
+          seen: `aws rds describe-db-instances --db-instance-identifier ${name} --query 'DBInstances[0].[MultiAZ,SecondaryAvailabilityZone]' --output text`,
+          expects: 'True and the name of a zone',
+          pattern: '^True[[:space:]]+[a-z]',
+          tried: `aws rds reboot-db-instance --db-instance-identifier ${name} --force-failover`,
+        },
+  'documentdb': (name) => ({
+    seen: `aws docdb describe-db-clusters --db-cluster-identifier ${name} --query 'length(DBClusters[0].DBClusterMembers)' --output text`,
+    expects: 'an instance in every zone',
+    pattern: '^[2-9]$',
+    tried: `aws docdb failover-db-cluster --db-cluster-identifier ${name}`,
+  }),
+  'elasticache': (name) => ({
+    seen: `aws elasticache describe-replication-groups --replication-group-id ${name} --query 'ReplicationGroups[0].[MultiAZ,AutomaticFailover]' --output text`,
+    expects: 'enabled and enabled',
+    pattern: '^enabled[[:space:]]+enabled$',
+    tried: `aws elasticache test-failover --replication-group-id ${name} --node-group-id 0001`,
+  }),
+  'amazon-mq-activemq': broker,
+  'amazon-mq-rabbitmq': broker,
+  'opensearch': (name) => ({
+    seen: `aws opensearch describe-domain --domain-name ${name} --query 'DomainStatus.ClusterConfig.[ZoneAwarenessEnabled,DedicatedMasterCount]' --output text`,
+    expects: 'True and 3',
+    pattern: '^True[[:space:]]+3$',
+    tried: `aws opensearch start-domain-maintenance --domain-name ${name} --action REBOOT_NODE --node-id <node>`,
+  }),
+}
+
+function broker(name: string) {
+  return {
+    seen: `aws mq describe-broker --broker-id $(aws mq list-brokers --query "BrokerSummaries[?BrokerName=='${name}'].BrokerId" --output text) --query DeploymentMode --output text`,
+    expects: 'ACTIVE_STANDBY_MULTI_AZ or CLUSTER_MULTI_AZ',
+    pattern: 'MULTI_AZ$',
+    tried: `aws mq reboot-broker --broker-id <id of ${name}>`,
   }
 }
 
@@ -148,9 +262,30 @@ function operations({ contact, isProduction }: Blueprint): Claim[] {
           expects: 'errors below 1 % after 60 s; the judge of the estate says clean',
           disturbs: true,
         },
+        {
+          id: 'resilience.primary-lost',
+          claim: 'The loss of the primaries of relational stores loses no payment.',
+          command: 'aws fis start-experiment --experiment-template-id <id of primary-lost>',
+          expects: 'answers again within 120 s; the judge of the estate says clean',
+          disturbs: true,
+        },
       ]
     : []
   return [
+    {
+      id: 'backup.restored',
+      claim: 'A copy in the vault can be had back.',
+      command:
+        'aws backup start-restore-job --recovery-point-arn <newest> --iam-role-arn <role of Backups> --metadata <a new name>',
+      expects: 'COMPLETED, and the rows of the day before in the restored store',
+      disturbs: true,
+    },
+    {
+      id: 'egress.refused',
+      claim: 'A name beyond the list of partners has no answer.',
+      command: 'nslookup not-a-partner.example # on a machine, by Session Manager',
+      expects: 'NXDOMAIN; six of them within five minutes reach the incident topic',
+    },
     {
       id: 'incidents.reach-somebody',
       claim: `An alarm reaches ${contact}.`,

@@ -9,6 +9,7 @@ import { Dashboards, type Watched, watchedService } from '../constructs/dashboar
 import { Detection, Trail } from '../constructs/detection.ts'
 import { Names, WebFilter } from '../constructs/edge.ts'
 import { EgressControl, FirewallPolicy, flowLog } from '../constructs/egress-control.ts'
+import { EgressWatch } from '../constructs/egress-watch.ts'
 import { Endpoints } from '../constructs/endpoints.ts'
 import { Incidents } from '../constructs/incidents.ts'
 import { Keys } from '../constructs/keys.ts'
@@ -90,7 +91,7 @@ class Environment {
     return { keys, logs, incidents }
   }
 
-  #network({ logs }: Foundation) {
+  #network({ logs, incidents }: Foundation) {
     const stack = this.#stack('network')
     const network = new Network(stack, this.#blueprint)
     const groups = new SecurityGroups(stack, this.#blueprint, network.vpc.ref)
@@ -99,14 +100,18 @@ class Environment {
     new Endpoints(stack, this.#blueprint, network, groups.id('endpoints'))
     if (this.#blueprint.extras.firewall) new FirewallPolicy(stack, this.#blueprint, network)
     new EgressControl(stack, this.#blueprint, network)
-    if (this.#blueprint.onPremises) new SiteLink(stack, this.#blueprint, network, logs.arn('tunnels'))
+    new EgressWatch(stack, network, logs, incidents.topicArn)
+    if (this.#blueprint.onPremises) {
+      this.#watched.push(...new SiteLink(stack, this.#blueprint, network, logs.arn('tunnels')).watched)
+    }
     if (this.#blueprint.onPremises?.people) {
-      new PeopleAccess(stack, this.#blueprint, {
+      const people = new PeopleAccess(stack, this.#blueprint, {
         network,
         securityGroupId: groups.id('people'),
         logGroupName: logs.name('people'),
         serverCertificateArn: names.certificateArn,
       })
+      this.#watched.push(...people.watched)
     }
     return { network, groups, names }
   }
@@ -126,7 +131,7 @@ class Environment {
         servicesLogName: logs.name('services'),
         accessLogs: logs.accessLogs,
       })
-      if (watched) this.#watched.push(watched)
+      this.#watched.push(watched)
     }
   }
 
@@ -182,7 +187,9 @@ class Environment {
     const dashboards = new Dashboards(stack, this.#prefix, this.#watched, incidents.topicArn)
     new Backups(stack, this.#blueprint, keys.arn('stores'))
     new Patching(stack)
-    const stopAlarmArn = front && dashboards.alarmArn(front.name, 'HTTPCode_Target_5XX_Count')
+    // Where nobody comes from outside, the first service tells whether anybody suffers.
+    const guard = front ?? this.#blueprint.services[0]
+    const stopAlarmArn = guard && dashboards.alarmArn(guard.name, 'HTTPCode_Target_5XX_Count')
     if (!this.#blueprint.isProduction || !stopAlarmArn) return
     const arn = (service: string, resource: string) =>
       `arn:${Aws.PARTITION}:${service}:${Aws.REGION}:${Aws.ACCOUNT_ID}:${resource}`

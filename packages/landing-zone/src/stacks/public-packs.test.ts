@@ -6,41 +6,13 @@ import { pythonEnvironment } from '@replatform/testkit/python-environment'
 import { type App, Validations } from 'aws-cdk-lib'
 import { AwsSolutionsChecks } from 'cdk-nag'
 import { afterAll, expect, test } from 'vitest'
-import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
+import { regionFacts } from '../plan/region-facts.ts'
+import { everyForm, patienceMs } from '../test-fixtures/wallet-estate.ts'
 import { buildApp, synthesize } from './environment.ts'
 
 /** Goal: the packs that others keep find nothing that is not accepted with a reason. Method: all forms of store at once. */
 const folder = mkdtempSync(join(tmpdir(), 'public-packs-'))
 afterAll(() => rmSync(folder, { recursive: true }))
-
-const everyForm = () =>
-  walletBlueprint({
-    phase: 'transition',
-    change: (zone) => ({
-      ...zone,
-      stores: {
-        ...zone.stores,
-        queues: {
-          engine: 'rabbitmq',
-          becomes: 'amazon-mq-rabbitmq',
-          cardData: 'none',
-          observed,
-          reason: 'Queues as they are.',
-        },
-        shared: { engine: 'files', becomes: 'efs', cardData: 'none', observed, reason: 'Files that machines mount.' },
-        office: { engine: 'files', becomes: 'fsx', cardData: 'none', observed, reason: 'Files of the office.' },
-        books: {
-          engine: 'mysql',
-          becomes: 'rds',
-          availability: 'cluster',
-          cardData: 'none',
-          observed,
-          reason: 'Bookkeeping.',
-        },
-      },
-    }),
-  })
-const observed = { days: 30, cpuCores: 1, memoryGiB: 4, storageGiB: 50 }
 
 test(
   'cdk-nag, AwsSolutions',
@@ -74,6 +46,35 @@ test(
   },
   patienceMs,
 )
+
+/** Goal: what we say that a region lacks is what CloudFormation has no type for there, and nothing else. */
+test(
+  'facts about regions',
+  async () => {
+    const home = await pythonEnvironment({ name: 'cfn-lint', requirements: ['cfn-lint==1.58.0'] })
+    const [folderOfTypes] = globSync(join(home, 'lib/python*/site-packages/cfnlint/data/schemas/providers'))
+    const lacking = Object.keys(regionFacts).map((region) => {
+      const types = JSON.parse(readFileSync(join(String(folderOfTypes), `${region}.json`), 'utf8')) as object
+      return [region, Object.keys(typeOf).filter((service) => !(String(typeOf[service]) in types))] as const
+    })
+    expect(Object.fromEntries(lacking)).toEqual(
+      Object.fromEntries(Object.entries(regionFacts).map(([region, { lacks }]) => [region, lacks])),
+    )
+  },
+  patienceMs,
+)
+
+const typeOf: Readonly<Record<string, string>> = {
+  'rds': 'AWS::RDS::DBInstance',
+  'documentdb': 'AWS::DocDB::DBCluster',
+  'elasticache': 'AWS::ElastiCache::ReplicationGroup',
+  'amazon-mq-activemq': 'AWS::AmazonMQ::Broker',
+  'amazon-mq-rabbitmq': 'AWS::AmazonMQ::Broker',
+  'opensearch': 'AWS::OpenSearchService::Domain',
+  's3': 'AWS::S3::Bucket',
+  'efs': 'AWS::EFS::FileSystem',
+  'fsx': 'AWS::FSx::FileSystem',
+}
 
 interface Report {
   readonly pluginReports: readonly {

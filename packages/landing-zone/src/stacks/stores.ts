@@ -10,7 +10,7 @@ import { searchStore } from '../constructs/search-store.ts'
 import type { StoreContext, WatchedStore } from '../constructs/store-context.ts'
 import type { PlannedStore } from '../plan/blueprint.ts'
 
-type Build = (scope: Construct, store: PlannedStore, context: StoreContext) => WatchedStore | null
+type Build = (scope: Construct, store: PlannedStore, context: StoreContext) => WatchedStore
 
 /** One builder for each form that a store can have. */
 const builders: Readonly<Record<PlannedStore['form'], Build>> = {
@@ -29,7 +29,7 @@ const builders: Readonly<Record<PlannedStore['form'], Build>> = {
 /** Of what AWS Backup covers; the others keep snapshots of their own. */
 const backedUp: readonly PlannedStore['form'][] = ['ec2', 'rds', 'documentdb', 's3', 'efs', 'fsx']
 
-export function buildStore(scope: Construct, store: PlannedStore, context: StoreContext): WatchedStore | null {
+export function buildStore(scope: Construct, store: PlannedStore, context: StoreContext): WatchedStore {
   const watched = builders[store.form](scope, store, context)
   const built = scope.node.children.at(-1)
   if (!built) return watched

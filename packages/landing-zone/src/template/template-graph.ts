@@ -41,10 +41,12 @@ interface RawResource {
 export class TemplateGraph {
   readonly resources: readonly Resource[]
   readonly #byId: ReadonlyMap<string, Resource>
+  readonly #byType: ReadonlyMap<string, readonly Resource[]>
 
   constructor(resources: readonly Resource[]) {
     this.resources = resources
     this.#byId = new Map(resources.map((resource) => [resource.id, resource]))
+    this.#byType = Map.groupBy(resources, ({ type }) => type)
   }
 
   static ofTemplates(stacks: readonly StackTemplate[]): TemplateGraph {
@@ -81,6 +83,8 @@ export class TemplateGraph {
   }
 
   ofType(...types: readonly string[]): Resource[] {
+    const [only] = types
+    if (types.length === 1) return [...(this.#byType.get(only as string) ?? [])]
     return this.resources.filter(({ type }) => types.includes(type))
   }
 
@@ -95,8 +99,19 @@ export class TemplateGraph {
 
   /** Those that name this one. */
   usersOf({ id }: Resource): Resource[] {
-    return this.resources.filter(({ properties }) => referencesIn(properties).includes(id))
+    return this.resources.filter((resource) => namesIn(resource).has(id))
   }
+}
+
+/** Asked for again and again of resources that never change; one described otherwise is another resource. */
+const namesKnown = new WeakMap<Resource, ReadonlySet<string>>()
+
+function namesIn(resource: Resource): ReadonlySet<string> {
+  const known = namesKnown.get(resource)
+  if (known) return known
+  const names = new Set(referencesIn(resource.properties))
+  namesKnown.set(resource, names)
+  return names
 }
 
 function resourcesOf({ name, template }: StackTemplate, scope: Parameters<typeof resolve>[1]): Resource[] {

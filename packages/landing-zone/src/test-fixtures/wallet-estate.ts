@@ -25,5 +25,39 @@ export function walletBlueprint(options: WalletOptions = {}): Blueprint {
   throw new Error(blockers.map(({ id }) => id).join(', '))
 }
 
+const observed = { days: 30, cpuCores: 1, memoryGiB: 4, storageGiB: 50, iops: 20_000 }
+const directory = {
+  domain: 'corp.wallet.example',
+  dns: ['10.0.0.10'],
+  secret: 'arn:aws:secretsmanager:ap-southeast-1:111111111111:secret:join',
+}
+
+/** Every form that a store can have, at once. */
+export function everyForm(options: WalletOptions = {}): Blueprint {
+  const file = { engine: 'files', cardData: 'none', observed } as const
+  const relational = { becomes: 'rds', cardData: 'none', observed } as const
+  return walletBlueprint({
+    phase: 'transition',
+    ...options,
+    change: (zone) => ({
+      ...zone,
+      stores: {
+        ...zone.stores,
+        queues: {
+          engine: 'rabbitmq',
+          becomes: 'amazon-mq-rabbitmq',
+          cardData: 'none',
+          observed,
+          reason: 'Queues as they are.',
+        },
+        shared: { ...file, becomes: 'efs', reason: 'Files that machines mount.' },
+        office: { ...file, becomes: 'fsx', directory, reason: 'Files of the office.' },
+        books: { ...relational, engine: 'mysql', availability: 'cluster', reason: 'Bookkeeping.' },
+        rates: { ...relational, engine: 'mysql', reason: 'Rates of currencies.' },
+      },
+    }),
+  })
+}
+
 /** A synthesis takes seconds of processor time, and a shared machine may not give them at once. */
 export const patienceMs = 300_000
