@@ -24,7 +24,7 @@ export function settingsIn(value: unknown, path: Path = []): Path[] {
   // A list of plain values is one setting: which of them stand there is held by whoever reads it.
   const isWhole = isPlain(value) || (Array.isArray(value) && value.every(isPlain))
   if (isWhole || /Policy$|Policies$|Tags$/.test(path.at(-1) ?? '')) return own
-  return [...own, ...Object.entries(value).flatMap(([key, item]) => settingsIn(item, [...path, key]))]
+  return [...own, ...Object.entries(value as object).flatMap(([key, item]) => settingsIn(item, [...path, key]))]
 }
 
 export function changedAt(resource: Resource, path: Path, change: (value: unknown) => unknown): Resource {
