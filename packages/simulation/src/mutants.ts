@@ -123,11 +123,25 @@ export const mutants: readonly Mutant[] = [
     replace: "await Promise.all(options.participants.map((p) => p.flow.unfence('source', options)))",
   },
   {
+    name: 'woken-too-late',
+    mistake: 'a coordinator that slept past its claim goes on with a cutover that another has ended',
+    file: coordinator,
+    find: 'if (await isOurs()) continue',
+    replace: 'if ((await isOurs()) || true) continue',
+  },
+  {
     name: 'no-budget',
     mistake: 'the pause has no end',
     file: coordinator,
     find: 'this.#heldAt === null ? budgetMs : this.#heldAt + budgetMs - clock.now()',
     replace: '1e9',
+  },
+  {
+    name: 'guard-gives-up',
+    mistake: 'who takes a cutover over asks the record once, and leaves it when there is no answer',
+    file: coordinator,
+    find: 'options.decisions.read(options.id).catch(() => undefined)',
+    replace: 'options.decisions.read(options.id)',
   },
   {
     name: 'guard-sleeps',

@@ -115,7 +115,7 @@ class WaveScenario {
       this.#watched.set(cutover, watched)
       this.#invariants.watched = watched
     }
-    this.#strikes.reached(`${when} ${step}`)
+    this.#strikes.reached(`${when} ${step}`, { cutover, process: who })
   }
 
   #watch(id: string, coordinator: SimProcess): Watched {

@@ -15,6 +15,8 @@ export class SimProcess {
   isStruck = false
   readonly #scheduler: Scheduler
   readonly #onExit: (() => void)[] = []
+  /** What waits for the end of its suspension: told to look again. */
+  readonly #late = new Map<() => void, () => void>()
   #diedAt: number | null = null
   #suspendedUntil = 0
 
@@ -56,6 +58,12 @@ export class SimProcess {
     this.#suspendedUntil = Math.max(this.#suspendedUntil, this.#scheduler.now + ms)
   }
 
+  /** Ends its suspension before its time. */
+  wake(): void {
+    this.#suspendedUntil = this.#scheduler.now
+    for (const lookAgain of [...this.#late.values()]) lookAgain()
+  }
+
   /** Something that happens to this process: not when it is dead by then, and later when it is suspended. */
   after(ms: number, act: () => void): Scheduled {
     let current: Scheduled
@@ -63,10 +71,23 @@ export class SimProcess {
       if (!this.isAlive) return
       const late = this.#suspendedUntil - this.#scheduler.now
       if (late <= 0) return act()
-      current = this.#scheduler.after(late, happen)
+      current = this.#scheduler.after(late, happenLate)
+      this.#late.set(happenLate, () => {
+        current.cancel()
+        current = this.#scheduler.after(0, happenLate)
+      })
+    }
+    const happenLate = () => {
+      this.#late.delete(happenLate)
+      happen()
     }
     current = this.#scheduler.after(ms, happen)
-    return { cancel: () => current.cancel() }
+    return {
+      cancel: () => {
+        this.#late.delete(happenLate)
+        current.cancel()
+      },
+    }
   }
 
   /** A system call: it has its effect when it returns, or none. */

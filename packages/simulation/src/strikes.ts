@@ -17,6 +17,7 @@ export type Target =
   | 'power cut'
   | 'row lost'
   | 'coordinator sleeps past the budget'
+  | 'coordinator sleeps into a later cutover'
   | 'guard dies, mover stops'
   | 'a worker dies'
   | 'a worker sleeps past its claim'
@@ -62,6 +63,7 @@ const targets: readonly Target[] = [
   'row lost',
   'coordinator sleeps past the budget',
   'coordinator sleeps past the budget',
+  'coordinator sleeps into a later cutover',
   'guard dies, mover stops',
   'a worker dies',
   'a worker sleeps past its claim',
@@ -70,33 +72,74 @@ const targets: readonly Target[] = [
 ]
 const steps: readonly StepName[] = stepsOf('forward').map(({ name }) => name)
 
+/** Where a coordinator has still something to open or to point, and where doing it would be wrong in a later cutover. */
+const opening = [
+  'after decide',
+  'after record-decision',
+  'after unfence',
+  'before point',
+  'after abort',
+  'after unfence-source',
+]
+const closed = [
+  'after fence',
+  'after drain',
+  'after compare-changed',
+  'before decide',
+  'after decide',
+  'before unfence',
+]
+/** Longer than anything of it lasts, and well before everything must have ended. */
+const deepSleepMs = 60_000
+
+/** A cutover at some moment, and who coordinates it. */
+interface Moment {
+  readonly cutover: string
+  readonly process: SimProcess
+}
+
 /** The faults that this simulation plans, up to four. */
 export class Strikes {
   readonly #world: World
   readonly #victims: Victims
   readonly #planned: Strike[]
+  #last: Moment | null = null
+  #sleeper: (Moment & { readonly wakesAt: string }) | null = null
 
   constructor(world: World, victims: Victims) {
     const { random } = world
     this.#world = world
     this.#victims = victims
-    this.#planned = Array.from({ length: random.pick([0, 1, 1, 1, 2, 2, 3, 4]) }, () => ({
-      at: random.chance(0.3)
-        ? `transaction ${random.whole(1, 150)}`
-        : `${random.pick(['before', 'after'])} ${random.pick(steps)}`,
-      delayMs: random.chance(0.5) ? 0 : random.between(0, random.pick([3, 30, 1_500])),
-      target: random.pick(targets),
-      ms: random.between(10, random.pick([200, 2_000, 6_000])),
-    }))
+    this.#planned = Array.from({ length: random.pick([0, 1, 1, 1, 2, 2, 3, 4]) }, () => this.#plan())
   }
 
   /** Called before every transaction of the control database. */
   transacted(number: number): void {
-    if (this.#planned.length > 0) this.reached(`transaction ${number}`)
+    if (this.#planned.length > 0) this.#strikeAt(`transaction ${number}`)
   }
 
   /** Called at every moment of every step. */
-  reached(at: string): void {
+  reached(at: string, moment: Moment): void {
+    this.#last = moment
+    this.#wakeAt(at, moment)
+    this.#strikeAt(at)
+  }
+
+  #plan(): Strike {
+    const { random } = this.#world
+    const target = random.pick(targets)
+    const isDeep = target === 'coordinator sleeps into a later cutover'
+    const atStep = () => `${random.pick(['before', 'after'])} ${random.pick(steps)}`
+    const anywhere = () => (random.chance(0.3) ? `transaction ${random.whole(1, 150)}` : atStep())
+    return {
+      at: isDeep ? random.pick(opening) : anywhere(),
+      delayMs: isDeep || random.chance(0.5) ? 0 : random.between(0, random.pick([3, 30, 1_500])),
+      target,
+      ms: random.between(10, random.pick([200, 2_000, 6_000])),
+    }
+  }
+
+  #strikeAt(at: string): void {
     for (const strike of [...this.#planned]) {
       if (strike.at !== at) continue
       this.#planned.splice(this.#planned.indexOf(strike), 1)
@@ -116,6 +159,7 @@ export class Strikes {
       // It wakes up in the very moment in which the guard acts.
       'coordinator sleeps past the budget': () =>
         this.#suspend(coordinator, (this.#victims.guardActsAt() ?? now) - now + random.between(-2, 8)),
+      'coordinator sleeps into a later cutover': () => this.#sleepDeeply(),
       'guard dies': () => this.#kill(guard),
       'guard stops': () => this.#suspend(guard, ms),
       'guard dies, mover stops': () => {
@@ -156,6 +200,24 @@ export class Strikes {
     this.#world.strike('process suspended', process.name, `${Math.round(ms)} ms`)
     process.isStruck = true
     process.suspend(ms)
+  }
+
+  /** Another worker ends its cutover meanwhile; where there is none, it would only be late. */
+  #sleepDeeply(): void {
+    if (!this.#victims.control || !this.#last || this.#sleeper) return
+    this.#sleeper = { ...this.#last, wakesAt: this.#world.random.pick(closed) }
+    this.#suspend(this.#last.process, deepSleepMs)
+  }
+
+  /** In the middle of a cutover that is another's. */
+  #wakeAt(at: string, { cutover }: Moment): void {
+    const sleeper = this.#sleeper
+    if (!sleeper || sleeper.cutover === cutover || at !== sleeper.wakesAt) return
+    this.#sleeper = null
+    this.#world.scheduler.after(this.#world.random.between(0, 3), () => {
+      this.#world.tell(sleeper.process.name, 'wakes up')
+      sleeper.process.wake()
+    })
   }
 
   /** Nobody can decide anything meanwhile, so that nothing can be expected of anybody. */
