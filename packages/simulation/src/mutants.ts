@@ -137,13 +137,6 @@ export const mutants: readonly Mutant[] = [
     replace: '1e9',
   },
   {
-    name: 'guard-gives-up',
-    mistake: 'who takes a cutover over asks the record once, and leaves it when there is no answer',
-    file: coordinator,
-    find: 'options.decisions.read(options.id).catch(() => undefined)',
-    replace: 'options.decisions.read(options.id)',
-  },
-  {
     name: 'guard-sleeps',
     mistake: 'the guard looks on',
     file: guard,
