@@ -60,6 +60,17 @@ test('a start does what its dry run says, and a dry run does nothing', async () 
   expect(await stage.rig.status()).toMatchObject({ state: 'in-sync', next: 'cutover' })
 })
 
+test('a throttled move falls behind, and is level again once its limits are off', async () => {
+  expect(await stage.rig.json('throttle', move, '--rate', '0')).toMatchObject({ code: 0 })
+  await stage.rig.until('it falls behind', ({ limits, follow }) => {
+    return limits.bytesPerSecond === 0 && (follow?.lagMs ?? 0) > 1_500
+  })
+  expect(await stage.rig.json('throttle', move, '--off')).toMatchObject({ code: 0 })
+  await stage.rig.until('it is level', ({ limits, state, follow }) => {
+    return limits.bytesPerSecond === null && state === 'in-sync' && (follow?.lagMs ?? Number.POSITIVE_INFINITY) < 1_000
+  })
+})
+
 test('a paused move stands still and goes on', async () => {
   await perform('pause')
   expect(await stage.rig.status()).toMatchObject({ mover: null, next: 'resume' })
@@ -102,7 +113,7 @@ test('the audit log lists all of it, with who asked and why', async () => {
   const { document } = await stage.rig.json<{ entries: AuditEntry[] }>('audit')
   const asked = document.entries.filter(({ outcome }) => outcome === 'asked').map(({ verb }) => verb)
   expect(asked).toEqual([
-    ...['assess', 'start', 'pause', 'resume', 'compare', 'cancel', 'start', 'start'],
+    ...['assess', 'start', 'throttle', 'throttle', 'pause', 'resume', 'compare', 'cancel', 'start', 'start'],
     ...['cutover', 'rollback', 'cutover', 'compare', 'finalize'],
   ])
   const reasons = new Set(document.entries.filter(({ detail }) => detail === 'a test').map(({ verb }) => verb))
