@@ -193,6 +193,12 @@ export const catalogue = {
     untouched: nothingTouched,
     next: 'Follow the remedies that `replatform assess` prints, then start again.',
   },
+  'mover.folder-unusable': {
+    retry: 'operator',
+    meaning: 'A folder that the mover sets things aside in is not there, or it may not write there.',
+    untouched: progressKept,
+    next: 'Name a folder under `spool` that the user of the worker may make and write, then `replatform resume`.',
+  },
   'mover.disk-full': {
     retry: 'operator',
     meaning: 'The machine that runs the mover has no room left for what it sets aside: large values, or its spool.',

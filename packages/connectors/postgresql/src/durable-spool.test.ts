@@ -201,6 +201,13 @@ function flipped(content: Buffer, place: number): Buffer {
   return changed
 }
 
+test('a folder that cannot be made has a name', async () => {
+  await using folder = await createTempFolder('no-spool')
+  const file = await folder.write('file', '')
+  const opened = DurableSpool.open(options(join(file, 'ledger-forward')))
+  await expect(opened).rejects.toMatchObject({ code: 'mover.folder-unusable' })
+})
+
 test('another key finds nothing', async () => {
   await using folder = await createTempFolder('other-key')
   await filled(folder.path)

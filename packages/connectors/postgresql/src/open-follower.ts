@@ -9,7 +9,7 @@ import { type FollowedTable, followTable } from './followed-table.ts'
 import { Follower } from './follower.ts'
 import { type Lsn, parseLsn } from './lsn.ts'
 import { streamName } from './names.ts'
-import { openSpool } from './open-spool.ts'
+import { deleteSpool, openSpool } from './open-spool.ts'
 import type { Relation } from './pgoutput.ts'
 import { ReplicationStream, type StreamSink } from './replication-stream.ts'
 import { closeSession, describe, openSession, type Session, withSession } from './session.ts'
@@ -56,6 +56,8 @@ export async function openFollower(options: OpenFollower): Promise<FlowSession> 
     const openStream = async (sink: StreamSink) => {
       const kept = spooled ?? (confirmed > from ? await openSpool({ open, key, epoch, from, confirmed, target }) : null)
       kept?.attach(sink)
+      // All that may be left of it is on the target.
+      if (!kept) await deleteSpool(open.spool, key)
       return kept ?? ReplicationStream.open({ endpoint: open.source, move, name: streamName(key), from, sink })
     }
     const { schemaChanges = 'stop', log } = open
@@ -64,6 +66,7 @@ export async function openFollower(options: OpenFollower): Promise<FlowSession> 
     const tables = new TargetTables({ target, key, isLenient: schemaChanges === 'ignore' })
     await tables.refresh()
     const follower = new Follower({
+      move,
       from,
       openStream,
       spillFolder: open.spool?.folder ?? tmpdir(),

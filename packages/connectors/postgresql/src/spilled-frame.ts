@@ -125,12 +125,22 @@ function onDisk<T>(work: () => T): T {
   }
 }
 
+const full = new Set(['ENOSPC', 'EDQUOT'])
+const unusable = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EEXIST'])
+
 /** What a disk of the mover's own machine says; other errors are left as they are. */
 export function diskError(thrown: unknown): unknown {
-  const { code, path = '' } = thrown as { code?: string; path?: string }
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return thrown
-  return new ReplatformError('mover.disk-full', {
-    message: `The disk of the machine that runs the mover has no room left${path ? ` for ${path}` : ''}.`,
-    cause: new Error(code),
+  const { code = '', path = '' } = thrown as { code?: string; path?: string }
+  const cause = new Error(code)
+  if (full.has(code)) {
+    return new ReplatformError('mover.disk-full', {
+      message: `The disk of the machine that runs the mover has no room left${path ? ` for ${path}` : ''}.`,
+      cause,
+    })
+  }
+  if (!unusable.has(code)) return thrown
+  return new ReplatformError('mover.folder-unusable', {
+    message: `The mover cannot write ${path || 'to its folder'} (${code}).`,
+    cause,
   })
 }

@@ -56,8 +56,8 @@ test('a long load on a source that keeps little log', { timeout: 240_000 }, asyn
     return row ?? { behind: Number.POSITIVE_INFINITY, status: 'missing' }
   }
   /** More than the slot may hold back, and each time the source is seen to let go of it. */
-  const outrun = async (run: Promise<unknown>, from: number) => {
-    for (let n = from; n < from + 3; n++) {
+  const outrun = async (run: Promise<unknown>, from: number, times: number) => {
+    for (let n = from; n < from + times; n++) {
       await source.query(
         `BEGIN; INSERT INTO items VALUES (-${n}, 'card 4111 1111 1111 1111'); UPDATE items SET filler = filler || '.' WHERE id = ${n + 1}; COMMIT;
          BEGIN; UPDATE docs SET note = 'rolled back'; ROLLBACK;
@@ -78,10 +78,10 @@ test('a long load on a source that keeps little log', { timeout: 240_000 }, asyn
 
   const first = await begin('planned', { sourceSessions: 0, bytesPerSecond: 1_000 })
   await Promise.race([first.mover.waitFor((e) => e.event === 'load'), first.run])
-  await outrun(first.run, 1)
+  await outrun(first.run, 1, 3)
   // A row of many megabytes goes through the spool, too.
   await source.query(`UPDATE docs SET body = repeat('0123456789', 2000000) WHERE id = 1`, name)
-  await outrun(first.run, 4)
+  await outrun(first.run, 4, 1)
   expect(isLoading(first.mover)).toBe(true)
   await first.mover.kill()
   const flow = join(folder.path, `${name}-forward`)
@@ -92,7 +92,7 @@ test('a long load on a source that keeps little log', { timeout: 240_000 }, asyn
   const again = await begin('loading', { bytesPerSecond: 1_000 })
   await using second = again.mover
   await Promise.race([second.waitFor((e) => e.event === 'load'), again.run])
-  await outrun(again.run, 7)
+  await outrun(again.run, 7, 1)
   expect(isLoading(second)).toBe(true)
   await second.client.call('throttle', free)
   await Promise.race([second.waitFor((e) => e.event === 'state' && e.state === 'in-sync'), again.run])
