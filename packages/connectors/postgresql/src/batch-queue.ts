@@ -30,6 +30,7 @@ interface Hold {
 }
 
 export interface BatchQueueOptions {
+  readonly move: string
   readonly resolveTable: (relation: Relation) => FollowedTable | undefined
   /** Called when `next` may have something. */
   readonly onReady: () => void
@@ -177,7 +178,8 @@ export class BatchQueue implements PgoutputHandler {
 
   insert(oid: number, row: Tuple): void {
     if (oid === this.#definitionTable?.oid) {
-      this.#gathering.define(decodeDefinition(this.#definitionTable, row))
+      const change = decodeDefinition(this.#definitionTable, row, this.#options.move)
+      if (change) this.#gathering.define(change)
       return
     }
     const table = this.#table(oid)

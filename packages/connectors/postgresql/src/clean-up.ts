@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { dropPublication, dropSlot } from './change-stream.ts'
 import { abandonFence, isFenced, sweepFence } from './fence.ts'
 import type { FlowKey } from './flow-store.ts'
-import { removeCapture } from './schema-capture.ts'
+import { publicationsOf, removeCapture } from './schema-capture.ts'
 import type { Session } from './session.ts'
 import { releaseSnapshot } from './snapshot-keeper.ts'
 
@@ -11,8 +11,8 @@ export async function endStream(source: Session, key: FlowKey): Promise<void> {
   await releaseSnapshot(source, key.move)
   await dropSlot(source, key)
   await dropPublication(source, key)
-  const { rowCount } = await source.query(`SELECT FROM pg_publication WHERE starts_with(pubname, 'replatform_')`)
-  if (rowCount === 0) await removeCapture(source)
+  const { rowCount } = await source.query(`SELECT FROM pg_publication WHERE pubname IN (${publicationsOf(key.move)})`)
+  if (rowCount === 0) await removeCapture(source, key.move)
 }
 
 /**
@@ -21,27 +21,45 @@ export async function endStream(source: Session, key: FlowKey): Promise<void> {
  * connect.
  */
 export async function dropControlSchema(session: Session, move: string): Promise<void> {
-  if (!(await isFenced(session))) {
-    await abandonFence({ session, move })
-    await dropSchema(session)
-    return
-  }
-  const tables = [
-    'flow',
-    'spool',
-    'chunk',
-    'table_start',
-    'changed',
-    'compared',
-    'decision',
-    'barrier',
-    'shape',
-    'definition',
-    'definition_change',
-  ]
-  await removeCapture(session)
-  await session.query(`DROP TABLE IF EXISTS ${tables.map((name) => `replatform.${name}`).join(', ')};
-    DROP FUNCTION IF EXISTS replatform.note_definition(), replatform.describe(oid)`)
+  const isStanding = await isFenced(session)
+  if (!isStanding) await abandonFence({ session, move })
+  await removeCapture(session, move)
+  if (await servesOthers(session, move)) {
+    await forgetMove(session, move)
+  } else if (isStanding) {
+    await session.query(`DROP TABLE IF EXISTS ${[...ownTables, 'decision'].map((name) => `replatform.${name}`).join(', ')};
+      DROP FUNCTION IF EXISTS replatform.describe(oid)`)
+  } else await dropSchema(session)
+}
+
+/** Their rows belong to a move. */
+const ownTables = [
+  'flow',
+  'spool',
+  'chunk',
+  'table_start',
+  'changed',
+  'compared',
+  'barrier',
+  'shape',
+  'definition',
+  'definition_change',
+]
+
+/** Another move of the same database must not lose what it stands on. */
+async function servesOthers(session: Session, move: string): Promise<boolean> {
+  const streams = await session.query(
+    `SELECT FROM pg_publication WHERE starts_with(pubname, 'replatform_') AND pubname NOT IN (${publicationsOf(move)})`,
+  )
+  if ((streams.rowCount ?? 0) > 0) return true
+  const { rows } = await session.query(`SELECT to_regclass('replatform.flow') IS NOT NULL AS is_there`)
+  if ((rows[0] as { is_there: string }).is_there !== 't') return false
+  const flows = await session.query('SELECT FROM replatform.flow WHERE move <> $1', [move])
+  return (flows.rowCount ?? 0) > 0
+}
+
+async function forgetMove(session: Session, move: string): Promise<void> {
+  for (const name of ownTables) await session.query(`DELETE FROM replatform.${name} WHERE move = $1`, [move])
 }
 
 const patienceMs = 10 * 60_000

@@ -54,9 +54,10 @@ CREATE TABLE IF NOT EXISTS replatform.decision (id text PRIMARY KEY, outcome tex
 
 -- On the source of a flow: tables as the event triggers saw them last, and what became of them since. The latter is
 -- published, so that it arrives in the change stream at its place among the rows.
-CREATE TABLE IF NOT EXISTS replatform.shape (relation oid PRIMARY KEY, description jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS replatform.shape (
+  move text NOT NULL, relation oid NOT NULL, description jsonb NOT NULL, PRIMARY KEY (move, relation));
 CREATE TABLE IF NOT EXISTS replatform.definition (
-  id bigserial PRIMARY KEY, tag text NOT NULL, object text, kind text NOT NULL, was jsonb, now_is jsonb,
+  id bigserial PRIMARY KEY, move text NOT NULL, tag text NOT NULL, object text, kind text NOT NULL, was jsonb, now_is jsonb,
   at timestamptz NOT NULL DEFAULT clock_timestamp());
 
 -- On the target of a flow: what was done with each of them.

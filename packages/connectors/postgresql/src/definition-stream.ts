@@ -7,7 +7,8 @@ export function isDefinitionTable({ schema, name }: Relation): boolean {
   return schema === 'replatform' && name === 'definition'
 }
 
-export function decodeDefinition(relation: Relation, row: Tuple): DefinitionChange {
+/** Undefined where it was noted for another move of the same database. */
+export function decodeDefinition(relation: Relation, row: Tuple, move: string): DefinitionChange | undefined {
   const starts = cellStarts(row, relation.columns.length)
   const texts = new Map(
     relation.columns.map(({ name }, i) => {
@@ -15,6 +16,7 @@ export function decodeDefinition(relation: Relation, row: Tuple): DefinitionChan
       return [name, row.data[at] === cell.text ? row.data.toString('utf8', at + 5, cellEnd(row.data, at)) : null]
     }),
   )
+  if (texts.get('move') !== move) return undefined
   const json = (name: string) => JSON.parse(texts.get(name) ?? 'null') as TableDescription | null
   return {
     tag: texts.get('tag') ?? '',

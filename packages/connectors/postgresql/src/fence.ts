@@ -86,8 +86,9 @@ export async function unfenceSide(options: Pick<FenceOptions, 'session' | 'move'
   }
 }
 
-/** Lifts whatever was left half-way, for a move that is over. */
+/** Lifts what was left half-way, for a move that is over; the fence of another move is none of its business. */
 export async function abandonFence({ session, move }: Pick<FenceOptions, 'session' | 'move'>): Promise<void> {
+  if ((await hasFenceTable(session)) && (await otherThatFences(session, move))) return
   await admitMover(session, move)
   await lift(session, null)
 }
@@ -207,11 +208,14 @@ async function knowsTurns(session: Session): Promise<boolean> {
 }
 
 async function refuseOther(session: Session, move: string): Promise<void> {
+  const other = await otherThatFences(session, move)
+  if (other === undefined) return
+  throw new ReplatformError('fence.other-move', { message: `${place(session)} is fenced by the move ${other}.` })
+}
+
+async function otherThatFences(session: Session, move: string): Promise<string | undefined> {
   const { rows } = await session.query<{ move: string }>(fenceOfOther, [move])
-  if (!rows[0]) return
-  throw new ReplatformError('fence.other-move', {
-    message: `${place(session)} is fenced by the move ${rows[0].move}.`,
-  })
+  return rows[0]?.move
 }
 
 async function refusePrepared(session: Session): Promise<void> {

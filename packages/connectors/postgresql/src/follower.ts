@@ -18,6 +18,7 @@ import { SpilledFrames } from './spilled-frame.ts'
 import { WedgeWatch } from './wedge-watch.ts'
 
 export interface FollowerOptions {
+  readonly move: string
   /** The target's checkpoint. */
   readonly from: Lsn
   /** Opens the stream behind the checkpoint. */
@@ -79,7 +80,8 @@ export class Follower {
     this.#received = options.from
     this.#sourceEnd = options.from
     this.#spilled = new SpilledFrames(options.spillFolder)
-    this.#queue = new BatchQueue({ resolveTable: options.resolveTable, onReady: () => this.#wake.resolve() })
+    const { move, resolveTable } = options
+    this.#queue = new BatchQueue({ move, resolveTable, onReady: () => this.#wake.resolve() })
   }
 
   /** Ends when the signal is given, after what is being written is durable; rejects with what broke it. */

@@ -74,7 +74,7 @@ export async function prepareReturn(options: PrepareOptions): Promise<void> {
 }
 
 async function noteDefinitions({ open, source }: PrepareOptions): Promise<void> {
-  if (await installCapture(source, open.source.tables)) return
+  if (await installCapture(source, { move: open.move, filter: open.source.tables })) return
   const { schemaChanges = 'stop', move, log } = open
   if (schemaChanges !== 'carry') {
     log.warn({ move }, 'schema changes are found only when rows arrive: the role may not create event triggers')

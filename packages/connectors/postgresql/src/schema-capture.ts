@@ -2,11 +2,13 @@
  * Notes changes of definitions on the source of a flow, in the transaction that makes them, so that they travel in the
  * change stream at their place among the rows. Event triggers compare what they find with what they found before: the
  * catalogue tells exactly what became of a table, where the statement's text would have to be understood, and may hold
- * values.
+ * values. Each move has its own, for its own tables.
  */
+import { createHash } from 'node:crypto'
 import type { TableFilter } from '@replatform/core/estate'
+import { streamName } from './names.ts'
 import type { Session } from './session.ts'
-import { ident } from './sql.ts'
+import { ident, literal } from './sql.ts'
 import { filterClauses, passesFilter } from './table-filter.ts'
 
 /** `describe` is what `schema-description.ts` reads. Text of expressions is qualified, since the search path is fixed. */
@@ -50,12 +52,12 @@ const ours = `c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname 
 
 /**
  * Runs inside other people's statements, as the mover's role, and must never be the reason why one fails: what goes
- * wrong is noted as such. A new table joins the publications at once, so that its first row is in the stream; one whose
+ * wrong is noted as such. A new table joins the publications of the move at once, so that its first row is in the stream; one whose
  * rows have no identity does not, because the server would then refuse its updates. From 15 on two transactions that make
  * tables at once wait for each other there.
  */
-const noteFunction = (filter: TableFilter | undefined) => `
-CREATE OR REPLACE FUNCTION replatform.note_definition() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '2s'
+const noteFunction = ({ move, filter }: Capture) => `
+CREATE OR REPLACE FUNCTION ${functionOf(move)} RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '2s'
   ${filterClauses(filter)} AS $note$
 DECLARE
   touched oid[];
@@ -72,42 +74,42 @@ BEGIN
   IF TG_EVENT = 'table_rewrite' THEN
     IF is_carried THEN RETURN; END IF;
     IF (SELECT c.relpersistence <> 't' FROM pg_class c WHERE c.oid = pg_event_trigger_table_rewrite_oid()) THEN
-      INSERT INTO replatform.definition (tag, object, kind) VALUES (TG_TAG, pg_event_trigger_table_rewrite_oid()::regclass::text, 'rewritten');
+      INSERT INTO replatform.definition (move, tag, object, kind) VALUES (${literal(move)}, TG_TAG, pg_event_trigger_table_rewrite_oid()::regclass::text, 'rewritten');
     END IF;
     RETURN;
   END IF;
   IF TG_EVENT = 'sql_drop' THEN
     IF NOT EXISTS (SELECT FROM pg_event_trigger_dropped_objects() o WHERE NOT o.is_temporary) THEN RETURN; END IF;
-    touched := ARRAY(SELECT s.relation FROM replatform.shape s WHERE
+    touched := ARRAY(SELECT s.relation FROM replatform.shape s WHERE s.move = ${literal(move)} AND (
       (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attnum > 0 AND NOT a.attisdropped) <> jsonb_array_length(s.description -> 'columns')
       OR (SELECT count(*) FROM pg_constraint k WHERE k.conrelid = s.relation AND k.contype IN ('p', 'u', 'c', 'f', 'x')) <> jsonb_array_length(s.description -> 'constraints')
       OR (SELECT count(*) FROM pg_index i WHERE i.indrelid = s.relation) <> (s.description ->> 'indexCount')::int
-      OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation));
+      OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)));
   ELSE
     touched := ARRAY(SELECT CASE WHEN d.classid = 'pg_class'::regclass AND i.indrelid IS NOT NULL THEN i.indrelid
         WHEN d.classid = 'pg_constraint'::regclass THEN (SELECT k.conrelid FROM pg_constraint k WHERE k.oid = d.objid) ELSE d.objid END
       FROM pg_event_trigger_ddl_commands() d LEFT JOIN pg_index i ON i.indexrelid = d.objid
       WHERE d.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass) OR d.classid IS NULL);
     IF TG_TAG IN ('GRANT', 'REVOKE', 'REASSIGN OWNED') THEN
-      touched := ARRAY(SELECT s.relation FROM replatform.shape s JOIN pg_class c ON c.oid = s.relation WHERE coalesce(c.relacl::text, '') <> s.description ->> 'acl');
+      touched := ARRAY(SELECT s.relation FROM replatform.shape s JOIN pg_class c ON c.oid = s.relation WHERE s.move = ${literal(move)} AND coalesce(c.relacl::text, '') <> s.description ->> 'acl');
     END IF;
   END IF;
   FOR rel IN
     WITH RECURSIVE kin(oid, depth) AS (
       (SELECT t, 0 FROM unnest(touched) t
-        UNION SELECT s.relation, 1 FROM unnest(touched) t JOIN replatform.shape p ON p.relation = t
-          JOIN replatform.shape s ON s.description -> 'parents' ? format('%I.%I', p.description ->> 'schema', p.description ->> 'name'))
+        UNION SELECT s.relation, 1 FROM unnest(touched) t JOIN replatform.shape p ON p.move = ${literal(move)} AND p.relation = t
+          JOIN replatform.shape s ON s.move = p.move AND s.description -> 'parents' ? format('%I.%I', p.description ->> 'schema', p.description ->> 'name'))
       UNION SELECT h.inhrelid, k.depth + 1 FROM kin k JOIN pg_inherits h ON h.inhparent = k.oid WHERE k.depth < 20)
-    SELECT k.oid, min(k.depth) AS depth, (SELECT s.description FROM replatform.shape s WHERE s.relation = k.oid) AS was,
+    SELECT k.oid, min(k.depth) AS depth, (SELECT s.description FROM replatform.shape s WHERE s.move = ${literal(move)} AND s.relation = k.oid) AS was,
       EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = k.oid AND ${ours}
         -- One that moves stays ours under whatever name: it must not look dropped.
-        AND (EXISTS (SELECT FROM replatform.shape s WHERE s.relation = c.oid) OR ${passesFilter})) AS is_ours
+        AND (EXISTS (SELECT FROM replatform.shape s WHERE s.move = ${literal(move)} AND s.relation = c.oid) OR ${passesFilter})) AS is_ours
     FROM kin k GROUP BY k.oid ORDER BY 2, 1
   LOOP
     now_is := CASE WHEN rel.is_ours THEN replatform.describe(rel.oid) END;
     CONTINUE WHEN now_is IS NOT DISTINCT FROM rel.was;
-    IF now_is IS NULL THEN DELETE FROM replatform.shape s WHERE s.relation = rel.oid;
-    ELSE INSERT INTO replatform.shape AS s VALUES (rel.oid, now_is) ON CONFLICT (relation) DO UPDATE SET description = excluded.description;
+    IF now_is IS NULL THEN DELETE FROM replatform.shape s WHERE s.move = ${literal(move)} AND s.relation = rel.oid;
+    ELSE INSERT INTO replatform.shape AS s VALUES (${literal(move)}, rel.oid, now_is) ON CONFLICT (move, relation) DO UPDATE SET description = excluded.description;
     END IF;
     -- What a child took over from its parent comes over with the parent's statement.
     CONTINUE WHEN rel.depth > 0 AND rel.was IS NOT NULL AND now_is IS NOT NULL AND rel.was -> 'parents' = now_is -> 'parents' AND rel.was -> 'bound' = now_is -> 'bound';
@@ -115,55 +117,62 @@ BEGIN
     has_identity := now_is ->> 'identity' IN ('f', 'i')
       OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = rel.oid AND i.indisprimary AND i.indimmediate AND now_is ->> 'identity' = 'd');
     IF is_new AND has_identity THEN
-      FOR publication IN SELECT pubname FROM pg_publication WHERE starts_with(pubname, 'replatform_') LOOP
+      FOR publication IN SELECT pubname FROM pg_publication WHERE pubname IN (${publicationsOf(move)}) LOOP
         EXECUTE format('ALTER PUBLICATION %I ADD TABLE %s', publication, rel.oid::regclass);
       END LOOP;
     END IF;
     noted := noted + 1;
     CONTINUE WHEN is_carried;
-    INSERT INTO replatform.definition (tag, object, kind, was, now_is)
-      VALUES (TG_TAG, format('%I.%I', coalesce(now_is, rel.was) ->> 'schema', coalesce(now_is, rel.was) ->> 'name'), CASE WHEN is_new AND TG_TAG IN ('CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE') THEN 'filled' WHEN is_new AND NOT has_identity THEN 'keyless' ELSE 'table' END, rel.was, now_is);
+    INSERT INTO replatform.definition (move, tag, object, kind, was, now_is)
+      VALUES (${literal(move)}, TG_TAG, format('%I.%I', coalesce(now_is, rel.was) ->> 'schema', coalesce(now_is, rel.was) ->> 'name'), CASE WHEN is_new AND TG_TAG IN ('CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE') THEN 'filled' WHEN is_new AND NOT has_identity THEN 'keyless' ELSE 'table' END, rel.was, now_is);
     noted := noted + 1;
   END LOOP;
   IF is_carried THEN RETURN; END IF;
   IF noted = 0 AND TG_EVENT = 'ddl_command_end' THEN
-    INSERT INTO replatform.definition (tag, object, kind)
-      SELECT DISTINCT d.command_tag, coalesce(d.object_identity, d.object_type), 'other' FROM pg_event_trigger_ddl_commands() d
+    INSERT INTO replatform.definition (move, tag, object, kind)
+      SELECT DISTINCT ${literal(move)}, d.command_tag, coalesce(d.object_identity, d.object_type), 'other' FROM pg_event_trigger_ddl_commands() d
       WHERE coalesce(d.schema_name, '') NOT LIKE 'pg\\_temp%' AND coalesce(d.schema_name, '') NOT IN ('replatform', 'pg_toast')
         AND d.command_tag NOT IN ('REFRESH MATERIALIZED VIEW', 'ANALYZE') AND (d.classid IS DISTINCT FROM 'pg_class'::regclass
           OR EXISTS (SELECT FROM pg_class c WHERE c.oid = d.objid AND c.relpersistence <> 't' AND c.relkind IN ('v', 'm', 'f', 'S', 'c')));
   ELSIF noted = 0 THEN
-    INSERT INTO replatform.definition (tag, object, kind)
-      SELECT TG_TAG, o.object_identity, 'other' FROM pg_event_trigger_dropped_objects() o
+    INSERT INTO replatform.definition (move, tag, object, kind)
+      SELECT ${literal(move)}, TG_TAG, o.object_identity, 'other' FROM pg_event_trigger_dropped_objects() o
       WHERE o.original AND NOT o.is_temporary AND o.object_type NOT IN ('table', 'index', 'table column', 'table constraint', 'default value');
   END IF;
 EXCEPTION WHEN OTHERS THEN
   BEGIN
-    INSERT INTO replatform.definition (tag, object, kind) VALUES (TG_TAG, SQLSTATE, 'unknown');
+    INSERT INTO replatform.definition (move, tag, object, kind) VALUES (${literal(move)}, TG_TAG, SQLSTATE, 'unknown');
   EXCEPTION WHEN OTHERS THEN RAISE WARNING 'Replatform could not note this %: %', TG_TAG, SQLSTATE;
   END;
 END $note$`
 
 const events = ['ddl_command_end', 'sql_drop', 'table_rewrite'] as const
 
+/** Whose changes are noted, and of which tables. */
+export interface Capture {
+  readonly move: string
+  readonly filter?: TableFilter | undefined
+}
+
 /**
  * Begins to note, from the commit on. Idempotent. False where the role may not create event triggers: then changes are
  * found when a row of the table arrives, and at the latest by the next comparison.
  */
-export async function installCapture(source: Session, filter?: TableFilter): Promise<boolean> {
+export async function installCapture(source: Session, capture: Capture): Promise<boolean> {
+  const { move } = capture
   // Always: a session that writes as replication does may change definitions too, the mover's own among them.
   const triggers = events
     .map(
-      (event) => `CREATE EVENT TRIGGER ${triggerName(event)} ON ${event} EXECUTE FUNCTION replatform.note_definition();
-        ALTER EVENT TRIGGER ${triggerName(event)} ENABLE ALWAYS;`,
+      (event) => `CREATE EVENT TRIGGER ${triggerName(event, move)} ON ${event} EXECUTE FUNCTION ${functionOf(move)};
+        ALTER EVENT TRIGGER ${triggerName(event, move)} ENABLE ALWAYS;`,
     )
     .join('\n')
   await source.query('BEGIN')
   try {
-    await source.query(`${describeFunction}; ${noteFunction(filter)}; REVOKE ALL ON FUNCTION replatform.note_definition(), replatform.describe(oid) FROM PUBLIC;
-      ${dropTriggers} ${triggers}
-      INSERT INTO replatform.shape SELECT c.oid, replatform.describe(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${ours} AND ${passesFilter}
-        ON CONFLICT (relation) DO UPDATE SET description = excluded.description`)
+    await source.query(`${describeFunction}; ${noteFunction(capture)}; REVOKE ALL ON FUNCTION ${functionOf(move)}, replatform.describe(oid) FROM PUBLIC;
+      ${dropTriggers(move)} ${triggers}
+      INSERT INTO replatform.shape SELECT ${literal(move)}, c.oid, replatform.describe(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ${ours} AND ${passesFilter}
+        ON CONFLICT (move, relation) DO UPDATE SET description = excluded.description`)
     await source.query('COMMIT')
     return true
   } catch (thrown) {
@@ -173,15 +182,30 @@ export async function installCapture(source: Session, filter?: TableFilter): Pro
   }
 }
 
-/** Where it was refused there is nothing to drop either. */
-export async function removeCapture(source: Session): Promise<void> {
-  await source.query(
-    `${dropTriggers} DROP FUNCTION IF EXISTS replatform.note_definition(); DROP FUNCTION IF EXISTS replatform.describe(oid)`,
-  )
+/** Where it was refused there is nothing to drop either. What describes tables stays for other moves. */
+export async function removeCapture(source: Session, move: string): Promise<void> {
+  await source.query(`${dropTriggers(move)} DROP FUNCTION IF EXISTS ${functionOf(move)}`)
 }
 
-const dropTriggers = events.map((event) => `DROP EVENT TRIGGER IF EXISTS ${triggerName(event)};`).join('\n')
+/** Both ways, as literals in a list. */
+export function publicationsOf(move: string): string {
+  const directions = ['forward', 'reverse'] as const
+  return directions.map((direction) => literal(streamName({ move, direction }))).join(', ')
+}
 
-function triggerName(event: string): string {
-  return ident(`replatform_${event}`)
+function dropTriggers(move: string): string {
+  return events.map((event) => `DROP EVENT TRIGGER IF EXISTS ${triggerName(event, move)};`).join('\n')
+}
+
+function triggerName(event: string, move: string): string {
+  return ident(`replatform_${event}_${suffixOf(move)}`)
+}
+
+function functionOf(move: string): string {
+  return `replatform.${ident(`note_definition_${suffixOf(move)}`)}()`
+}
+
+/** Names of moves may be longer than what is left of an identifier. */
+function suffixOf(move: string): string {
+  return createHash('sha256').update(move).digest('hex').slice(0, 12)
 }

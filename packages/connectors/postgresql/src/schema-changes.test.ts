@@ -266,6 +266,45 @@ test('nothing of it stays on the source after the clean-up', async () => {
   await move.mover.cleanUp('everything')
   await move[Symbol.asyncDispose]()
   expect(await source.query('SELECT evtname FROM pg_event_trigger', 'cleaned')).toEqual([])
-  expect(await source.query(`SELECT FROM pg_proc WHERE proname = 'note_definition'`, 'cleaned')).toEqual([])
+  expect(await source.query(`SELECT FROM pg_proc WHERE proname LIKE 'note_definition%'`, 'cleaned')).toEqual([])
   await source.query('CREATE TABLE later (id int PRIMARY KEY); DROP TABLE later', 'cleaned')
+})
+
+test('two moves of one database at once: each carries its own changes, and the end of one leaves the other', async () => {
+  await source.createDatabase('shared')
+  for (const name of ['shared_a', 'shared_b']) await target.createDatabase(name)
+  await source.query('CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)', 'shared')
+  const moveOf = (name: string, pattern: string) => {
+    const side = (url: string) => ({ kind: 'postgresql' as const, url, tables: { include: [pattern] } })
+    const sides = { source: side(source.url('shared')), target: side(target.url(name)) }
+    return new FollowedMove({ name, source, target, open: { ...sides, schemaChanges: 'carry' } })
+  }
+  await using first = moveOf('shared_a', 'public.a*')
+  await using second = moveOf('shared_b', 'public.b*')
+  for (const move of [first, second]) {
+    await move.load()
+    move.follow()
+  }
+  const changes = (table: string) =>
+    `ALTER TABLE ${table} ADD COLUMN n int DEFAULT 7; INSERT INTO ${table} VALUES (1, 2); CREATE TABLE ${table}_more (id int PRIMARY KEY); INSERT INTO ${table}_more VALUES (1)`
+  await source.query(`${changes('a')}; ${changes('b')}`, 'shared')
+  const tables = (name: string) =>
+    target.query(
+      `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1`,
+      name,
+    )
+  for (const [name, move] of [
+    ['a', first],
+    ['b', second],
+  ] as const) {
+    await move.level()
+    expect((await move.compare()).equal).toBe(true)
+    expect(await tables(`shared_${name}`)).toEqual([{ name }, { name: `${name}_more` }])
+  }
+  await first.stop()
+  await first.mover.cleanUp('everything')
+  await source.query('ALTER TABLE b RENAME COLUMN n TO m; UPDATE b SET m = 3; ALTER TABLE a DROP COLUMN n', 'shared')
+  await second.level()
+  expect((await second.compare()).equal).toBe(true)
+  expect(await target.query('SELECT * FROM b', 'shared_b')).toEqual([{ id: 1, m: 3 }])
 })
