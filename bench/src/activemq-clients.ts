@@ -1,4 +1,7 @@
-/** Bare producers of ActiveMQ, as fast as each setting goes: what the bridge is held against. */
+/**
+ * Bare producers of ActiveMQ, as fast as each setting goes: what the bridge is held against. Those of several connections
+ * keep no order among them.
+ */
 import { once } from 'node:events'
 import { TransactionalSession } from '@replatform/connector-activemq/transactional-session'
 import type { ActivemqServer } from '@replatform/testkit/activemq-server'
@@ -9,18 +12,19 @@ const { message: codec } = rhea
 
 export type ProducerSetting =
   | { readonly kind: 'window'; readonly connections: number; readonly window: number }
-  | { readonly kind: 'transactions'; readonly messages: number }
+  | { readonly kind: 'transactions'; readonly connections: number; readonly messages: number }
 
 export const producerSettings: readonly ProducerSetting[] = [
   { kind: 'window', connections: 1, window: 1_000 },
   { kind: 'window', connections: 4, window: 500 },
-  { kind: 'transactions', messages: 500 },
-  { kind: 'transactions', messages: 1_000 },
+  { kind: 'transactions', connections: 1, messages: 1_000 },
+  { kind: 'transactions', connections: 4, messages: 1_000 },
 ]
 
 export function nameOf(setting: ProducerSetting): string {
-  if (setting.kind === 'transactions') return `transactions of ${setting.messages}`
-  return `${setting.connections} connections with ${setting.window} unconfirmed`
+  const connections = setting.connections === 1 ? 'one connection' : `${setting.connections} connections`
+  if (setting.kind === 'transactions') return `${connections} with transactions of ${setting.messages}`
+  return `${connections} with ${setting.window} unconfirmed`
 }
 
 /** Durable messages a second, each confirmed. */
@@ -29,7 +33,7 @@ export async function fillActivemq(
   { queue, count, bytes, setting }: { queue: string; count: number; bytes: number; setting: ProducerSetting },
 ): Promise<number> {
   const encoded = codec.encode({ durable: true, body: codec.data_section(Buffer.alloc(bytes, 'x')) })
-  const connections = setting.kind === 'window' ? setting.connections : 1
+  const { connections } = setting
   const opened = await Promise.all(Array.from({ length: connections }, () => connect(server)))
   const share = Math.floor(count / connections)
   const startedAt = performance.now()
@@ -53,7 +57,7 @@ export async function untilOnActivemq(server: ActivemqServer, queue: string, cou
     const { enqueued = 0 } = (await server.statistics.queue(queue)) ?? {}
     return enqueued >= count ? enqueued : undefined
   }
-  return await pollUntil(`${count} are in ${queue}`, come, { withinMs: 600_000, everyMs: 50 })
+  return await pollUntil(`${count} are in ${queue}`, come, { withinMs: 600_000, everyMs: 100 })
 }
 
 interface Sending {

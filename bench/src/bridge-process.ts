@@ -14,17 +14,25 @@ export interface BridgeProcess extends AsyncDisposable {
 interface Sides {
   readonly source: RabbitmqServer
   readonly target: RabbitmqServer | ActivemqServer
+  /** Of every queue, instead of what the plan proposes. */
+  readonly order?: 'kept' | 'loose'
+  /** Folder where it leaves a CPU profile. */
+  readonly profiles?: string | undefined
 }
 
 /** Resolves when it has its plan and begins to read: every queue is carried from the start on. */
-export function startOurs({ source, target }: Sides, log: (line: string) => void): Promise<BridgeProcess> {
+export function startOurs(
+  { source, target, order, profiles }: Sides,
+  log: (line: string) => void,
+): Promise<BridgeProcess> {
   const isActivemq = target instanceof ActivemqServer
   const environment = {
     BENCH_SOURCE_URL: addressOf(source),
     BENCH_TARGET_KIND: isActivemq ? 'activemq' : 'rabbitmq',
+    ...(order ? { BENCH_ORDER: order } : {}),
     BENCH_TARGET_URL: isActivemq ? `${target.url()}?jolokia=${target.statistics.url}` : addressOf(target),
   }
-  return start('./rabbitmq-once.ts', environment, log)
+  return start({ file: './rabbitmq-once.ts', environment, profiles }, log)
 }
 
 /** One consumer and one publisher, and nothing between them. */
@@ -34,16 +42,19 @@ export function startBare(
   log: (line: string) => void,
 ): Promise<BridgeProcess> {
   const addresses = { BENCH_SOURCE_URL: addressOf(source), BENCH_TARGET_URL: addressOf(target) }
-  return start('./bare-pipe.ts', { ...addresses, BENCH_QUEUE: queue }, log)
+  return start({ file: './bare-pipe.ts', environment: { ...addresses, BENCH_QUEUE: queue } }, log)
 }
 
-async function start(
-  file: string,
-  environment: Readonly<Record<string, string>>,
-  log: (line: string) => void,
-): Promise<BridgeProcess> {
+interface Program {
+  readonly file: string
+  readonly environment: Readonly<Record<string, string>>
+  readonly profiles?: string | undefined
+}
+
+async function start({ file, environment, profiles }: Program, log: (line: string) => void): Promise<BridgeProcess> {
   const program = fileURLToPath(new URL(file, import.meta.url))
-  const child = spawn(process.execPath, ['--max-old-space-size=160', program], {
+  const profiling = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
+  const child = spawn(process.execPath, ['--max-old-space-size=160', ...profiling, program], {
     env: { ...process.env, ...environment },
     stdio: ['pipe', 'pipe', 'inherit'],
   })

@@ -26,7 +26,9 @@ async function writePlan(): Promise<void> {
   await using mover = route.open(common)
   invariant(mover instanceof BridgeMover, 'The route opens a bridge.')
   const plan = (await mover.proposeTopology()) as RabbitmqPlan
-  await writeFile(topology, renderPlan({ ...plan, queues: plan.queues.map((queue) => ({ ...queue, carry: 'now' })) }))
+  const { BENCH_ORDER: order } = process.env
+  const queues = plan.queues.map((queue) => ({ ...queue, carry: 'now' as const, ...(order ? { order } : {}) }))
+  await writeFile(topology, renderPlan({ ...plan, queues: queues as typeof plan.queues }))
 }
 
 await writePlan()

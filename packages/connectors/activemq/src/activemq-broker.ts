@@ -1,6 +1,6 @@
 /**
- * ActiveMQ as either side of a bridge. Two kinds of connections: one with the name of the move, which writes, reads and
- * holds markers, and of which the broker admits only one; and one without, which looks.
+ * ActiveMQ as either side of a bridge. Two kinds of connections: those with a name of the move, which write, read and
+ * hold markers, and of each of which the broker admits only one; and one without, which looks.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type {
@@ -28,7 +28,7 @@ import { QueueTap } from './activemq-tap.ts'
 import { type ActivemqAddress, parseActivemqAddress } from './address.ts'
 import { type NamedConnection, openConnection } from './broker-connection.ts'
 import { Jolokia } from './jolokia.ts'
-import { connectionName, controlQueue, isOwnQueue, ledgerQueue, markerQueue, tapQueue } from './own-names.ts'
+import { connectionName, controlQueue, isOwnQueue, laneName, ledgerQueue, markerQueue, tapQueue } from './own-names.ts'
 import { readRecord, writeRecord } from './record-queue.ts'
 import { TransactionSink } from './transaction-sink.ts'
 
@@ -51,12 +51,15 @@ interface Control {
 
 /** The broker drops a connection that is silent for 30 s. */
 const nameWithinMs = 40_000
+/** Beside the first: what they store overlaps with its commits. More brought nothing. */
+const furtherLanes = 3
 
 export class ActivemqBroker implements Broker {
   readonly address: ActivemqAddress
   readonly jolokia: Jolokia
   readonly #options: ActivemqBrokerOptions
-  #named: NamedConnection | null = null
+  /** The first holds the epoch; the others only write. */
+  #named: NamedConnection[] = []
   #looking: Promise<NamedConnection> | null = null
   #epoch = 0
   /** Since this mover took its epoch. */
@@ -83,20 +86,22 @@ export class ActivemqBroker implements Broker {
   }
 
   async read(options: ReadOptions): Promise<QueueReading> {
-    const { connection, lost } = this.#writer()
+    const [{ connection, lost }] = this.#writers()
     return readActivemqQueue(connection, lost, options)
   }
 
   async openSink(options: { queue: QueuePlan; address: string; events: SinkEvents }): Promise<MessageSink> {
-    const { connection, lost } = this.#writer()
+    const writers = this.#writers()
+    const [first, ...further] = writers
     const { queue, address, events } = options
     const { maxPriority, ttlMs } = queue as Partial<PlannedQueue>
     const epoch = this.#epoch
     const tap = queue.tap === undefined ? undefined : await this.#tapOf(queue, address, queue.tap)
     return TransactionSink.open({
-      connection,
-      lost,
+      connections: [first.connection, ...further.map(({ connection }) => connection)],
+      lost: Promise.race(writers.map(({ lost }) => lost)),
       queue: address,
+      keepsOrder: queue.order === 'kept',
       markerQueue: queue.delivery === 'exactly-once' ? markerQueue(this.#options.move, address) : undefined,
       rules: { maxPriority, queueTtlMs: ttlMs, replyAddress: this.#options.replyAddress },
       tap,
@@ -106,7 +111,7 @@ export class ActivemqBroker implements Broker {
   }
 
   async openLedger(): Promise<Ledger> {
-    const { connection, lost } = this.#writer()
+    const [{ connection, lost }] = this.#writers()
     return RecordLedger.open(connection, ledgerQueue(this.#options.move), lost)
   }
 
@@ -175,10 +180,10 @@ export class ActivemqBroker implements Broker {
 
   async takeEpoch(epoch: number): Promise<void> {
     if ((await this.readEpoch()) > epoch) throw superseded()
-    await this.#takeName()
+    await this.#takeNames()
     // Whoever had the name may have written while we waited for it.
     if ((await this.readEpoch()) > epoch) {
-      await this.#dropName()
+      await this.#dropNames()
       throw superseded()
     }
     await this.#write('epoch', epoch)
@@ -188,7 +193,7 @@ export class ActivemqBroker implements Broker {
 
   async cleanUp(): Promise<void> {
     const isFenced = await this.isFenced()
-    await this.#dropName()
+    await this.#dropNames()
     const { move } = this.#options
     const kept = [controlQueue(move, 'fence'), controlQueue(move, 'turn')]
     for (const { name } of await this.facts()) {
@@ -197,7 +202,7 @@ export class ActivemqBroker implements Broker {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#dropName()
+    await this.#dropNames()
     await this.#looking?.then((held) => held[Symbol.asyncDispose]()).catch(() => undefined)
   }
 
@@ -232,18 +237,25 @@ export class ActivemqBroker implements Broker {
     return held
   }
 
+  /** All of them before anything is written: whoever had one of them could still commit. */
+  async #takeNames(): Promise<void> {
+    if (this.#named.length > furtherLanes) return
+    await this.#dropNames()
+    const { move } = this.#options
+    const names = [connectionName(move), ...Array.from({ length: furtherLanes }, (_, lane) => laneName(move, lane + 1))]
+    for (const name of names) await this.#takeName(name)
+  }
+
   /** Ends the connection that has the name where Jolokia allows it, and waits for its end in any case. */
-  async #takeName(): Promise<void> {
-    if (this.#named) return
-    const { move, side } = this.#options
-    const name = connectionName(move)
+  async #takeName(name: string): Promise<void> {
+    const { side } = this.#options
     const deadline = performance.now() + nameWithinMs
     for (;;) {
       try {
         const held = await openConnection({ address: this.address, side, name })
-        this.#named = held
+        this.#named.push(held)
         held.lost.catch(() => {
-          if (this.#named === held) this.#named = null
+          this.#named = this.#named.filter((one) => one !== held)
         })
         return
       } catch (thrown) {
@@ -260,9 +272,8 @@ export class ActivemqBroker implements Broker {
     for (const holder of holders) await this.jolokia.endConnection(holder)
   }
 
-  async #dropName(): Promise<void> {
-    await this.#named?.[Symbol.asyncDispose]()
-    this.#named = null
+  async #dropNames(): Promise<void> {
+    await Promise.all(this.#named.splice(0).map((held) => held[Symbol.asyncDispose]()))
   }
 
   /** What an earlier mover had copied says nothing any more. */
@@ -270,7 +281,7 @@ export class ActivemqBroker implements Broker {
     const copies = tapQueue(this.#options.move, address)
     await this.jolokia.removeQueue(copies)
     const hasOtherLife = (queue as Partial<PlannedQueue>).ttlMs !== undefined
-    const { connection } = this.#writer()
+    const [{ connection }] = this.#writers()
     return new QueueTap({
       connection,
       name: queue.name,
@@ -282,11 +293,12 @@ export class ActivemqBroker implements Broker {
     })
   }
 
-  #writer(): NamedConnection {
+  #writers(): [NamedConnection, ...NamedConnection[]] {
     invariant(this.#epoch > 0, 'An epoch is taken before the bridge opens.')
-    if (this.#named) return this.#named
+    const [first, ...further] = this.#named
+    if (first && further.length === furtherLanes) return [first, ...further]
     throw new ReplatformError('connection.lost', {
-      message: `The connection to ActiveMQ of the ${this.#options.side} was lost.`,
+      message: `A connection to ActiveMQ of the ${this.#options.side} was lost.`,
     })
   }
 

@@ -25,8 +25,8 @@ export class MarkerLog {
   readonly #limits: MarkerLimits
   #log: HeldLog | undefined
   readonly #kept: Kept[] = []
-  /** Last tags of transactions whose marker has not come back to us yet, in the order of their commits. */
-  readonly #committed: number[] = []
+  /** Transactions whose marker has not come back to us yet, by the first digest of it: the last tag of all such. */
+  readonly #committed = new Map<string, { readonly lastTag: number; readonly markers: number }>()
   #digests = 0
   #acknowledgedTag = 0
 
@@ -45,9 +45,11 @@ export class MarkerLog {
     return markers
   }
 
-  /** Call before the commit, in the order of commits: the broker sends the marker at once. */
-  willCommit(lastTag: number): void {
-    this.#committed.push(lastTag)
+  /** Call before the commit: the broker sends the marker at once. */
+  willCommit(digests: readonly string[], lastTag: number): void {
+    const [first = ''] = digests
+    const { markers } = this.#committed.get(first) ?? { markers: 0 }
+    this.#committed.set(first, { lastTag, markers: markers + 1 })
   }
 
   /** The source was told to forget everything up to this tag. */
@@ -61,8 +63,16 @@ export class MarkerLog {
   }
 
   #came(entry: HeldEntry): void {
-    this.#keep(entry, this.#committed.shift() ?? 0)
+    this.#keep(entry, this.#tagOf(entry))
     this.#removeOld()
+  }
+
+  #tagOf({ body }: HeldEntry): number {
+    const [first = ''] = decodeMarker(body)
+    const { lastTag, markers } = this.#committed.get(first) ?? { lastTag: 0, markers: 0 }
+    if (markers > 1) this.#committed.set(first, { lastTag, markers: markers - 1 })
+    else this.#committed.delete(first)
+    return lastTag
   }
 
   #keep(entry: HeldEntry, lastTag: number): void {

@@ -1,8 +1,13 @@
 /** What a move calls its own on the broker. */
 
-/** Container id of the one connection that may write for a move; also of what only looks, with an addition. */
+/** Container id of the connection that holds a move's epoch; also of what only looks, with an addition. */
 export function connectionName(move: string): string {
   return `replatform-${move}`
+}
+
+/** Of further connections that write beside it. */
+export function laneName(move: string, lane: number): string {
+  return `${connectionName(move)}-lane-${lane}`
 }
 
 export function isOwnConnection(client: string): boolean {

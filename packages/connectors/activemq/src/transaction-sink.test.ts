@@ -52,19 +52,27 @@ async function openSink(held: NamedConnection, queue: string, markerQueue?: stri
     refused: (_, error) => watched.refused.push(error),
     failed: (error) => watched.failed.push(error),
   }
-  const { connection, lost } = held
+  const other = await connect(`lane-of-${queue}`)
   const sink = await TransactionSink.open({
-    connection,
-    lost,
+    connections: [held.connection, other.connection],
+    lost: Promise.race([held.lost, other.lost]),
     queue,
     markerQueue,
     tap,
     rules,
+    keepsOrder: true,
     events,
     requireEpoch,
     markerLimits: { keptMs: 60_000, digestsMost: 1000 },
   })
-  return { ...watched, sink, [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose]() }
+  return {
+    ...watched,
+    sink,
+    async [Symbol.asyncDispose]() {
+      await sink[Symbol.asyncDispose]()
+      await other[Symbol.asyncDispose]()
+    },
+  }
 }
 
 function connect(name: string): Promise<NamedConnection> {

@@ -1,32 +1,36 @@
 /**
  * The seam's sink for ActiveMQ: every message goes in a transaction with its neighbours, which is the fastest that the
- * broker stores durably, and, where the plan says exactly once, with a marker that names them all. Two transactions are
- * open at most: one is filled while the one before is committed, in order.
+ * broker stores durably, and, where the plan says exactly once, with a marker that names them all. Each of several
+ * connections has one transaction open: some are filled while others are committed, in order where the plan says so.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Delivery, MessageSink, SinkEvents } from '@replatform/connector-rabbitmq/message-sink'
 import type { SourceMessage } from '@replatform/connector-rabbitmq/source-message'
 import { ReplatformError, toReplatformError } from '@replatform/core/errors'
-import type { Connection, Sender } from 'rhea'
+import type { Connection } from 'rhea'
 import type { QueueTap } from './activemq-tap.ts'
 import { encodeEntry } from './held-log.ts'
 import { type MarkerLimits, MarkerLog } from './marker-log.ts'
 import { encodeForActivemq, type QueueRules } from './message-mapping.ts'
 import { digestOf, encodeMarker } from './message-marker.ts'
-import { type Outcome, TransactionalSession, type TransactionId } from './transactional-session.ts'
+import { TransactionLane } from './transaction-lane.ts'
+import type { Outcome, TransactionId } from './transactional-session.ts'
 
 export interface SinkOptions {
-  readonly connection: Connection
+  /** One or more, in none of which anybody else sends transactions of this queue. */
+  readonly connections: readonly [Connection, ...Connection[]]
   /** Queue of the target. */
   readonly queue: string
   readonly rules: QueueRules
+  /** Commits wait for each other; otherwise they go side by side, which stores twice as much. */
+  readonly keepsOrder: boolean
   /** Queue of the markers; undefined for at-least-once. */
   readonly markerQueue: string | undefined
   readonly markerLimits?: MarkerLimits
   /** Undefined where nothing is copied. */
   readonly tap?: QueueTap | undefined
   readonly events: SinkEvents
-  /** Rejects when the connection is gone. */
+  /** Rejects when one of the connections is gone. */
   readonly lost: Promise<never>
   /** Throws when the epoch was raised. */
   readonly requireEpoch: () => void
@@ -57,43 +61,32 @@ interface Batch {
 export class TransactionSink implements MessageSink {
   readonly delivery: Delivery
   readonly #options: SinkOptions
-  readonly #session: TransactionalSession
-  readonly #sender: Sender
-  readonly #tapSender: Sender | undefined
-  readonly #markerSender: Sender | undefined
+  readonly #lanes: readonly TransactionLane[]
+  readonly #idle: TransactionLane[]
   readonly #markers: MarkerLog | undefined
   /** Full or old enough, in order. */
   readonly #closed: Batch[] = []
   #filling: Batch | undefined
   #timer: NodeJS.Timeout | undefined
   #turn: Promise<void> = Promise.resolve()
-  #storing = 0
-  readonly #open = new Set<TransactionId>()
   #hasEnded = false
 
-  private constructor(options: SinkOptions, parts: SinkParts) {
+  private constructor(options: SinkOptions, lanes: readonly TransactionLane[], markers: MarkerLog | undefined) {
     this.#options = options
-    this.#session = parts.session
-    this.#sender = parts.sender
-    this.#tapSender = parts.tapSender
-    this.#markers = parts.markers
-    this.#markerSender = parts.markerSender
-    this.delivery = parts.markers ? 'exactly-once' : 'at-least-once'
+    this.#lanes = lanes
+    this.#idle = [...lanes]
+    this.#markers = markers
+    this.delivery = markers ? 'exactly-once' : 'at-least-once'
   }
 
   static async open(options: SinkOptions): Promise<TransactionSink> {
-    const { connection, queue, markerQueue } = options
-    const session = await TransactionalSession.open(connection)
-    const sender = await session.openSender(`queue://${queue}`)
+    const { connections, queue, markerQueue } = options
+    const addresses = { queue, tap: options.tap?.address, markerQueue }
+    const lanes = await Promise.all(connections.map((connection) => TransactionLane.open(connection, addresses)))
     const markers =
-      markerQueue === undefined ? undefined : await MarkerLog.open(connection, markerQueue, options.markerLimits)
-    const markerSender = markerQueue === undefined ? undefined : await session.openSender(`queue://${markerQueue}`)
-    const tapSender = options.tap && (await session.openSender(options.tap.address, { inLineWith: sender }))
-    const sink = new TransactionSink(options, { session, sender, tapSender, markers, markerSender })
-    for (const link of tapSender ? [sender, tapSender] : [sender]) {
-      link.on('sender_error', () => sink.#fail(linkError(queue, link.error)))
-      link.on('sender_close', () => sink.#fail(linkError(queue, link.error)))
-    }
+      markerQueue === undefined ? undefined : await MarkerLog.open(connections[0], markerQueue, options.markerLimits)
+    const sink = new TransactionSink(options, lanes, markers)
+    for (const lane of lanes) lane.onLinkEnd((link) => sink.#fail(linkError(queue, link.error)))
     options.lost.catch((thrown) => sink.#fail(toReplatformError(thrown)))
     return sink
   }
@@ -129,10 +122,9 @@ export class TransactionSink implements MessageSink {
     this.#end()
     this.#markers?.close()
     this.#options.tap?.close()
-    // What is open would stay so as long as the connection.
-    const undone = [...this.#open].map((id) => this.#session.rollBack(id).catch(() => undefined))
-    await Promise.race([Promise.all(undone), this.#options.lost.catch(() => undefined), delay(5_000)])
-    this.#session.session.close()
+    const undone = Promise.all(this.#lanes.map((lane) => lane.undo()))
+    await Promise.race([undone, this.#options.lost.catch(() => undefined), delay(5_000)])
+    for (const lane of this.#lanes) lane.close()
   }
 
   #newBatch(): Batch {
@@ -140,11 +132,11 @@ export class TransactionSink implements MessageSink {
     return { carried: [], bytes: 0, isDue: false }
   }
 
-  /** A small batch goes on growing while two are under way. */
+  /** A small batch goes on growing while every connection is busy. */
   #due(): void {
     if (!this.#filling) return
     this.#filling.isDue = true
-    if (this.#storing < 2) this.#close()
+    if (this.#idle.length > 0) this.#close()
   }
 
   #close(): void {
@@ -155,83 +147,75 @@ export class TransactionSink implements MessageSink {
     this.#store()
   }
 
-  /** Two at once: the sends of one overlap with the commit of the one before, and commits keep their order. */
+  /** The sends of one overlap with the commits of those before. */
   #store(): void {
-    while (this.#storing < 2) {
+    while (this.#idle.length > 0) {
       const batch = this.#closed.shift()
-      if (!batch) return
-      this.#storing++
-      const turn = this.#turn
-      const stored = this.#storeOne(batch, turn)
+      const lane = batch && this.#idle.shift()
+      if (!lane) return
+      const stored = this.#storeOne(batch, { lane, turn: this.#turn })
       this.#turn = stored.then(
         () => undefined,
         (thrown) => this.#fail(toReplatformError(thrown)),
       )
       void this.#turn.then(() => {
-        this.#storing--
+        this.#idle.push(lane)
         this.#store()
         if (this.#filling?.isDue) this.#close()
       })
     }
   }
 
-  async #storeOne(batch: Batch, turn: Promise<void>): Promise<void> {
+  async #storeOne(batch: Batch, place: Place): Promise<void> {
     this.#options.requireEpoch()
     const { carried } = batch
-    const id = await this.#session.declare()
-    this.#open.add(id)
-    const settled = this.#transferAll(carried, id)
+    const { lane, turn } = place
+    const id = await lane.begin()
+    const settled = this.#transferAll(carried, { lane, id })
     const digests = carried.flatMap(({ digest }) => digest ?? [])
-    const marker =
-      this.#markerSender && digests.length > 0
-        ? this.#transfer(this.#markerSender, encodeEntry(encodeMarker(digests)), id)
-        : undefined
+    const marker = digests.length > 0 ? lane.sendMarker(id, encodeEntry(encodeMarker(digests))) : undefined
     const outcomes = await settled
     const markerOutcome = await marker
-    await turn
+    if (this.#options.keepsOrder) await turn
     if (this.#hasEnded) return
     if (markerOutcome?.kind === 'refused') throw refusalOf(this.#options.markerQueue ?? '', markerOutcome)
     if (outcomes.some(({ kind }) => kind === 'refused')) {
-      await this.#session.rollBack(id)
-      this.#open.delete(id)
-      return await this.#storeRest(batch, outcomes)
+      await lane.rollBack(id)
+      return await this.#storeRest(batch, outcomes, lane)
     }
     this.#options.requireEpoch()
-    if (marker) this.#markers?.willCommit(carried.at(-1)?.message.deliveryTag ?? 0)
+    if (marker) this.#markers?.willCommit(digests, carried.at(-1)?.message.deliveryTag ?? 0)
     for (const { message, isTapped } of carried) if (isTapped) this.#options.tap?.willCommit(message)
-    this.#open.delete(id)
-    await this.#session.commit(id)
+    await lane.commit(id)
     for (const { message } of carried) this.#options.events.confirmed(message, 'stored')
   }
 
   /** What the broker would have taken goes again by itself, still ahead of what came later. */
-  async #storeRest({ carried }: Batch, outcomes: readonly Outcome[]): Promise<void> {
+  async #storeRest({ carried }: Batch, outcomes: readonly Outcome[], lane: TransactionLane): Promise<void> {
     const rest = carried.filter((_, index) => outcomes[index]?.kind === 'accepted')
     for (const [index, { message }] of carried.entries()) {
       const outcome = outcomes[index]
       if (outcome?.kind === 'refused') this.#options.events.refused(message, refusalOf(this.#options.queue, outcome))
     }
     const bytes = rest.reduce((sum, { encoded }) => sum + encoded.length, 0)
-    if (rest.length > 0) await this.#storeOne({ carried: rest, bytes, isDue: true }, Promise.resolve())
+    if (rest.length > 0) await this.#storeOne({ carried: rest, bytes, isDue: true }, { lane, turn: Promise.resolve() })
   }
 
   /** The outcome of each, when all are known. */
-  #transferAll(carried: readonly Carried[], id: TransactionId): Promise<readonly Outcome[]> {
+  #transferAll(
+    carried: readonly Carried[],
+    { lane, id }: { readonly lane: TransactionLane; readonly id: TransactionId },
+  ): Promise<readonly Outcome[]> {
     const { promise, resolve } = Promise.withResolvers<readonly Outcome[]>()
     const outcomes: Outcome[] = []
     let open = carried.length
     for (const [index, { encoded, isTapped }] of carried.entries()) {
-      const sender = (isTapped && this.#tapSender) || this.#sender
-      this.#session.sendWhenPossible(sender, encoded, id, (outcome) => {
+      lane.send(id, encoded, isTapped, (outcome) => {
         outcomes[index] = outcome
         if (--open === 0) resolve(outcomes)
       })
     }
     return promise
-  }
-
-  #transfer(sender: Sender, encoded: Buffer, id: TransactionId): Promise<Outcome> {
-    return new Promise((resolve) => this.#session.sendWhenPossible(sender, encoded, id, resolve))
   }
 
   #refuseLarge(message: SourceMessage): void {
@@ -257,12 +241,10 @@ function isFull({ carried, bytes }: Batch): boolean {
   return carried.length >= messagesMost || bytes >= bytesMost
 }
 
-interface SinkParts {
-  readonly session: TransactionalSession
-  readonly sender: Sender
-  readonly tapSender: Sender | undefined
-  readonly markers: MarkerLog | undefined
-  readonly markerSender: Sender | undefined
+interface Place {
+  readonly lane: TransactionLane
+  /** Of the batch before. */
+  readonly turn: Promise<void>
 }
 
 function refusalOf(queue: string, outcome: Outcome): ReplatformError {

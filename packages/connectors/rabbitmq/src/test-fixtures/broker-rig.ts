@@ -27,9 +27,11 @@ export interface BrokerRig extends AsyncDisposable {
 
 export const silent = { info() {}, warn() {}, error() {} }
 
-export async function startBrokerRig(options: { readonly next?: RabbitmqOptions } = {}): Promise<BrokerRig> {
+export async function startBrokerRig(
+  options: { readonly old?: RabbitmqOptions; readonly next?: RabbitmqOptions } = {},
+): Promise<BrokerRig> {
   await using stack = new AsyncDisposableStack()
-  const [old, next] = await Promise.all([startRabbitmq(), startRabbitmq(options.next)])
+  const [old, next] = await Promise.all([startRabbitmq(options.old), startRabbitmq(options.next)])
   stack.use(old)
   stack.use(next)
   const folder = await mkdtemp(join(tmpdir(), 'rabbitmq-plans-'))
