@@ -232,13 +232,19 @@ export async function planInto(
   { key, workers }: Pick<FullLoadOptions, 'key' | 'workers'>,
   tables: readonly Table[],
 ): Promise<void> {
-  for (const { id, table, firstBlock, endBlock, bytes } of planChunks(tables, workers)) {
-    await target.query(
-      `INSERT INTO replatform.chunk (move, id, relation, first_block, end_block, bytes_estimate)
-       VALUES ($1, $2, $3, $4, $5, $6)`,
-      [key.move, id, table.label, firstBlock, endBlock, bytes],
-    )
-  }
+  const plan = planChunks(tables, workers)
+  await target.query(
+    `INSERT INTO replatform.chunk (move, id, relation, first_block, end_block, bytes_estimate)
+     SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])`,
+    [
+      key.move,
+      plan.map(({ id }) => id),
+      plan.map(({ table }) => table.label),
+      plan.map(({ firstBlock }) => firstBlock),
+      plan.map(({ endBlock }) => endBlock),
+      plan.map(({ bytes }) => bytes),
+    ],
+  )
 }
 
 /** Inside the caller's transaction. */

@@ -30,7 +30,7 @@ const foreignKey = /^\d+; \d+ \d+ FK CONSTRAINT\b/
 export async function transferPreData(options: SchemaTransferOptions): Promise<void> {
   await using dump = await dumpSchema(options, 'pre-data')
   const list = await dump.list((line) => !leftOut.test(line))
-  await dump.restore(list, ['--single-transaction', '--exit-on-error'])
+  if (list) await dump.restore(list, ['--single-transaction', '--exit-on-error'])
 }
 
 export interface PostData {
@@ -53,6 +53,7 @@ export async function withPostData(
   await dropLeftovers(dump, options.session)
   const restore = async (keep: (line: string) => boolean) => {
     const list = await dump.list(keep)
+    if (!list) return
     const jobs = (count: number) => ['--exit-on-error', `--jobs=${count}`]
     try {
       await dump.restore(list, jobs(options.workers))
@@ -86,8 +87,8 @@ async function dropLeftovers(dump: SchemaDump, session: Session, list?: string):
 }
 
 interface SchemaDump extends AsyncDisposable {
-  /** Writes a list file of the entries that pass. */
-  list(keep: (line: string) => boolean): Promise<string>
+  /** Writes a list file of the entries that pass; undefined where none does. */
+  list(keep: (line: string) => boolean): Promise<string | undefined>
   restore(list: string, args: readonly string[]): Promise<void>
   script(args: readonly string[]): Promise<string>
 }
@@ -100,18 +101,15 @@ async function dumpSchema(options: SchemaTransferOptions, section: 'pre-data' | 
   const read = (args: readonly string[]) =>
     runTool({ tool: 'pg_restore', tools, args: [...restoreArgs, ...args, file], url: target.url, move })
   let lists = 0
+  let entries: readonly string[] | undefined
   const stays = await readStaying(options)
   const dump: SchemaDump = {
     list: async (keep) => {
-      const listing = await read(['--list'])
+      entries ??= (await read(['--list'])).split('\n').filter((line) => line !== '' && !line.startsWith(';'))
+      const kept = entries.filter((line) => keep(line) && !isLeftOut(line, stays))
+      if (kept.length === 0) return undefined
       const name = join(folder, `list-${lists++}`)
-      await writeFile(
-        name,
-        `${listing
-          .split('\n')
-          .filter((line) => !line.startsWith(';') && keep(line) && !isLeftOut(line, stays))
-          .join('\n')}\n`,
-      )
+      await writeFile(name, `${kept.join('\n')}\n`)
       return name
     },
     restore: async (list, args) =>
