@@ -51,14 +51,20 @@ export async function installPackages(packages: readonly string[]): Promise<void
 }
 
 /**
- * Folder with the files of packages of a release's backports, unpacked and not installed: neither the machine's
- * sources nor its packages change, and no right of root is needed. What they depend on must be there already.
+ * Folder with the files of packages of another suite (`bookworm-backports`, `trixie`), unpacked and not installed:
+ * neither the machine's sources nor its packages change, and no right of root is needed. What they depend on must be
+ * there already or among them. `finish` may change the files, which will lie in `final`.
  */
-export async function unpackBackports(release: string, packages: readonly [string, ...string[]]): Promise<string> {
-  return cached(`${packages[0]}-${release}-backports`, async (fresh) => {
+export async function unpackSuite(
+  suite: string,
+  packages: readonly [string, ...string[]],
+  finish: (fresh: string, final: string) => Promise<void> = async () => {},
+): Promise<string> {
+  const name = `${packages[0]}-${suite}`
+  return cached(name, async (fresh) => {
     const [lists, downloads, source] = [`${fresh}.lists`, `${fresh}.downloads`, `${fresh}.list`]
     for (const folder of [fresh, join(lists, 'partial'), downloads]) await mkdir(folder, { recursive: true })
-    await writeFile(source, `deb [signed-by=${keyring}] http://deb.debian.org/debian ${release}-backports main\n`)
+    await writeFile(source, `deb [signed-by=${keyring}] http://deb.debian.org/debian ${suite} main\n`)
     const apt = (...args: string[]): Promise<string> =>
       runProgram('apt-get', [...aptOptions({ source, lists }), ...args], { cwd: downloads })
     await apt('update')
@@ -66,6 +72,7 @@ export async function unpackBackports(release: string, packages: readonly [strin
     for (const file of await readdir(downloads)) {
       await runProgram('dpkg-deb', ['--extract', join(downloads, file), fresh])
     }
+    await finish(fresh, join(fresh, '..', '..', name))
   })
 }
 

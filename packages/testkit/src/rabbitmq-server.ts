@@ -1,5 +1,5 @@
 /**
- * Debian's RabbitMQ 3.10 without its service: every node has its own home, cookie, port mapper and ports, so that
+ * Debian's RabbitMQ 3.10, or 4.0 of its next release, without its service: every node has its own home, cookie, port mapper and ports, so that
  * several live side by side, and is gone when it is disposed of or when this process dies.
  */
 import {
@@ -15,9 +15,12 @@ import { freePort } from './free-port.ts'
 import { amazonMqDefaults, amazonMqFeatureFlags, assertPermittedByAmazonMq } from './rabbitmq-amazon-mq.ts'
 import { startEpmd } from './rabbitmq-epmd.ts'
 import { type RabbitmqDefinitions, RabbitmqManagement } from './rabbitmq-management.ts'
+import { type RabbitmqFiles, rabbitmq4Files } from './rabbitmq4-distribution.ts'
 import { RigServer, type ServerControl } from './rig-server.ts'
 
 export interface RabbitmqOptions {
+  /** `4.0` is Debian 13's, with an Erlang of its own. */
+  readonly version?: '3.10' | '4.0'
   /** `amazon-mq`: TLS only, its plugins, its settings and its default policy. */
   readonly flavour?: 'plain' | 'amazon-mq'
   /** Imported when the node is ready: users, virtual hosts, queues, exchanges, bindings, policies. */
@@ -32,8 +35,13 @@ export interface RabbitmqOptions {
 
 const basicPlugins = ['rabbitmq_management', 'rabbitmq_shovel', 'rabbitmq_federation']
 const admin = { user: 'rig', password: 'rig-rabbitmq' }
-// The one in /usr/sbin insists on root or on the service's user.
-const program = '/usr/lib/rabbitmq/bin/rabbitmq-server'
+
+async function filesOf(version: RabbitmqOptions['version']): Promise<RabbitmqFiles> {
+  if (version === '4.0') return rabbitmq4Files()
+  await debianProgram('rabbitmq-server', 'rabbitmq-server')
+  // The one in /usr/sbin insists on root or on the service's user.
+  return { program: '/usr/lib/rabbitmq/bin/rabbitmq-server', erlang: undefined }
+}
 
 /** `RIG_RABBITMQ_URL` and `RIG_AMAZON_MQ_RABBITMQ_URL` name brokers to be used instead. */
 export async function startRabbitmq(options: RabbitmqOptions = {}): Promise<RabbitmqServer> {
@@ -58,7 +66,7 @@ async function startNode(
   options: RabbitmqOptions,
   certificate: ServerCertificate | undefined,
 ): Promise<RabbitmqServer> {
-  await debianProgram('rabbitmq-server', 'rabbitmq-server')
+  const { program, erlang } = await filesOf(options.version)
   const authority = certificate?.authority
   let management = managementOf({ ...admin, authority, host: '', managementPort: 0 })
   const epmd = await startEpmd()
@@ -66,7 +74,10 @@ async function startNode(
     name: 'rabbitmq',
     program,
     args: () => [],
-    env: () => environment(daemon, epmd, options),
+    env: () => ({
+      ...environment(daemon, epmd, options),
+      ...(erlang ? { PATH: `${erlang}:${process.env.PATH}` } : {}),
+    }),
     ready: () => management.checkListener(daemon.port),
     readyWithinMs: 90_000,
   })

