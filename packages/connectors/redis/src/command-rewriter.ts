@@ -53,10 +53,14 @@ export function rewriteCommand(args: readonly Buffer[], sourceNowMs: number): Ef
     case 'function':
       return { kind: 'library', args }
     default:
-      throw new ReplatformError('redis.unknown-command', {
-        message: `The source replicated ${name.toUpperCase().replace(/[^A-Z0-9._-]/g, '?')}, which cannot be followed.`,
-      })
+      throw unknownCommand(name)
   }
+}
+
+export function unknownCommand(name: string): ReplatformError {
+  return new ReplatformError('redis.unknown-command', {
+    message: `The source replicated ${name.toUpperCase().replace(/[^A-Z0-9._-]/g, '?')}, which cannot be followed.`,
+  })
 }
 
 /** They write only where they are told to store. */

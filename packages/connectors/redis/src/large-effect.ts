@@ -1,7 +1,6 @@
 /** What a command of the source that is too large to be held becomes on the target. */
-import { ReplatformError } from '@replatform/core/errors'
 import { type Argument, CommandBuffer } from './command-buffer.ts'
-import { rewriteCommand } from './command-rewriter.ts'
+import { rewriteCommand, unknownCommand } from './command-rewriter.ts'
 import { isPlain, writtenKeys } from './command-table.ts'
 import { mostOutlined, type OutlinedArgument, tooLarge } from './large-scan.ts'
 import type { LargeStreamCommand } from './large-unit.ts'
@@ -42,9 +41,7 @@ export function largeEffect(command: LargeStreamCommand, sourceNowMs: number): L
   if (leftOut.has(name)) return { kind: 'none' }
   if (withDeadline.has(name)) return withItsDeadline(command, sourceNowMs)
   if (writtenKeys(name) || name === 'function') return { kind: 'write', key: null, count, args }
-  throw new ReplatformError('redis.unknown-command', {
-    message: `The source replicated ${name.toUpperCase().replace(/[^A-Z0-9._-]/g, '?')}, which cannot be followed.`,
-  })
+  throw unknownCommand(name)
 }
 
 /** The value stays where it is, and has an empty stand-in while the words around it are looked at. */

@@ -3,6 +3,7 @@
  * it. Written byte by byte where lines are, since there may be millions of them in one command.
  */
 import { ReplatformError } from '@replatform/core/errors'
+import { mostBulkBytes } from './bulk-limit.ts'
 
 /** Where an argument stands in the bytes of its command. */
 export interface OutlinedArgument {
@@ -30,8 +31,6 @@ export const mostOutlined = 64
 /** Of an argument that is kept; the first behind the name is a key, of which few are long. */
 const mostKeptBytes = 1_024
 const mostKeyBytes = 1 << 20
-/** What a server takes as one argument (proto-max-bulk-len), which managed services let nobody raise. */
-const mostArgumentBytes = 512 * 1024 * 1024
 const longestLine = 24
 
 export class LargeScan {
@@ -73,7 +72,7 @@ export class LargeScan {
       }
       if (this.#lineAt > 0 && byte !== 0x0d) this.#number = this.#number * 10 + byte - 0x30
       const isRight = this.#lineAt === 0 ? byte === (this.#count < 0 ? 0x2a : 0x24) : isDigit(byte) || byte === 0x0d
-      if (!isRight || ++this.#lineAt > longestLine) throw malformed('a line of a large command is none')
+      if (!isRight || ++this.#lineAt > longestLine) throw damagedStream('a line of a large command is none')
     }
     return bytes.length
   }
@@ -87,7 +86,7 @@ export class LargeScan {
       this.#headBytes = end
       return
     }
-    if (number > mostArgumentBytes) throw tooLarge(`an argument of ${number >> 20} MB, and servers take 512 MB`)
+    if (number > mostBulkBytes) throw tooLarge(`an argument of ${number >> 20} MB, and servers take 512 MB`)
     if (this.#seen === 1 && number > mostKeyBytes) throw tooLarge('a key above 1 MB')
     this.#longest = Math.max(this.#longest, number)
     this.#start = end
@@ -122,7 +121,8 @@ function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39
 }
 
-function malformed(what: string): ReplatformError {
+/** `what` is wrong with it. */
+export function damagedStream(what: string): ReplatformError {
   return new ReplatformError('redis.protocol', { message: `The replication stream is damaged: ${what}.` })
 }
 

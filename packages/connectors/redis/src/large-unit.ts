@@ -2,9 +2,11 @@
  * What must be applied together and is too large to be held: a command, or a transaction. It waits in a nameless,
  * encrypted file, and is read once, command by command.
  */
+
+import { CommandScanner, type LargePiece } from './command-scanner.ts'
 import type { Outline } from './large-scan.ts'
 import { Spool } from './spool.ts'
-import { CommandScanner, type LargePiece, StreamCommand } from './stream-command.ts'
+import { StreamCommand } from './stream-command.ts'
 
 const memoryBytes = 1 << 20
 

@@ -1,7 +1,9 @@
 /** Cuts the replication stream into what must be applied together: one command, or a transaction of the source. */
+
+import { CommandScanner, mostHeldBytes } from './command-scanner.ts'
 import { LargeUnit } from './large-unit.ts'
 import type { Piece } from './spool.ts'
-import { CommandScanner, mostHeldBytes, StreamCommand } from './stream-command.ts'
+import { StreamCommand } from './stream-command.ts'
 
 export interface StreamUnit {
   /** None where it is `large`. */

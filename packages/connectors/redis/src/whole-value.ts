@@ -3,11 +3,10 @@
  * wants to know its length first.
  */
 import { ReplatformError } from '@replatform/core/errors'
+import { mostBulkBytes } from './bulk-limit.ts'
 import { Crc64 } from './crc64.ts'
 import { Spool } from './spool.ts'
 
-/** What servers take as one argument (proto-max-bulk-len), which managed services let nobody raise. */
-const mostBytes = 512 * 1024 * 1024
 const memoryBytes = 1 << 20
 const footerBytes = 10
 
@@ -25,7 +24,7 @@ export class WholeValue implements AsyncDisposable {
   /** Throws `redis.value-too-large` for what no server takes. */
   async add(bytes: Buffer): Promise<void> {
     this.#length += bytes.length
-    if (this.#length + footerBytes > mostBytes) throw tooLarge()
+    if (this.#length + footerBytes > mostBulkBytes) throw tooLarge()
     this.#crc.update(bytes)
     await this.#spool.write(Buffer.from(bytes), 0)
   }
