@@ -60,6 +60,11 @@ const Environment = Type.Object(
     ),
     domain: Type.String({ minLength: 3, description: 'The DNS zone that services answer under.' }),
     monthlyBudgetUsd: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
+    data: Type.Optional(
+      Type.Enum(['live', 'test'], {
+        description: 'Whose data its stores hold. Outside production no live card numbers may: `check` refuses.',
+      }),
+    ),
     nat: Type.Optional(
       Type.Enum(['one', 'per-zone'], { description: 'Default: per-zone in production, one elsewhere.' }),
     ),
@@ -106,7 +111,15 @@ const OnPremises = Type.Object(
 
 const Egress = Type.Object(
   {
-    host: Type.String({ minLength: 3 }),
+    host: Type.Optional(Type.String({ minLength: 3, description: 'Its name; *.bank.example for all below it.' })),
+    addresses: Type.Optional(
+      Type.Array(Cidr, {
+        minItems: 1,
+        maxItems: 20,
+        uniqueItems: true,
+        description: 'Where it answers, when that is fixed: rules hold the service to these.',
+      }),
+    ),
     port: Port,
     kind: Type.Optional(Type.Enum(['partner', 'vendor', 'bank'], { default: 'partner' })),
     owner: Type.Optional(Owner),
@@ -210,6 +223,25 @@ const LandingService = Type.Object(
     scaleAtCpu: Type.Optional(
       Type.Integer({ minimum: 10, maximum: 90, description: 'Per cent; stateless services only.' }),
     ),
+    schedule: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            at: TimeOfDay,
+            days: Type.Optional(
+              Type.String({ pattern: '^(MON|TUE|WED|THU|FRI|SAT|SUN)(-(MON|TUE|WED|THU|FRI|SAT|SUN))?$' }),
+            ),
+            timeZone: Type.String({ minLength: 3 }),
+            least: Type.Integer({ minimum: 1, maximum: 500 }),
+          },
+          closed,
+        ),
+        {
+          maxItems: 10,
+          description: 'How many machines there are at least from a time of day on; stateless services, production.',
+        },
+      ),
+    ),
     stores: Type.Optional(Type.Array(Name, { uniqueItems: true })),
     calls: Type.Optional(Type.Array(Name, { uniqueItems: true, description: 'Services of the estate that it calls.' })),
     egress: Type.Optional(Type.Array(Egress)),
@@ -290,6 +322,12 @@ export const LandingZone = Type.Object(
       pattern: '^[a-z]{2}(-[a-z]+)+-[0-9]$',
       description: 'An AWS region such as ap-southeast-1.',
     }),
+    s3PrefixList: Type.Optional(
+      Type.String({
+        pattern: '^pl-[0-9a-f]{8,17}$',
+        description: 'The list of addresses of S3 in the region; needed where the region is not known here.',
+      }),
+    ),
     contact: Type.String({
       pattern: '^[^@ ]+@[^@ ]+$',
       description: 'The e-mail address that alarms and bills go to.',

@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import type { Finding } from '@replatform/core/finding'
 import { checkTemplates, type RuleResult, violated } from '@replatform/landing-zone/check/check'
 import type { EnvironmentTemplates } from '@replatform/landing-zone/environment-templates'
+import { compareEnvironments } from '@replatform/landing-zone/environments/every-environment'
 import { proveReachability, reachabilityFindings } from '@replatform/landing-zone/reach/prove'
 import type { Exit } from '../exit-codes.ts'
 import { renderFindings } from '../findings-view.ts'
@@ -10,14 +12,20 @@ import { chosen, withTemplates } from './environment.ts'
 
 /** Refuses where a rule is broken, a way is open that nobody asked for, or one that somebody asked for is closed. */
 export function run(invocation: Invocation, options: VerbOptions): Promise<Exit> {
-  return withTemplates(invocation, chosen(options), (templates) => {
+  return withTemplates(invocation, chosen(options), (templates, outdir) => {
     const { blueprint, graph } = templates
     const results = checkTemplates(graph, blueprint)
     const proof = proveReachability(graph, blueprint)
-    const findings = [...templates.findings, ...violated(results).map(asFinding), ...reachabilityFindings(proof)]
-    const isRefused = findings.some(({ severity }) => severity === 'blocker')
     const { environment, phase } = blueprint
-    const ways = { wanted: proof.wanted, unasked: proof.unasked, closed: proof.closed, denied: proof.denied.length }
+    const others = compareEnvironments(invocation.estate, { phase, outdir: join(outdir, 'others'), built: templates })
+    const findings = [
+      ...templates.findings,
+      ...violated(results).map(asFinding),
+      ...reachabilityFindings(proof),
+      ...others.findings,
+    ]
+    const isRefused = findings.some(({ severity }) => severity === 'blocker')
+    const ways = { wanted: proof.wanted, unasked: proof.unasked, closed: proof.closed, denied: proof.denied }
     invocation.result({ environment, phase, ok: !isRefused, findings, rules: results, ways }, (style) => [
       ...renderFindings(findings, style),
       '',

@@ -31,11 +31,11 @@ export function isPhase(text: string): text is Phase {
 export async function withTemplates<Result>(
   invocation: Invocation,
   which: Chosen,
-  work: (templates: EnvironmentTemplates) => Result | Promise<Result>,
+  work: (templates: EnvironmentTemplates, outdir: string) => Result | Promise<Result>,
 ): Promise<Result> {
   const outdir = mkdtempSync(join(tmpdir(), 'replatform-infra-'))
   try {
-    return await work(templatesOf(invocation.estate, { ...which, outdir }))
+    return await work(templatesOf(invocation.estate, { ...which, outdir: join(outdir, 'chosen') }), outdir)
   } finally {
     rmSync(outdir, { recursive: true, force: true })
   }

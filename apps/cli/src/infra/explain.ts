@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { ReplatformError } from '@replatform/core/errors'
+import { type Choice, choicesOf } from '@replatform/landing-zone/cost/choices'
+import { dollars } from '@replatform/landing-zone/cost/dollars'
 import { type Explanation, explain } from '@replatform/landing-zone/cost/explain'
-import { type LeftOut, leftOut } from '@replatform/landing-zone/cost/left-out'
 import { Prices } from '@replatform/landing-zone/cost/price-file'
 import { shippedPrices } from '@replatform/landing-zone/cost/shipped-prices'
 import type { Exit } from '../exit-codes.ts'
@@ -17,12 +18,12 @@ export function run(invocation: Invocation, options: VerbOptions): Promise<Exit>
   const prices = options.prices === undefined ? shippedPrices() : pricesIn(resolve(invocation.io.cwd, options.prices))
   return withTemplates(invocation, chosen(options), ({ graph, blueprint, findings }) => {
     const explanation = explain(graph, blueprint, prices)
-    const without = leftOut(blueprint)
+    const choices = choicesOf(blueprint, graph, prices)
     const all = [...findings, ...prices.findings(new Date())]
-    invocation.result({ ...explanation, leftOut: without, findings: all }, (style) => [
+    invocation.result({ ...explanation, choices, findings: all }, (style) => [
       ...tree(explanation, style),
       '',
-      ...absent(without, style),
+      ...choices.flatMap((choice) => chosenOrNot(choice, style)),
       '',
       ...renderFindings(all, style),
     ])
@@ -59,15 +60,13 @@ function tree({ requirements, monthlyMicroUsd, unpriced, environment, phase }: E
   ]
 }
 
-function absent(without: readonly LeftOut[], { colors, columns }: Style): string[] {
-  return without.flatMap(({ what, why, breakEven }) => [
-    `${colors.bold('left out')}  ${what}`,
-    ...wrap(why, columns - 4).map((text) => `    ${text}`),
+function chosenOrNot(choice: Choice, { colors, columns }: Style): string[] {
+  const { what, isBuilt, requirement, why, breakEven, figures, unpriced } = choice
+  const inFigures = figures ?? `In figures: unpriced, which is not zero (${unpriced.join(', ')}).`
+  return [
+    `${colors.bold(isBuilt ? 'built' : 'left out')}  ${what}`,
+    ...wrap(requirement === null ? why : `${why} It serves: ${requirement}`, columns - 4).map((text) => `    ${text}`),
     ...wrap(`It pays: ${breakEven}`, columns - 4).map((text) => colors.dim(`    ${text}`)),
-  ])
-}
-
-function dollars(micro: number): string {
-  const cents = Math.round(micro / 10_000)
-  return `$${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, '0')}`
+    ...wrap(inFigures, columns - 4).map((text) => colors.dim(`    ${text}`)),
+  ]
 }

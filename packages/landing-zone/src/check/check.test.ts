@@ -2,19 +2,23 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { proveReachability } from '../reach/prove.ts'
 import type { TemplateGraph } from '../template/template-graph.ts'
 import { graphOf } from '../test-fixtures/graph-of.ts'
-import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
+import { guarded, patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
 import { checkTemplates, rules, violated } from './check.ts'
 import { pciRequirements } from './pci-requirements.ts'
 
 /** Goal: what we generate keeps our own rules and opens nothing unasked. Method: the real templates, all of them. */
 describe.each([
-  ['production', 'rehost'],
-  ['production', 'transition'],
-  ['production', 'replatform'],
-  ['staging', 'rehost'],
-  ['staging', 'replatform'],
-] as const)('%s, %s', (environment, phase) => {
-  const blueprint = walletBlueprint({ environment, phase })
+  ['production', 'rehost', 'as it is'],
+  ['production', 'transition', 'as it is'],
+  ['production', 'replatform', 'with a firewall'],
+  ['staging', 'rehost', 'with a firewall'],
+  ['staging', 'replatform', 'as it is'],
+] as const)('%s, %s, %s', (environment, phase, form) => {
+  const blueprint = walletBlueprint({
+    environment,
+    phase,
+    change: (zone) => (form === 'with a firewall' ? guarded(zone) : zone),
+  })
   let graph: TemplateGraph
   beforeAll(() => {
     graph = graphOf(blueprint)

@@ -3,10 +3,11 @@ import type { TemplateGraph } from '../template/template-graph.ts'
 import type { Rule, Violation } from './rule.ts'
 import { attachmentRules } from './rules-attached.ts'
 import { dataRules } from './rules-data.ts'
+import { egressRules } from './rules-egress.ts'
 import { networkRules } from './rules-network.ts'
 import { operationRules } from './rules-operations.ts'
 
-export const rules: readonly Rule[] = [...networkRules, ...dataRules, ...attachmentRules, ...operationRules]
+export const rules: readonly Rule[] = [...networkRules, ...egressRules, ...dataRules, ...attachmentRules, ...operationRules]
 
 export interface RuleResult {
   readonly rule: string

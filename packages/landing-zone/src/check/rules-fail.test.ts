@@ -14,7 +14,7 @@ const blueprint = everyForm()
 /** Not about what is left out or turned over, but about what is put there, or what the estate says. */
 const spoilt: Readonly<Record<string, (graph: TemplateGraph) => readonly [TemplateGraph, Blueprint]>> = {
   'data-without-way-out': (graph) => {
-    const route = first(graph, 'AWS::EC2::Route', 'NetworkAppA')
+    const route = first(graph, 'AWS::EC2::Route', 'WayOutappA')
     const table = first(graph, 'AWS::EC2::RouteTable', 'NetworkDataA')
     return [graph.with(changed(route, { RouteTableId: `«${table.id}»` })), blueprint]
   },
@@ -42,6 +42,14 @@ const spoilt: Readonly<Record<string, (graph: TemplateGraph) => readonly [Templa
     }
     return [graph.with(changed(first(graph, 'AWS::IAM::Policy', ''), { PolicyDocument: document })), blueprint]
   },
+  'machine-recovers': (graph) => [without(graph, 'AWS::CloudWatch::Alarm', 'Recovery'), blueprint],
+  'group-renewed': (graph) => [without(graph, 'AWS::Scheduler::Schedule', 'Wallet'), blueprint],
+  'firewall-logged': (graph) => [without(graph, 'AWS::NetworkFirewall::LoggingConfiguration', 'ZoneA'), blueprint],
+  'documents-in-every-zone': (graph) => [without(graph, 'AWS::DocDB::DBInstance', ''), blueprint],
+  'state-stays': (graph) => [
+    graph,
+    { ...blueprint, services: blueprint.services.map((service) => ({ ...service, stateful: true })) },
+  ],
   'card-data-declared': (graph) => [graph, withStores(({ cardData: _, ...store }) => store)],
   'no-live-cards-outside-production': (graph) => [
     graph,
@@ -92,6 +100,11 @@ function first(whole: TemplateGraph, type: string, part: string): Resource {
   const found = whole.ofType(type).find(({ logicalId }) => logicalId.includes(part))
   if (!found) throw new Error(`There is no ${type} with ${part}.`)
   return found
+}
+
+function without(whole: TemplateGraph, type: string, part: string): TemplateGraph {
+  const gone = first(whole, type, part)
+  return new TemplateGraph(whole.resources.filter((resource) => resource !== gone))
 }
 
 type Store = Blueprint['stores'][number]

@@ -8,24 +8,22 @@ export const operationRules: readonly Rule[] = [
   {
     id: 'zones-used',
     pci: [],
-    wants: 'Each tier has a subnet in every zone.',
-    violations: (graph, { zones }) => {
-      const subnets = graph.ofType('AWS::EC2::Subnet').length
-      return subnets === zones.length * 3
-        ? []
-        : [{ at: 'network', what: `${subnets} subnets for ${zones.length} zones` }]
+    wants: 'Each tier has its subnet in every zone that it should stand in.',
+    violations: (graph, { subnets }) => {
+      const built = graph.ofType('AWS::EC2::Subnet').map(({ properties }) => properties.CidrBlock)
+      return subnets
+        .filter(({ cidr }) => !built.includes(cidr))
+        .map(({ tier, zone }) => ({ at: `${tier} ${zone}`, what: 'has no subnet' }))
     },
   },
   {
     id: 'nat-per-zone',
     pci: [],
     wants: 'In production the loss of a zone takes nobody else’s way out.',
-    violations: (graph, { natZones, isProduction, zones, settings }) => {
+    violations: (graph, { natZones, isProduction, settings }) => {
       if (!isProduction || settings.nat === 'one') return []
       const gateways = graph.ofType('AWS::EC2::NatGateway').length
-      return gateways === natZones.length && gateways === zones.length
-        ? []
-        : [{ at: 'network', what: `${gateways} gateways` }]
+      return gateways === natZones.length ? [] : [{ at: 'network', what: `${gateways} gateways` }]
     },
   },
   aboutEach({
@@ -143,6 +141,54 @@ export const operationRules: readonly Rule[] = [
     wants: 'A rehosted machine cannot be terminated in passing.',
     types: ['AWS::EC2::Instance'],
     wrong: expecting({ DisableApiTermination: true }),
+  }),
+  aboutEach({
+    id: 'machine-recovers',
+    pci: [],
+    wants: 'A machine that nothing replaces is moved to another host by AWS when its own fails.',
+    types: ['AWS::EC2::Instance'],
+    wrong: (_, machine, graph) => {
+      const alarms = graph.usersOf(machine).filter(({ type }) => type === 'AWS::CloudWatch::Alarm')
+      const recovers = alarms.some(
+        ({ properties }) =>
+          properties.MetricName === 'StatusCheckFailed_System' &&
+          JSON.stringify(properties.AlarmActions).includes(':ec2:recover'),
+      )
+      return recovers ? undefined : 'has no alarm that recovers it'
+    },
+  }),
+  {
+    id: 'state-stays',
+    pci: [],
+    wants: 'Machines of a service that keeps state are never replaced, and their disks outlive them.',
+    violations: (graph, { services }) =>
+      services
+        .filter(({ stateful }) => stateful)
+        .flatMap(({ name }) => {
+          const own = graph.resources.filter(({ serves }) => serves[0] === `service.${name}`)
+          const replaced = own.filter(({ type }) => type === 'AWS::AutoScaling::AutoScalingGroup')
+          const lost = own.filter(
+            ({ properties }) =>
+              at(properties, 'LaunchTemplateData.BlockDeviceMappings.0.Ebs.DeleteOnTermination') === true,
+          )
+          return [
+            ...replaced.map(({ id }) => ({ at: id, what: 'replaces machines with state' })),
+            ...lost.map(({ id }) => ({ at: id, what: 'deletes disks with state' })),
+          ]
+        }),
+  },
+  aboutEach({
+    id: 'group-renewed',
+    pci: ['6.3.3'],
+    wants: 'Machines without state and without an image of their own are replaced by fresh ones every week.',
+    types: ['AWS::AutoScaling::AutoScalingGroup'],
+    wrong: ({ LaunchTemplate }, group, graph) => {
+      const template = graph.named(at(LaunchTemplate, 'LaunchTemplateId'))[0]
+      const image = String(at(template?.properties, 'LaunchTemplateData.ImageId'))
+      const clock = graph.usersOf(group).find(({ type }) => type === 'AWS::Scheduler::Schedule')
+      const target = String(at(clock?.properties, 'Target.Arn'))
+      return image.startsWith('ami-') || target.endsWith(':startInstanceRefresh') ? undefined : 'grows old'
+    },
   }),
   aboutEach({
     id: 'workers-closed',

@@ -14,8 +14,7 @@ export class Balancer extends Construct {
   readonly dnsName: string
   readonly hostedZoneId: string
   readonly fullName: string
-  readonly targetGroupArn: string
-  readonly targetGroupName: string
+  readonly targets: elb.CfnTargetGroup
   readonly isPublic: boolean
   readonly isHttp: boolean
   readonly #listenerArn: string
@@ -34,8 +33,7 @@ export class Balancer extends Construct {
     this.dnsName = balancer.attrDnsName
     this.hostedZoneId = balancer.attrCanonicalHostedZoneId
     this.fullName = balancer.attrLoadBalancerFullName
-    this.targetGroupArn = group.ref
-    this.targetGroupName = group.attrTargetGroupFullName
+    this.targets = group
     const listener = new elb.CfnListener(this, 'Listener', {
       loadBalancerArn: balancer.ref,
       port: 443,
@@ -51,19 +49,22 @@ export class Balancer extends Construct {
    * The rules of the estate in their order. Returns the groups that other services' machines must join. Call once, when
    * every service exists.
    */
-  route({ name, routes = [] }: PlannedService, services: readonly PlannedService[]): ReadonlyMap<string, string> {
+  route(
+    { name, routes = [] }: PlannedService,
+    services: readonly PlannedService[],
+  ): ReadonlyMap<string, elb.CfnTargetGroup> {
     for (const [index, route] of routes.entries()) {
       const other = services.find((one) => one.name === route.to && one.name !== name)
-      const targetGroupArn = other ? this.#targetsOf(other) : this.targetGroupArn
+      const targetGroupArn = (other ? this.#targetsOf(other) : this.targets).ref
       listenerRule(this, { route, targetGroupArn, listenerArn: this.#listenerArn, priority: index + 1 })
     }
-    return new Map([...this.#others].map(([other, group]) => [other, group.ref]))
+    return this.#others
   }
 
-  #targetsOf(other: PlannedService): string {
+  #targetsOf(other: PlannedService): elb.CfnTargetGroup {
     const group = this.#others.get(other.name) ?? this.#targets(`Targets${pascal(other.name)}`, other, this.#context)
     this.#others.set(other.name, group)
-    return group.ref
+    return group
   }
 
   #balancer(

@@ -28,15 +28,15 @@ export class PaymentCanary extends Construct {
     serving(this, 'operations.incidents')
     accepting(this, 'Results and logs of one canary, under names that the service chooses.', 'IAM5')
     const { bucket } = new PrivateBucket(this, 'Results', { keyArn, logBucket: accessLogs, expireDays: keptDays })
+    // 21 characters are all that a canary's name may have.
+    const name = `${prefix}-${service}`.slice(0, 21).replace(/-+$/, '')
     const role = new iam.CfnRole(this, 'Role', {
       assumeRolePolicyDocument: {
         Version: '2012-10-17',
         Statement: [{ Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' }],
       },
-      policies: [{ policyName: 'canary', policyDocument: rights(bucket.attrArn, keyArn) }],
+      policies: [{ policyName: 'canary', policyDocument: rights(bucket.attrArn, keyArn, name) }],
     })
-    // 21 characters are all that a canary's name may have.
-    const name = `${prefix}-${service}`.slice(0, 21).replace(/-+$/, '')
     const canary = new synthetics.CfnCanary(this, 'Canary', {
       name,
       executionRoleArn: role.attrArn,
@@ -62,7 +62,7 @@ export class PaymentCanary extends Construct {
   }
 }
 
-function rights(bucketArn: string, keyArn: string): object {
+function rights(bucketArn: string, keyArn: string, canary: string): object {
   return {
     Version: '2012-10-17',
     Statement: [
@@ -71,7 +71,7 @@ function rights(bucketArn: string, keyArn: string): object {
       {
         Effect: 'Allow',
         Action: ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents'],
-        Resource: `arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/lambda/cwsyn-*`,
+        Resource: `arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/lambda/cwsyn-${canary}-*`,
       },
       {
         Effect: 'Allow',

@@ -76,7 +76,7 @@ export class Dashboards extends Construct {
 export function watchedService({ name, balancer }: Service): Watched {
   const dimensions = [
     { name: 'LoadBalancer', value: balancer.fullName },
-    { name: 'TargetGroup', value: balancer.targetGroupName },
+    { name: 'TargetGroup', value: balancer.targets.attrTargetGroupFullName },
   ]
   const healthy: WatchedMetric = {
     name: 'HealthyHostCount',

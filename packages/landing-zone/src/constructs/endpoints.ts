@@ -2,6 +2,7 @@ import { Aws } from 'aws-cdk-lib'
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
+import type { StandingRequirement } from '../plan/requirements.ts'
 import type { Network } from './network.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
@@ -27,8 +28,9 @@ export class Endpoints extends Construct {
       routeTableIds: network.routeTableIds('app', 'data'),
       policyDocument: packagesAndOwn(region),
     })
-    for (const name of interfaces) {
-      new ec2.CfnVPCEndpoint(this, pascal(name), {
+    for (const { name, serves } of wanted(blueprint)) {
+      const scope = serving(new Construct(this, pascal(name)), serves)
+      new ec2.CfnVPCEndpoint(scope, 'Endpoint', {
         vpcId: network.vpc.ref,
         serviceName: `com.amazonaws.${region}.${name}`,
         vpcEndpointType: 'Interface',
@@ -39,6 +41,15 @@ export class Endpoints extends Construct {
       })
     }
   }
+}
+
+/** Workers fetch their image privately, as long as there are any. */
+function wanted({ onPremises, phase }: Blueprint): { name: string; serves: StandingRequirement }[] {
+  const ofWorkers = onPremises && phase !== 'finalized' ? ['ecr.api', 'ecr.dkr'] : []
+  return [
+    ...interfaces.map((name) => ({ name, serves: 'network.private-aws' as const })),
+    ...ofWorkers.map((name) => ({ name, serves: 'migration' as const })),
+  ]
 }
 
 function ownAccountOnly(): object {
@@ -60,6 +71,8 @@ function packagesAndOwn(region: string): object {
     `amazon-ssm-${region}`,
     `patch-baseline-snapshot-${region}`,
     `al2023-repos-${region}-de612dc2`,
+    // Layers of images (Amazon ECR user guide, "Create the Amazon S3 gateway endpoint").
+    `prod-${region}-starport-layer-bucket`,
   ]
   return statements([
     {

@@ -3,13 +3,18 @@ import * as iam from 'aws-cdk-lib/aws-iam'
 import * as logs from 'aws-cdk-lib/aws-logs'
 import type * as s3 from 'aws-cdk-lib/aws-s3'
 import { Construct } from 'constructs'
+import type { Blueprint } from '../plan/blueprint.ts'
+import { pascal } from './network.ts'
 import { PrivateBucket } from './private-bucket.ts'
 import { serving } from './serving.ts'
 
 /** PCI-DSS 4.0.1, 10.5.1: twelve months, three of them at hand. */
 export const keptDays = 400
 
-export type LogName = 'flows' | 'tunnels' | 'people' | 'trail' | 'services' | 'waf' | 'queries'
+const standing = ['flows', 'tunnels', 'people', 'trail', 'services', 'waf', 'queries'] as const
+/** Of the firewall, where there is one. */
+const ofFirewall = ['firewall-flows', 'firewall-alerts'] as const
+export type LogName = (typeof standing)[number] | (typeof ofFirewall)[number]
 
 /** Where logs go: groups to search in, a bucket for what only writes files. */
 export class Logs extends Construct {
@@ -18,11 +23,12 @@ export class Logs extends Construct {
   readonly #groups = new Map<LogName, logs.CfnLogGroup>()
   readonly #writer: iam.CfnRole
 
-  constructor(scope: Construct, prefix: string, keyArn: string) {
+  constructor(scope: Construct, { estate, environment, firewallZones }: Blueprint, keyArn: string) {
     super(scope, 'Logs')
     serving(this, 'security.audit-trail')
-    for (const name of ['flows', 'tunnels', 'people', 'trail', 'services', 'waf', 'queries'] as const) {
-      const group = new logs.CfnLogGroup(this, name.charAt(0).toUpperCase() + name.slice(1), {
+    const prefix = `${estate}-${environment}`
+    for (const name of [...standing, ...(firewallZones.length > 0 ? ofFirewall : [])]) {
+      const group = new logs.CfnLogGroup(this, pascal(name), {
         // WAF accepts groups with this beginning only.
         logGroupName: `${name === 'waf' ? 'aws-waf-logs-' : '/'}${prefix}/${name}`.replace('-logs-/', '-logs-'),
         kmsKeyId: keyArn,

@@ -1,12 +1,18 @@
 import { Aws } from 'aws-cdk-lib'
 import * as iam from 'aws-cdk-lib/aws-iam'
 import { Construct } from 'constructs'
+import type { Blueprint } from '../plan/blueprint.ts'
 import { accepting } from './accepting.ts'
 
 export interface MachineOptions {
   readonly logGroupName: string
   /** Secrets whose name begins so are its own. */
   readonly secretPrefix: string
+}
+
+/** Where secrets of an environment stand: two in one account never read each other's. */
+export function secretHome({ estate, environment }: Blueprint): string {
+  return `${estate}-${environment}`
 }
 
 /**

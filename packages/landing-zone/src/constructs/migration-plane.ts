@@ -5,6 +5,7 @@ import * as rds from 'aws-cdk-lib/aws-rds'
 import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
 import { accepting } from './accepting.ts'
+import { secretHome } from './machine.ts'
 import { serving } from './serving.ts'
 
 export interface MigrationContext {
@@ -28,7 +29,7 @@ export class MigrationPlane extends Construct {
     this.#control(blueprint, context)
     const { stores } = blueprint
     const taskRole = this.#taskRole()
-    for (const { name } of stores) this.#grant(name, taskRole)
+    for (const { name } of stores) this.#grant(name, taskRole, blueprint)
     this.#workers(blueprint, context, taskRole)
   }
 
@@ -76,7 +77,7 @@ export class MigrationPlane extends Construct {
   }
 
   /** The two addresses of one move, under names that only it has. */
-  #grant(store: string, role: iam.CfnRole): void {
+  #grant(store: string, role: iam.CfnRole, blueprint: Blueprint): void {
     const scope = serving(new Construct(this, `Move-${store}`), `migration.${store}`)
     new iam.CfnPolicy(scope, 'Secrets', {
       policyName: `move-${store}`,
@@ -89,7 +90,7 @@ export class MigrationPlane extends Construct {
             Action: 'secretsmanager:GetSecretValue',
             Resource: ['source', 'target'].map(
               (side) =>
-                `arn:${Aws.PARTITION}:secretsmanager:${Aws.REGION}:${Aws.ACCOUNT_ID}:secret:migration/${store}/${side}-*`,
+                `arn:${Aws.PARTITION}:secretsmanager:${Aws.REGION}:${Aws.ACCOUNT_ID}:secret:${secretHome(blueprint)}/migration/${store}/${side}-*`,
             ),
           },
         ],

@@ -2,25 +2,28 @@ import { Fn } from 'aws-cdk-lib'
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
 import type { Blueprint, Tier } from '../plan/blueprint.ts'
+import { everywhere } from '../plan/cidr.ts'
+import { closeDataTier } from './data-tier-lock.ts'
 import { serving } from './serving.ts'
 
-interface PlacedSubnet {
+export interface PlacedSubnet {
   readonly tier: Tier
   readonly zone: string
+  readonly cidr: string
   readonly resource: ec2.CfnSubnet
   readonly routeTable: ec2.CfnRouteTable
 }
 
 /**
- * The VPC in three tiers over its zones. Public subnets hold balancers and NAT only, app subnets what calls out, data
- * subnets have no way out at all. Each subnet has a route table of its own, so that a change is a change of one place.
+ * The VPC in tiers over its zones. Public subnets hold balancers only, app subnets what calls out, data subnets have no
+ * way out at all and admit the two inner tiers only, whatever a security group says. Each subnet has a route table of
+ * its own, so that a change is a change of one place.
  */
 export class Network extends Construct {
   readonly vpc: ec2.CfnVPC
   readonly #subnets: readonly PlacedSubnet[]
-  readonly #natGateways: ec2.CfnNatGateway[] = []
 
-  constructor(scope: Construct, { settings, subnets, natZones, services }: Blueprint) {
+  constructor(scope: Construct, { settings, zones, subnets, services, natZones, stores }: Blueprint) {
     super(scope, 'Network')
     serving(this, 'network.closed', 'availability.zones')
     this.vpc = new ec2.CfnVPC(this, 'Vpc', {
@@ -28,14 +31,14 @@ export class Network extends Construct {
       enableDnsSupport: true,
       enableDnsHostnames: true,
     })
-    const zones = [...new Set(subnets.map(({ zone }) => zone))]
     this.#subnets = subnets.map((subnet) => this.#place(subnet, zoneName(zones.indexOf(subnet.zone))))
-    const needsInternet = services.some(({ from, egress = [] }) => from.includes('internet') || egress.length > 0)
-    if (needsInternet) this.#openToInternet(natZones)
+    const isOpen = services.some(({ from }) => from.includes('internet'))
+    if (isOpen || natZones.length > 0) this.#openToInternet()
+    closeDataTier(this, settings.network, stores)
   }
 
   subnetIds(tier: Tier): string[] {
-    return this.#of(tier).map(({ resource }) => resource.ref)
+    return this.placed(tier).map(({ resource }) => resource.ref)
   }
 
   /** Of all tiers: what is lost with the n-th zone. */
@@ -44,16 +47,11 @@ export class Network extends Construct {
     return this.#subnets.filter(({ zone }) => zone === zones[index]).map(({ resource }) => resource.ref)
   }
 
-  /** None where nothing calls out. */
-  get natGatewayIds(): string[] {
-    return this.#natGateways.map(({ ref }) => ref)
-  }
-
   routeTableIds(...tiers: readonly Tier[]): string[] {
-    return tiers.flatMap((tier) => this.#of(tier).map(({ routeTable }) => routeTable.ref))
+    return tiers.flatMap((tier) => this.placed(tier).map(({ routeTable }) => routeTable.ref))
   }
 
-  #of(tier: Tier): PlacedSubnet[] {
+  placed(tier: Tier): PlacedSubnet[] {
     return this.#subnets.filter((subnet) => subnet.tier === tier)
   }
 
@@ -71,47 +69,24 @@ export class Network extends Construct {
       subnetId: resource.ref,
       routeTableId: routeTable.ref,
     })
-    return { tier, zone, resource, routeTable }
+    return { tier, zone, cidr, resource, routeTable }
   }
 
-  /** In by the gateway for balancers, out by NAT for what services name as egress. */
-  #openToInternet(natZones: readonly string[]): void {
+  /** For balancers that everybody may reach, and for NAT. */
+  #openToInternet(): void {
     const gateway = new ec2.CfnInternetGateway(this, 'InternetGateway')
     const attachment = new ec2.CfnVPCGatewayAttachment(this, 'InternetGatewayAttachment', {
       vpcId: this.vpc.ref,
       internetGatewayId: gateway.ref,
     })
-    for (const { routeTable } of this.#of('public')) {
+    for (const { routeTable } of [...this.placed('public'), ...this.placed('nat')]) {
       const route = new ec2.CfnRoute(routeTable, 'Internet', {
         routeTableId: routeTable.ref,
-        destinationCidrBlock: '0.0.0.0/0',
+        destinationCidrBlock: everywhere,
         gatewayId: gateway.ref,
       })
       route.addResourceDependency(attachment)
     }
-    const gateways = new Map(natZones.map((zone) => [zone, this.#nat(zone)]))
-    for (const { zone, routeTable } of this.#of('app')) {
-      const nat = gateways.get(zone) ?? [...gateways.values()][0]
-      if (!nat) continue
-      serving(routeTable, 'network.egress')
-      new ec2.CfnRoute(routeTable, 'Out', {
-        routeTableId: routeTable.ref,
-        destinationCidrBlock: '0.0.0.0/0',
-        natGatewayId: nat.ref,
-      })
-    }
-  }
-
-  #nat(zone: string): ec2.CfnNatGateway {
-    const subnet = this.#of('public').find((candidate) => candidate.zone === zone) as PlacedSubnet
-    const scope = serving(new Construct(this, `Nat${zone.slice(-1).toUpperCase()}`), 'network.egress')
-    const address = new ec2.CfnEIP(scope, 'Address', { domain: 'vpc' })
-    const gateway = new ec2.CfnNatGateway(scope, 'Gateway', {
-      subnetId: subnet.resource.ref,
-      allocationId: address.attrAllocationId,
-    })
-    this.#natGateways.push(gateway)
-    return gateway
   }
 }
 

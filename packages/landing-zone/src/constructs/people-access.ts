@@ -12,6 +12,11 @@ export interface PeopleAccessOptions {
   readonly serverCertificateArn: string
 }
 
+/** A provider is known in its own account only: each account has one of the same name. */
+function inAccount(arn: string, account: string): string {
+  return arn.replace(/::\d{12}:/, `::${account}:`)
+}
+
 /** Client VPN for operators. The identity provider asks for the second factor; this end sees only who came. */
 export class PeopleAccess extends Construct {
   readonly watched: readonly Watched[]
@@ -27,7 +32,10 @@ export class PeopleAccess extends Construct {
       clientCidrBlock,
       serverCertificateArn,
       authenticationOptions: [
-        { type: 'federated-authentication', federatedAuthentication: { samlProviderArn: samlProvider } },
+        {
+          type: 'federated-authentication',
+          federatedAuthentication: { samlProviderArn: inAccount(samlProvider, settings.account) },
+        },
       ],
       connectionLogOptions: { enabled: true, cloudwatchLogGroup: logGroupName },
       vpcId: network.vpc.ref,

@@ -4,7 +4,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
 import type { PlannedStore } from '../plan/blueprint.ts'
 import { accepting } from './accepting.ts'
-import { machineProfile } from './machine.ts'
+import { machineProfile, secretHome } from './machine.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
 import { type StoreContext, storeId, type WatchedStore } from './store-context.ts'
@@ -49,12 +49,12 @@ export function rehostedStore(scope: Construct, store: PlannedStore, context: St
     securityGroupIds: [securityGroupId],
     iamInstanceProfile: machineProfile(root, {
       logGroupName: context.servicesLogName,
-      secretPrefix: `store/${store.name}`,
+      secretPrefix: `${secretHome(blueprint)}/store/${store.name}`,
     }),
     disableApiTermination: true,
     ebsOptimized: true,
   })
-  Tags.of(root).add('replatform:patch', 'servers')
+  Tags.of(root).add('replatform:patch', blueprint.environment)
   const dimensions = [{ name: 'InstanceId', value: machine.ref }]
   new cloudwatch.CfnAlarm(root, 'Recovery', {
     alarmDescription: `The host of ${store.name} failed: AWS moves the machine to another`,

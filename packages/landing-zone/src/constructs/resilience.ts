@@ -50,7 +50,7 @@ export class Backups extends Construct {
       backupSelection: {
         selectionName: 'tagged',
         iamRoleArn: role.attrArn,
-        listOfTags: [{ conditionType: 'STRINGEQUALS', conditionKey: 'replatform:backup', conditionValue: 'daily' }],
+        listOfTags: [{ conditionType: 'STRINGEQUALS', conditionKey: 'replatform:backup', conditionValue: environment }],
       },
     })
   }
@@ -58,17 +58,17 @@ export class Backups extends Construct {
 
 /** Security updates by themselves, in a window of their own, reported where somebody looks. */
 export class Patching extends Construct {
-  constructor(scope: Construct) {
+  constructor(scope: Construct, { estate, environment }: Blueprint) {
     super(scope, 'Patching')
     serving(this, 'operations.patching')
     const window = new ssm.CfnMaintenanceWindow(this, 'Window', {
-      name: 'patching',
+      name: `${estate}-${environment}-patching`,
       schedule: 'cron(0 20 ? * SUN *)',
       duration: 3,
       cutoff: 1,
       allowUnassociatedTargets: false,
     })
-    const targets = [{ key: 'tag:replatform:patch', values: ['servers'] }]
+    const targets = [{ key: 'tag:replatform:patch', values: [environment] }]
     const target = new ssm.CfnMaintenanceWindowTarget(this, 'Servers', {
       windowId: window.ref,
       resourceType: 'INSTANCE',
@@ -89,10 +89,10 @@ export class Patching extends Construct {
       },
     })
     new inspector.CfnCisScanConfiguration(this, 'Hardening', {
-      scanName: 'hardening',
+      scanName: `${estate}-${environment}-hardening`,
       securityLevel: 'LEVEL_1',
       schedule: { weekly: { days: ['SUN'], startTime: { timeOfDay: '22:00', timeZone: 'UTC' } } },
-      targets: { accountIds: ['SELF'], targetResourceTags: { 'replatform:patch': ['servers'] } },
+      targets: { accountIds: ['SELF'], targetResourceTags: { 'replatform:patch': [environment] } },
     })
   }
 }

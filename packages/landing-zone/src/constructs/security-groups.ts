@@ -1,7 +1,7 @@
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
-import { formatCidr, parseCidr, without } from '../plan/cidr.ts'
+import { everywhere, formatCidr, parseCidr, privateRanges, without } from '../plan/cidr.ts'
 import { type Flow, flowsOf, isInside, type Party, partiesOf } from '../plan/flows.ts'
 import { accepting } from './accepting.ts'
 import { pascal } from './network.ts'
@@ -56,7 +56,8 @@ export class SecurityGroups extends Construct {
 
   #allow(flow: Flow, blueprint: Blueprint): void {
     const { from, to, port, serves } = flow
-    const scope = serving(new Construct(this, `${pascal(from)}To${pascal(to)}${port}`), serves)
+    // Two ranges must not become one id: 1.11.1.1 and 11.1.1.1.
+    const scope = serving(new Construct(this, `${pascal(from)}To${pascal(to.replaceAll(/[./]/g, 'x'))}${port}`), serves)
     if (from === 'internet')
       accepting(scope, 'A flow of the estate: customers come from everywhere, to 443 only.', 'EC23')
     const description = flow.reason.replaceAll(/[^\w .:/()#,@[\]+=&;{}!$*-]/g, '-').slice(0, 250)
@@ -71,33 +72,36 @@ export class SecurityGroups extends Construct {
         ...(source ? { sourceSecurityGroupId: peer } : { cidrIp: peer }),
       })
     }
-    for (const [ruleIndex, peer] of peersOf(to, destination, blueprint).entries()) {
-      if (!source) continue
-      new ec2.CfnSecurityGroupEgress(scope, `Out${ruleIndex || ''}`, {
-        groupId: source.attrGroupId,
-        ...ports,
-        ...(destination
-          ? { destinationSecurityGroupId: peer }
-          : to === 'partners'
-            ? { destinationPrefixListId: this.#internet.attrPrefixListId }
-            : { cidrIp: peer }),
-      })
+    if (!source) return
+    for (const [ruleIndex, peer] of this.#peersTo(to, destination, blueprint).entries()) {
+      new ec2.CfnSecurityGroupEgress(scope, `Out${ruleIndex || ''}`, { groupId: source.attrGroupId, ...ports, ...peer })
     }
+  }
+
+  #peersTo(
+    to: Party,
+    destination: ec2.CfnSecurityGroup | undefined,
+    blueprint: Blueprint,
+  ): Partial<ec2.CfnSecurityGroupEgressProps>[] {
+    if (destination) return [{ destinationSecurityGroupId: destination.attrGroupId }]
+    if (to === 'partners') return [{ destinationPrefixListId: this.#internet.attrPrefixListId }]
+    if (to === 'objects') return [{ destinationPrefixListId: blueprint.s3PrefixList }]
+    return peersOf(to, undefined, blueprint).map((cidrIp) => ({ cidrIp }))
   }
 }
 
-/** What the whole internet may reach, the old site may reach by the same rule. */
+/** What the whole internet may reach, the old site may; who may call any partner by a port may call S3 by it. */
 function isCovered({ from, to, port }: Flow, flows: readonly Flow[]): boolean {
+  const has = (other: Pick<Flow, 'from' | 'to'>) =>
+    flows.some((flow) => flow.from === other.from && flow.to === other.to && flow.port === port)
   return (
-    from === 'on-premises' && flows.some((other) => other.from === 'internet' && other.to === to && other.port === port)
+    (from === 'on-premises' && has({ from: 'internet', to })) || (to === 'objects' && has({ from, to: 'partners' }))
   )
 }
-
-/** RFC 1918. */
-const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']
 
 /** A group's id, or the ranges that a party outside has. */
 function peersOf(party: Party, group: ec2.CfnSecurityGroup | undefined, { onPremises }: Blueprint): string[] {
   if (group) return [group.attrGroupId]
-  return party === 'on-premises' ? (onPremises?.networks ?? []) : ['0.0.0.0/0']
+  if (party.startsWith('partner:')) return [party.slice('partner:'.length)]
+  return party === 'on-premises' ? (onPremises?.networks ?? []) : [everywhere]
 }

@@ -1,12 +1,15 @@
 import { Tags } from 'aws-cdk-lib'
 import * as autoscaling from 'aws-cdk-lib/aws-autoscaling'
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
+import type * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2'
 import { Construct } from 'constructs'
 import type { Blueprint, PlannedService } from '../plan/blueprint.ts'
 import { Balancer } from './balancer.ts'
-import { machineProfile } from './machine.ts'
+import { machineProfile, secretHome } from './machine.ts'
+import { scheduleMachines } from './machine-schedule.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
+import { StatefulMachines } from './stateful-machines.ts'
 
 export interface ServiceContext {
   readonly blueprint: Blueprint
@@ -23,14 +26,13 @@ export interface ServiceContext {
 }
 
 /**
- * A service on machines behind a balancer: spread over the zones, replaced by the balancer's own judgement of their
- * health, renewed one after the other when their image changes.
+ * A service on machines behind a balancer, spread over the zones. Stateless ones are replaced by the balancer's own
+ * judgement of their health and renewed one after the other; stateful ones are never replaced but recovered.
  */
 export class Service extends Construct {
   readonly name: string
   readonly balancer: Balancer
-  readonly groupName: string
-  readonly #group: autoscaling.CfnAutoScalingGroup
+  readonly #machines: autoscaling.CfnAutoScalingGroup | StatefulMachines
 
   constructor(scope: Construct, service: PlannedService, context: ServiceContext) {
     super(scope, pascal(service.name))
@@ -38,23 +40,25 @@ export class Service extends Construct {
     this.name = service.name
     this.balancer = new Balancer(this, service, context)
     const template = this.#template(service, context)
-    const group = this.#machines(service, template, context)
-    this.#group = group
-    this.groupName = group.ref
-    if (service.scaleAtCpu !== undefined) this.#scale(group, service.scaleAtCpu)
-    this.#rest(group, service, context)
+    if (service.stateful) this.#machines = this.#keep(service, template, context)
+    else this.#machines = this.#group(service, template, context)
   }
 
   /** Its machines answer at another service's balancer too. */
-  join(targetGroupArn: string): void {
-    this.#group.targetGroupArns = [...(this.#group.targetGroupArns ?? []), targetGroupArn]
+  join(targets: elb.CfnTargetGroup): void {
+    const machines = this.#machines
+    if (machines instanceof StatefulMachines) targets.targets = machines.ids.map((id) => ({ id }))
+    else machines.targetGroupArns = [...(machines.targetGroupArns ?? []), targets.ref]
   }
 
-  #template({ name, instances }: PlannedService, context: ServiceContext): ec2.CfnLaunchTemplate {
-    const { serviceGroupId, disksKeyArn, servicesLogName } = context
-    const profile = machineProfile(this, { logGroupName: servicesLogName, secretPrefix: `service/${name}` })
+  #template({ name, instances, stateful = false }: PlannedService, context: ServiceContext): ec2.CfnLaunchTemplate {
+    const { serviceGroupId, disksKeyArn, servicesLogName, blueprint } = context
+    const profile = machineProfile(this, {
+      logGroupName: servicesLogName,
+      secretPrefix: `${secretHome(blueprint)}/service/${name}`,
+    })
     return new ec2.CfnLaunchTemplate(this, 'Template', {
-      launchTemplateName: `${context.blueprint.environment}-${name}`,
+      launchTemplateName: `${blueprint.estate}-${blueprint.environment}-${name}`,
       launchTemplateData: {
         instanceType: instances.type,
         imageId: instances.image ?? newestLinux,
@@ -66,14 +70,25 @@ export class Service extends Construct {
         blockDeviceMappings: [
           {
             deviceName: '/dev/xvda',
-            ebs: { encrypted: true, kmsKeyId: disksKeyArn, volumeType: 'gp3', deleteOnTermination: true },
+            ebs: { encrypted: true, kmsKeyId: disksKeyArn, volumeType: 'gp3', deleteOnTermination: !stateful },
           },
         ],
       },
     })
   }
 
-  #machines(
+  #keep(
+    { name, least }: PlannedService,
+    template: ec2.CfnLaunchTemplate,
+    { appSubnetIds, incidentsArn, blueprint }: ServiceContext,
+  ): StatefulMachines {
+    const options = { name, count: least, template, subnetIds: appSubnetIds, incidentsArn, blueprint }
+    const machines = new StatefulMachines(this, options)
+    this.balancer.targets.targets = machines.ids.map((id) => ({ id }))
+    return machines
+  }
+
+  #group(
     service: PlannedService,
     template: ec2.CfnLaunchTemplate,
     context: ServiceContext,
@@ -83,7 +98,7 @@ export class Service extends Construct {
       maxSize: String(service.most),
       vpcZoneIdentifier: [...context.appSubnetIds],
       launchTemplate: { launchTemplateId: template.ref, version: template.attrLatestVersionNumber },
-      targetGroupArns: [this.balancer.targetGroupArn],
+      targetGroupArns: [this.balancer.targets.ref],
       healthCheckType: 'ELB',
       healthCheckGracePeriod: 300,
       metricsCollection: [{ granularity: '1Minute' }],
@@ -106,7 +121,9 @@ export class Service extends Construct {
         suspendProcesses: ['AZRebalance', 'AlarmNotification', 'ScheduledActions'],
       },
     }
-    Tags.of(group).add('replatform:patch', 'servers')
+    Tags.of(group).add('replatform:patch', context.blueprint.environment)
+    if (service.scaleAtCpu !== undefined) this.#scale(group, service.scaleAtCpu)
+    scheduleMachines(this, group, service, context.blueprint)
     return group
   }
 
@@ -121,33 +138,7 @@ export class Service extends Construct {
       estimatedInstanceWarmup: 180,
     })
   }
-
-  /** Off-hours: no machine in the evening, all of them in the morning. */
-  #rest(
-    group: autoscaling.CfnAutoScalingGroup,
-    { least, most, stateful }: PlannedService,
-    { blueprint }: ServiceContext,
-  ): void {
-    const { offHours } = blueprint.settings
-    if (!offHours || stateful) return
-    const scope = serving(new Construct(this, 'OffHours'), 'operations.cost')
-    const at = (time: string, days: string) => `${Number(time.slice(3))} ${Number(time.slice(0, 2))} * * ${days}`
-    const common = { autoScalingGroupName: group.ref, timeZone: offHours.timeZone }
-    new autoscaling.CfnScheduledAction(scope, 'Stop', {
-      ...common,
-      recurrence: at(offHours.stop, '*'),
-      minSize: 0,
-      maxSize: 0,
-      desiredCapacity: 0,
-    })
-    new autoscaling.CfnScheduledAction(scope, 'Start', {
-      ...common,
-      recurrence: at(offHours.start, 'MON-FRI'),
-      minSize: least,
-      maxSize: most,
-      desiredCapacity: least,
-    })
-  }
 }
 
-const newestLinux = '{{resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64}}'
+/** Looked up whenever a machine starts, so that a renewed one has the newest. */
+const newestLinux = 'resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64'

@@ -124,6 +124,7 @@ const bills: Readonly<Record<string, Bill>> = {
   'AWS::Route53Resolver::FirewallRuleGroupAssociation': byUse('queries'),
   'AWS::Route53Resolver::FirewallDomainList': () => items(['dns-firewall-domain', 1]),
   'AWS::SNS::Topic': byUse('messages'),
+  'AWS::Scheduler::Schedule': byUse('calls beyond fourteen million'),
   'AWS::FIS::ExperimentTemplate': byUse('minutes of experiments'),
   'AWS::Synthetics::Canary': byUse('runs'),
 }
@@ -184,4 +185,7 @@ const freeTypes = [
   'AWS::DirectConnect::TransitVirtualInterface',
   'AWS::NetworkFirewall::FirewallPolicy',
   'AWS::NetworkFirewall::RuleGroup',
+  'AWS::NetworkFirewall::LoggingConfiguration',
+  'AWS::EC2::NetworkAcl',
+  'AWS::EC2::SubnetNetworkAclAssociation',
 ]

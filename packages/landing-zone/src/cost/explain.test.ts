@@ -1,9 +1,9 @@
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { TemplateGraph } from '../template/template-graph.ts'
 import { graphOf } from '../test-fixtures/graph-of.ts'
 import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
+import { choicesOf } from './choices.ts'
 import { explain } from './explain.ts'
-import { leftOut } from './left-out.ts'
 import { Prices } from './price-file.ts'
 import { shippedPrices } from './shipped-prices.ts'
 
@@ -57,10 +57,61 @@ test.each([
   )
 })
 
-test('what was left out says when it would pay', () => {
-  const without = leftOut(blueprint)
-  expect(without.map(({ what }) => what)).toEqual(
-    expect.arrayContaining(['Transit gateway', 'Network Firewall', 'Direct Connect', 'OpenSearch with standby']),
-  )
-  expect(without.every(({ breakEven }) => breakEven.length > 10)).toBe(true)
+describe('what may be left out', () => {
+  const priced = new Prices([
+    { ...row, key: 'vpn-connection', usd: '0.05' },
+    { ...row, key: 'transit-gateway-attachment', usd: '0.07' },
+    { ...row, key: 'network-firewall', usd: '0.395' },
+    { ...row, key: 'dns-firewall-domain', usd: '0.0005', per: 'month' },
+    { ...row, key: 'nat-gateway', usd: '0.059' },
+    { ...row, key: 'public-ipv4', usd: '0.005' },
+    { ...row, key: 'vpc-endpoint', usd: '0.013' },
+    { ...row, key: 'zone-traffic-gib', usd: '0.01', per: 'month' },
+    { ...row, key: 'ec2:m7i.large', usd: '0.126' },
+    { ...row, key: 'ec2:m7i.xlarge', usd: '0.252' },
+  ])
+  const choice = (what: string, prices = priced, one = blueprint, templates = graph) => {
+    const found = choicesOf(one, templates, prices).find((candidate) => candidate.what === what)
+    if (!found) throw new Error(`There is no choice of ${what}.`)
+    return found
+  }
+
+  test('is built where a requirement asks for it, and only there', () => {
+    for (const { isBuilt, requirement } of choicesOf(blueprint, graph, priced))
+      expect(isBuilt).toBe(requirement !== null)
+    expect(choice('Transit gateway')).toMatchObject({ isBuilt: false, requirement: null })
+    expect(choice('A third zone')).toMatchObject({ isBuilt: true })
+  })
+
+  test('says in figures from where on it pays', () => {
+    // Two routers: 2 × 0.05 for tunnels of each VPC, 0.07 for its attachment: (2 × 0.07 + 0.1) / (0.1 − 0.07) = 8.
+    expect(choice('Transit gateway').figures).toContain('it pays from 8 VPCs on')
+    expect(choice('Transit gateway').monthlyMicroUsd).toBe(3 * 730 * 70_000)
+    // 12 × (3 × 0.395 × 730 − 2 × 0.0005)
+    expect(choice('Network Firewall').figures).toContain('$10,380.59')
+    // 2 × (0.059 + 0.005) × 730 / (2 × 0.01 × 2/3)
+    expect(choice('A NAT gateway in every zone').figures).toContain('from 7,008 GiB a month on')
+    // Eight interfaces and two of the workers, in two more zones.
+    expect(choice('Interface endpoints in every zone').monthlyMicroUsd).toBe(20 * 730 * 13_000)
+    // A zone: 0.059 + 0.005 + 10 × 0.013 an hour.
+    expect(choice('A third zone').figures).toContain('$141.62 a month')
+    expect(choice('A third zone').figures).toContain('$283.24 of machines')
+  })
+
+  test('a missing price is told and makes no figure', () => {
+    const none = choice('Transit gateway', new Prices([]))
+    expect(none).toMatchObject({ monthlyMicroUsd: null, figures: null })
+    expect(none.unpriced).toEqual(['transit-gateway-attachment', 'vpn-connection'])
+    const half = choice('OpenSearch with standby')
+    expect(half).toMatchObject({ monthlyMicroUsd: null, figures: null })
+    expect(half.unpriced.length).toBeGreaterThan(0)
+  })
+
+  test('a gateway that costs as much as the tunnels never pays by price', () => {
+    const dear = new Prices([
+      { ...row, key: 'vpn-connection', usd: '0.05' },
+      { ...row, key: 'transit-gateway-attachment', usd: '0.10' },
+    ])
+    expect(choice('Transit gateway', dear).figures).toContain('never pays by price alone')
+  })
 })

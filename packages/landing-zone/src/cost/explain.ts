@@ -1,6 +1,7 @@
 import type { Blueprint } from '../plan/blueprint.ts'
 import { type RequirementId, requirement } from '../plan/requirements.ts'
 import type { Resource, TemplateGraph } from '../template/template-graph.ts'
+import { billOf } from './bill.ts'
 import { billingOf } from './billed-items.ts'
 import type { Prices } from './price-file.ts'
 
@@ -72,12 +73,7 @@ function explainResource({ resource, graph, blueprint, prices }: ExplainOptions)
   const billing = billingOf(resource, graph)
   const { id, type } = resource
   if (!billing) return { id, type, monthlyMicroUsd: null, unpriced: [type], byUse: null }
-  const priced = billing.items.map(({ key, quantity }) => ({
-    key,
-    quantity,
-    price: prices.monthly(key, blueprint.region),
-  }))
-  const unpriced = priced.filter(({ price }) => price === undefined).map(({ key }) => key)
-  const sum = priced.reduce((total, { quantity, price }) => total + Math.round(quantity * (price ?? 0)), 0)
-  return { id, type, monthlyMicroUsd: unpriced.length > 0 ? null : sum, unpriced, byUse: billing.byUse ?? null }
+  const lines = billing.items.map(({ key, quantity }) => [key, quantity] as const)
+  const { microUsd, unpriced } = billOf(lines, prices, blueprint.region)
+  return { id, type, monthlyMicroUsd: microUsd, unpriced, byUse: billing.byUse ?? null }
 }

@@ -1,6 +1,7 @@
 /** Who sends what to whom, in which protocol, and what of card numbers goes along: what the data-flow picture shows. */
 import type { Blueprint, PlannedStore } from '../plan/blueprint.ts'
 import { type Flow, flowsOf } from '../plan/flows.ts'
+import { partnerName } from '../plan/partners.ts'
 import { encryptionOf } from '../register/register.ts'
 
 /** From what harms least. `undeclared` is none of these: nobody said it. */
@@ -41,7 +42,7 @@ export function dataFlowsOf(blueprint: Blueprint): DataFlows {
     ...blueprint.services.flatMap(({ name, egress = [] }) =>
       egress.map((partner) => ({
         from: `service:${name}`,
-        to: `partner:${partner.host}`,
+        to: `partner:${partnerName(partner)}`,
         protocol: partner.port === 443 ? 'HTTPS 443' : `TCP ${partner.port}`,
         encryption: encryptionOf(partner),
         cardData: partner.cardData ?? ('undeclared' as const),
@@ -55,7 +56,9 @@ export function dataFlowsOf(blueprint: Blueprint): DataFlows {
 
 function shown(flow: Flow, blueprint: Blueprint): DataFlow[] {
   const [from, to] = [placeId(flow.from), placeId(flow.to)]
-  if (to === 'partners' || (to === 'endpoints' && from !== 'people') || from === to) return []
+  // Partners and buckets stand here by their own names.
+  if (to === 'partners' || to === 'objects' || to.startsWith('partner:')) return []
+  if ((to === 'endpoints' && from !== 'people') || from === to) return []
   if (from === 'people')
     return [{ from, to, protocol: 'HTTPS 443', encryption: 'TLS, second factor', cardData: 'none' }]
   const service = blueprint.services.find(({ name }) => to === `service:${name}`)
@@ -159,7 +162,7 @@ function placeOf(id: string, { services, stores }: Blueprint): DataPlace {
       return { id, name, kind: caller?.kind ?? 'users', side: 'outside', holds: null }
     }
     case 'partner': {
-      const partner = services.flatMap(({ egress = [] }) => egress).find(({ host }) => host === name)
+      const partner = services.flatMap(({ egress = [] }) => egress).find((one) => partnerName(one) === name)
       return { id, name, kind: partner?.kind ?? 'partner', side: 'outside', holds: null }
     }
     case 'migration':

@@ -11,7 +11,7 @@ import type {
   OnPremises,
 } from '@replatform/core/landing-zone-estate'
 import { formatCidr, parseCidr, part } from './cidr.ts'
-import { zonesOf } from './region-facts.ts'
+import { regionFacts, zonesOf } from './region-facts.ts'
 import { diskGiB, type Sizing, sizeOf } from './sizing.ts'
 import { validate } from './validate.ts'
 
@@ -21,7 +21,8 @@ import { validate } from './validate.ts'
  */
 export const phases = ['rehost', 'transition', 'replatform', 'finalized'] as const
 export type Phase = (typeof phases)[number]
-export type Tier = 'public' | 'app' | 'data'
+/** `nat` and `firewall` exist only where something calls out, the latter only where it was asked for. */
+export type Tier = 'public' | 'app' | 'data' | 'nat' | 'firewall'
 
 export interface Subnet {
   readonly tier: Tier
@@ -57,11 +58,16 @@ export interface Blueprint {
   readonly ownsAccount: boolean
   readonly zones: readonly string[]
   readonly subnets: readonly Subnet[]
+  /** Zones with a way out; none where no service calls out. */
   readonly natZones: readonly string[]
+  /** Where what goes out is looked at: as many as there are ways out, or none. */
+  readonly firewallZones: readonly string[]
   readonly services: readonly PlannedService[]
   readonly stores: readonly PlannedStore[]
   readonly onPremises: OnPremises | null
   readonly extras: NonNullable<LandingZone['extras']>
+  /** The id of the list of S3's addresses in the region. */
+  readonly s3PrefixList: string
 }
 
 export interface Planned {
@@ -89,6 +95,10 @@ function blueprintOf({ estate, landingZone, environment, phase }: BlueprintOptio
   const settings = landingZone.environments[environment] as LandingEnvironment
   const isProduction = settings.kind === 'production'
   const zones = zonesOf(region, zoneCount(settings))
+  const callsOut = Object.values(landingZone.services).some(({ egress = [] }) => egress.length > 0)
+  const isOneNat = (settings.nat ?? (isProduction ? 'per-zone' : 'one')) === 'one'
+  const natZones = callsOut ? zones.slice(0, isOneNat ? 1 : undefined) : []
+  const firewallZones = extras.firewall ? natZones : []
   const named = <Item>(items: Readonly<Record<string, Item>>) => Object.entries(items)
   return {
     estate,
@@ -100,12 +110,22 @@ function blueprintOf({ estate, landingZone, environment, phase }: BlueprintOptio
     isProduction,
     ownsAccount: ownerOf(landingZone, settings.account) === environment,
     zones,
-    subnets: subnetsOf(settings.network, zones),
-    natZones: (settings.nat ?? (isProduction ? 'per-zone' : 'one')) === 'one' ? zones.slice(0, 1) : zones,
-    services: named(landingZone.services).map(([name, service]) => plannedService(name, service, isProduction)),
+    subnets: subnetsOf(settings.network, {
+      public: zones,
+      app: zones,
+      data: zones,
+      nat: natZones,
+      firewall: firewallZones,
+    }),
+    natZones,
+    firewallZones,
+    services: named(landingZone.services).map(([name, service]) =>
+      plannedService(name, inDomain(service, landingZone, settings), isProduction),
+    ),
     stores: named(landingZone.stores).flatMap(([name, store]) => formsOf({ name, store, phase, isProduction })),
     onPremises,
     extras,
+    s3PrefixList: landingZone.s3PrefixList ?? regionFacts[region]?.s3PrefixList ?? '',
   }
 }
 
@@ -121,23 +141,65 @@ export function zoneCount({ kind, zones }: LandingEnvironment): number {
   return zones ?? (kind === 'production' ? 3 : 2)
 }
 
-/** A quarter of the range for each tier, divided among four zones, so that a third zone never moves an address. */
-function subnetsOf(network: string, zones: readonly string[]): Subnet[] {
+/**
+ * A quarter of the range for each of public, app and data, divided among four zones, so that a third zone never moves an
+ * address. NAT and firewall stand in sixteenths of the last quarter (at least a /28, which is all that they need), so
+ * that a firewall that is asked for later moves nothing either: NAT keeps the addresses that partners know.
+ */
+function subnetsOf(network: string, zonesOfTier: Readonly<Record<Tier, readonly string[]>>): Subnet[] {
   const whole = parseCidr(network)
   if (!whole) return []
-  const tiers: readonly Tier[] = ['public', 'app', 'data']
-  return tiers.flatMap((tier, tierIndex) =>
-    zones.flatMap((zone, zoneIndex) => {
-      const range = part(whole, whole.prefix + 4, tierIndex * 4 + zoneIndex)
+  return tiers.flatMap(({ tier, bits, first }) =>
+    zonesOfTier[tier].flatMap((zone, zoneIndex) => {
+      const range = part(whole, whole.prefix + bits, first + zoneIndex)
       return range ? [{ tier, zone, cidr: formatCidr(range) }] : []
     }),
   )
 }
 
+/** How many bits longer than the network's its prefixes are, and which of these ranges is the first zone's. */
+const tiers: readonly { readonly tier: Tier; readonly bits: number; readonly first: number }[] = [
+  { tier: 'public', bits: 4, first: 0 },
+  { tier: 'app', bits: 4, first: 4 },
+  { tier: 'data', bits: 4, first: 8 },
+  { tier: 'nat', bits: 6, first: 48 },
+  { tier: 'firewall', bits: 6, first: 52 },
+]
+
+/** Names are described once, under production's domain: elsewhere the same label stands under that environment's. */
+function inDomain(
+  service: LandingService,
+  { environments }: LandingZone,
+  { domain }: LandingEnvironment,
+): LandingService {
+  const domains = Object.values(environments)
+    .map((one) => one.domain)
+    .toSorted((a, b) => b.length - a.length)
+  const moved = (host: string) => {
+    const known = domains.find((one) => host === one || host.endsWith(`.${one}`))
+    return known ? `${host.slice(0, -known.length)}${domain}` : host
+  }
+  return {
+    ...service,
+    ...(service.host ? { host: moved(service.host) } : {}),
+    ...(service.routes
+      ? {
+          routes: service.routes.map((route) => ({
+            ...route,
+            ...(route.hosts ? { hosts: route.hosts.map(moved) } : {}),
+            ...(route.redirect?.host ? { redirect: { ...route.redirect, host: moved(route.redirect.host) } } : {}),
+          })),
+        }
+      : {}),
+  }
+}
+
 function plannedService(name: string, service: LandingService, isProduction: boolean): PlannedService {
   const { least, most } = service.instances
   const floor = isProduction && !service.stateful ? Math.max(2, least) : least
-  return { ...service, name, least: isProduction ? floor : 1, most: Math.max(most ?? floor, floor) }
+  const { schedule, ...rest } = service
+  const planned = { ...rest, name, least: isProduction ? floor : 1, most: Math.max(most ?? floor, floor) }
+  return isProduction && schedule ? { ...planned, schedule } : planned
 }
 
 interface StoreOptions {

@@ -4,6 +4,11 @@ export interface Cidr {
   readonly prefix: number
 }
 
+/** Any address: the destination of a default route. */
+export const everywhere = '0.0.0.0/0'
+/** RFC 1918. */
+export const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']
+
 /** Undefined where the text is no range, or where bits stand behind its prefix (RFC 4632). */
 export function parseCidr(text: string): Cidr | undefined {
   const [address = '', prefixText = ''] = text.split('/')

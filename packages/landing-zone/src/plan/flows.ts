@@ -1,18 +1,21 @@
 /** Who may talk to whom, and why: the source of every security group, and what the reachability proof holds them to. */
-import { type Blueprint, machineName, type PlannedService } from './blueprint.ts'
+import { type Blueprint, machineName, type PlannedService, type PlannedStore } from './blueprint.ts'
 import type { RequirementId } from './requirements.ts'
 
 /**
  * `internet`, `on-premises`, `people` (operators that dialled in), `balancer:<service>`, `service:<name>`,
- * `store:<name>`, `endpoints` (of AWS services), `migration` (workers), `partners` (what services name as egress).
+ * `store:<name>`, `endpoints` (of AWS services), `objects` (S3, by its gateway), `migration` (workers), `partners` (what
+ * services name as egress), `partner:<range>` (one that is known by its address).
  */
 export type Party =
   | 'internet'
   | 'on-premises'
   | 'people'
   | 'endpoints'
+  | 'objects'
   | 'migration'
   | 'partners'
+  | `partner:${string}`
   | `balancer:${string}`
   | `service:${string}`
   | `store:${string}`
@@ -50,10 +53,10 @@ export function partiesOf(flows: readonly Flow[]): Party[] {
 }
 
 /** People who dial in come out of the endpoint's own interfaces, so they do have a group. */
-const outside: readonly Party[] = ['internet', 'on-premises', 'partners']
+const outside: readonly Party[] = ['internet', 'on-premises', 'partners', 'objects']
 
 export function isInside(party: Party): boolean {
-  return !outside.includes(party)
+  return !outside.includes(party) && !party.startsWith('partner:')
 }
 
 function serviceFlows(blueprint: Blueprint, service: PlannedService): Flow[] {
@@ -62,6 +65,7 @@ function serviceFlows(blueprint: Blueprint, service: PlannedService): Flow[] {
   const balancer = `balancer:${name}` as const
   const self = `service:${name}` as const
   const storeOf = new Map(blueprint.stores.map((store) => [store.name, store]))
+  const used = stores.flatMap((store) => [storeOf.get(store) ?? [], storeOf.get(machineName(store)) ?? []].flat())
   return [
     ...(from.includes('internet') ? [flow('internet', balancer, 443, `Users reach ${name}: ${reason}`, serves)] : []),
     ...(from.includes('on-premises') && blueprint.onPremises
@@ -74,11 +78,7 @@ function serviceFlows(blueprint: Blueprint, service: PlannedService): Flow[] {
       return [flow(balancer, `service:${other.name}`, other.port, `The balancer of ${name}: ${route.reason}`, serves)]
     }),
     ...calls.map((other) => flow(self, `balancer:${other}`, 443, `${name} calls ${other}.`, serves)),
-    ...stores
-      .flatMap((store) => [storeOf.get(store) ?? [], storeOf.get(machineName(store)) ?? []].flat())
-      // Objects are reached through the endpoint of S3.
-      .filter(({ form }) => form !== 's3')
-      .map((store) => flow(self, `store:${store.name}`, store.port, `${name} reads and writes ${store.name}.`, serves)),
+    ...used.map((store) => flow(self, placeOf(store), store.port, `${name} reads and writes ${store.name}.`, serves)),
     flow(
       self,
       'endpoints',
@@ -86,22 +86,36 @@ function serviceFlows(blueprint: Blueprint, service: PlannedService): Flow[] {
       `${name} reads its secrets, sends its logs and is administered.`,
       'network.private-aws',
     ),
-    ...egress.map(({ host, port: at, reason: why }) => flow(self, 'partners', at, `${host}: ${why}`, 'network.egress')),
+    flow(self, 'objects', 443, `Machines of ${name} fetch patches and packages.`, 'network.private-aws'),
+    ...egress.flatMap((partner) => egressFlows(self, partner)),
   ]
+}
+
+/** A partner whose addresses are known is held to them; of another only the port is, and its name by DNS. */
+function egressFlows(
+  self: Party,
+  { host, addresses, port, reason }: NonNullable<PlannedService['egress']>[number],
+): Flow[] {
+  const why = host ? `${host}: ${reason}` : reason
+  const parties = addresses?.map((range) => `partner:${range}` as const) ?? (['partners'] as const)
+  return parties.map((party) => flow(self, party, port, why, 'network.egress'))
+}
+
+/** Objects have no address of their own: S3 is reached as a whole, and the policy of its endpoint says whose buckets. */
+function placeOf({ form, name }: PlannedStore): Party {
+  return form === 's3' ? 'objects' : `store:${name}`
 }
 
 /** Members of a rehosted store are administered as servers are. */
 function storeFlows({ stores }: Blueprint): Flow[] {
   const rehosted = stores.filter(({ form }) => form === 'ec2')
-  return rehosted.map(({ name }) =>
-    flow(
-      `store:${name}`,
-      'endpoints',
-      443,
-      `The machine of ${name} is administered and sends its logs.`,
-      `store.${name}`,
-    ),
-  )
+  return rehosted.flatMap(({ name }) => {
+    const [self, serves] = [`store:${name}`, `store.${name}`] as const
+    return [
+      flow(self, 'endpoints', 443, `The machine of ${name} is administered and sends its logs.`, serves),
+      flow(self, 'objects', 443, `The machine of ${name} fetches patches and packages.`, serves),
+    ]
+  })
 }
 
 function peopleFlows({ onPremises }: Blueprint): Flow[] {
@@ -114,11 +128,23 @@ function peopleFlows({ onPremises }: Blueprint): Flow[] {
 /** Only while there is an old site to move from. */
 function migrationFlows({ stores, onPremises, phase }: Blueprint): Flow[] {
   if (!onPremises || phase === 'finalized') return []
-  const managed = stores.filter(({ form }) => form !== 's3')
   return [
-    flow('migration', 'endpoints', 443, 'Movers read their secrets and send their logs.', 'migration'),
-    ...managed.map(({ name, port }) =>
-      flow('migration', `store:${name}`, port, `The mover of ${name} writes its target.`, `migration.${name}`),
+    flow(
+      'migration',
+      'endpoints',
+      443,
+      'Movers read their secrets, fetch their image and send their logs.',
+      'migration',
+    ),
+    flow('migration', 'objects', 443, 'The layers of the movers’ image lie in S3.', 'migration'),
+    ...stores.map((store) =>
+      flow(
+        'migration',
+        placeOf(store),
+        store.port,
+        `The mover of ${store.name} writes its target.`,
+        `migration.${store.name}`,
+      ),
     ),
     ...[...new Set(stores.map(({ engine }) => sourcePort[engine]))].map((port) =>
       flow('migration', 'on-premises', port, 'Movers read the old stores.', 'migration'),

@@ -9,7 +9,7 @@ export interface Requirement {
   readonly need: string
 }
 
-const standing = {
+export const standingNeed = {
   'availability.zones': 'The loss of one availability zone stops no payment.',
   'environments.separate': 'Production and the others share no network, key or role.',
   'network.closed': 'Nothing is reachable unless somebody asked for it.',
@@ -31,10 +31,10 @@ const standing = {
   'operations.patching': 'Security updates arrive without anybody logging in.',
   'migration': 'Data moves while payments go on; what it takes is removed at the end.',
 } as const
-export type StandingRequirement = keyof typeof standing
+export type StandingRequirement = keyof typeof standingNeed
 export type RequirementId = StandingRequirement | `service.${string}` | `store.${string}` | `migration.${string}`
 
 export function requirement(id: RequirementId, reason?: string): Requirement {
-  const need = (standing as Readonly<Record<string, string>>)[id] ?? reason ?? id
+  const need = (standingNeed as Readonly<Record<string, string>>)[id] ?? reason ?? id
   return { id, need }
 }

@@ -2,6 +2,7 @@
 import type { Finding } from '@replatform/core/finding'
 import type { LandingZone } from '@replatform/core/landing-zone-estate'
 import { findingOn } from './finding-on.ts'
+import { partnerName } from './partners.ts'
 
 /** What is said beside the register, which is where it is missed. */
 export const interfaceFindingIds: readonly string[] = [
@@ -14,7 +15,7 @@ export const interfaceFindingIds: readonly string[] = [
 
 export function interfaceFindings(landingZone: LandingZone): Finding[] {
   const partners = Object.entries(landingZone.services).flatMap(([name, { egress = [] }]) =>
-    egress.map((partner) => ({ ...partner, called: `${name} → ${partner.host}:${partner.port}` })),
+    egress.map((partner) => ({ ...partner, called: `${name} → ${partnerName(partner)}:${partner.port}` })),
   )
   return [
     ...findingOn(withoutOwner(landingZone), {
@@ -62,7 +63,7 @@ function withoutOwner({ services, stores, onPremises }: LandingZone): string[] {
     ...Object.entries(services).map(([name, service]) => [`service ${name}`, service] as const),
     ...Object.entries(stores).map(([name, store]) => [`store ${name}`, store] as const),
     ...Object.values(services).flatMap(({ egress = [], callers = [] }) => [
-      ...egress.map((partner) => [`partner ${partner.host}`, partner] as const),
+      ...egress.map((partner) => [`partner ${partnerName(partner)}`, partner] as const),
       ...callers.map((caller) => [`caller ${caller.name}`, caller] as const),
     ]),
     ['onPremises', onPremises],
@@ -79,7 +80,7 @@ function withoutCallers({ services }: LandingZone): string[] {
 function withoutCardData({ services }: LandingZone): string[] {
   return Object.entries(services).flatMap(([name, { cardData, egress = [], callers = [] }]) => [
     ...(cardData === undefined ? [`service ${name}`] : []),
-    ...egress.filter((partner) => partner.cardData === undefined).map(({ host }) => `${name} → ${host}`),
+    ...egress.filter((partner) => partner.cardData === undefined).map((partner) => `${name} → ${partnerName(partner)}`),
     ...callers.filter((caller) => caller.cardData === undefined).map((caller) => `${caller.name} → ${name}`),
   ])
 }

@@ -29,6 +29,9 @@ const service =
     ...zone,
     services: { ...zone.services, [name]: { ...(zone.services[name] as LandingService), ...change } },
   })
+const egress = (partner: NonNullable<LandingService['egress']>[number]): Spoil =>
+  service('merchants', { egress: [partner] })
+const withFirewall: Spoil = (zone) => ({ ...zone, extras: { ...zone.extras, firewall: 'A partner asks for it.' } })
 const line =
   (change: object): Spoil =>
   (zone) => ({
@@ -79,6 +82,11 @@ const blockers: readonly (readonly [string, Spoil])[] = [
   ['landing-zone.unknown-name', service('wallet', { stores: ['legder'] })],
   ['landing-zone.stateful-scaling', service('gateway', { stateful: true })],
   ['landing-zone.macsec-unavailable', line({ connection: 'hosted', bandwidth: '500Mbps', macsec: true })],
+  ['landing-zone.s3-list-unknown', (zone) => ({ ...zone, region: 'ap-southeast-7' })],
+  ['landing-zone.egress-nowhere', egress({ port: 443, reason: 'Nobody knows whom.' })],
+  ['landing-zone.egress-range', egress({ addresses: ['10.0.3.0/24'], port: 443, reason: 'Inside the old site.' })],
+  ['landing-zone.egress-range', egress({ addresses: ['0.0.0.0/1'], port: 443, reason: 'Half of the internet.' })],
+  ['landing-zone.firewall-idle', (zone) => withFirewall(service('merchants', { egress: [] })(zone))],
   ['landing-zone.bandwidth-unavailable', line({ bandwidth: '500Mbps' })],
 ]
 
@@ -110,10 +118,10 @@ describe('a blocker leaves nothing to build', () => {
 
 describe('a risk is told and does not stand in the way', () => {
   const risks: readonly (readonly [string, Spoil])[] = [
-    ['landing-zone.region-unknown', (zone) => ({ ...zone, region: 'ap-southeast-7' })],
+    ['landing-zone.region-unknown', (zone) => ({ ...zone, region: 'ap-southeast-7', s3PrefixList: 'pl-0123abcd' })],
     [
-      'landing-zone.firewall-without-routes',
-      (zone) => ({ ...zone, extras: { ...zone.extras, firewall: 'A partner asks for it.' } }),
+      'landing-zone.firewall-name-unseen',
+      (zone) => withFirewall(egress({ host: 'sftp.bank.example', port: 22, reason: 'Files of settlement.' })(zone)),
     ],
     ['landing-zone.account-shared', environment({ account: '222222222222' })],
     [

@@ -2,7 +2,7 @@
 import type { Finding } from '@replatform/core/finding'
 import type { LandingEnvironment, LandingZone } from '@replatform/core/landing-zone-estate'
 import { type BlueprintOptions, zoneCount } from './blueprint.ts'
-import { overlaps, parseCidr } from './cidr.ts'
+import { overlaps, parseCidr, privateRanges } from './cidr.ts'
 import { findingOn } from './finding-on.ts'
 import { regionFacts, regionFactsAt, zonesOf } from './region-facts.ts'
 import { interfaceFindings } from './validate-interfaces.ts'
@@ -23,7 +23,8 @@ export function validate(options: BlueprintOptions): Finding[] {
     ...lineFindings(landingZone),
     ...storeFindings(options, settings),
     ...offHoursFindings(environment, settings),
-    ...firewallFindings(landingZone),
+    ...egressFindings(landingZone),
+    ...s3Findings(landingZone),
   ]
 }
 
@@ -142,7 +143,9 @@ function serviceFindings({ services, stores }: LandingZone): Finding[] {
       to !== undefined && !(to in services) ? [`${name}: no service is named ${to}`] : [],
     ),
   ])
-  const scaled = entries.filter(([, { stateful, scaleAtCpu }]) => stateful && scaleAtCpu !== undefined)
+  const scaled = entries.filter(
+    ([, { stateful, scaleAtCpu, schedule }]) => stateful && (scaleAtCpu !== undefined || schedule),
+  )
   const hostless = entries.filter(([, { from, host }]) => from.includes('internet') && host === undefined)
   return [
     ...findingOn(unknown, {
@@ -157,7 +160,7 @@ function serviceFindings({ services, stores }: LandingZone): Finding[] {
         id: 'landing-zone.stateful-scaling',
         severity: 'blocker',
         title: 'A service that keeps state cannot be scaled by adding machines.',
-        remedy: 'Leave out scaleAtCpu: it gets an alarm that recovers its machine.',
+        remedy: 'Leave out scaleAtCpu and schedule: it gets alarms that recover its machines.',
       },
     ),
     ...findingOn(
@@ -206,13 +209,55 @@ function offHoursFindings(environment: string, { kind, offHours }: LandingEnviro
   })
 }
 
-/** Whoever pays for a firewall believes that it looks at everything. */
-function firewallFindings({ extras }: LandingZone): Finding[] {
-  return findingOn(extras?.firewall ? ['landingZone.extras.firewall'] : [], {
-    id: 'landing-zone.firewall-without-routes',
-    severity: 'risk',
-    title: 'The firewall and its rules are made, but no route leads through it: it stops nothing yet.',
-    remedy:
-      'Add the routes to its endpoints in the ejected project, or rely on the closed resolver until they are generated.',
+/** What a rule about outgoing calls cannot be made from. */
+function egressFindings({ services, extras, onPremises }: LandingZone): Finding[] {
+  const calls = Object.entries(services).flatMap(([name, { egress = [] }]) => egress.map((to) => ({ name, ...to })))
+  const isTls = ({ port }: { readonly port: number }) => port === 443 || port === 80
+  const inside = [...privateRanges, ...(onPremises?.networks ?? [])].flatMap((text) => parseCidr(text) ?? [])
+  const shown = ({ name, host, addresses = [], port }: (typeof calls)[number]) =>
+    `${name}: ${[host ?? [], addresses].flat().join(', ')} port ${port}`
+  return [
+    ...findingOn(calls.filter(({ host, addresses }) => !host && !addresses).map(shown), {
+      id: 'landing-zone.egress-nowhere',
+      severity: 'blocker',
+      title: 'A partner has neither a name nor an address.',
+      remedy: 'Give it `host`, or `addresses` where these are fixed.',
+    }),
+    ...findingOn(
+      calls
+        .filter(({ addresses = [] }) => {
+          const ranges = addresses.map(parseCidr)
+          return ranges.some((range) => !range || range.prefix < 8 || inside.some((own) => overlaps(own, range)))
+        })
+        .map(shown),
+      {
+        id: 'landing-zone.egress-range',
+        severity: 'blocker',
+        title: 'An address of a partner is private, of the old site, no range, or most of the internet.',
+        remedy: 'Write public ranges of /8 or longer; what stands inside is reached by calls, stores or the old site.',
+      },
+    ),
+    ...findingOn(extras?.firewall && calls.length === 0 ? ['landingZone.extras.firewall'] : [], {
+      id: 'landing-zone.firewall-idle',
+      severity: 'blocker',
+      title: 'A firewall is asked for, and no service calls out: it would look at nothing.',
+      remedy: 'Leave it out, or name the partners as egress of the services that call them.',
+    }),
+    ...findingOn(extras?.firewall ? calls.filter((call) => !call.addresses && !isTls(call)).map(shown) : [], {
+      id: 'landing-zone.firewall-name-unseen',
+      severity: 'risk',
+      title: 'The firewall knows a partner by the name that TLS or HTTP says; on this port there may be none.',
+      remedy: 'Give `addresses` as well where the partner speaks neither (SFTP, ISO 8583): else its calls are dropped.',
+    }),
+  ]
+}
+
+/** A group of machines fetches patches and images from S3: its rule names the list of the region. */
+function s3Findings({ region, s3PrefixList }: LandingZone): Finding[] {
+  return findingOn(s3PrefixList || regionFacts[region]?.s3PrefixList ? [] : [region], {
+    id: 'landing-zone.s3-list-unknown',
+    severity: 'blocker',
+    title: 'The list of S3 addresses of the region is not known here, and without it no machine gets patches.',
+    remedy: `Write its id as landingZone.s3PrefixList: aws ec2 describe-prefix-lists --filters Name=prefix-list-name,Values=com.amazonaws.${region}.s3`,
   })
 }

@@ -66,7 +66,16 @@ const finders: Readonly<Record<string, Find>> = {
       isPublic: at(template?.properties, 'LaunchTemplateData.NetworkInterfaces.0.AssociatePublicIpAddress') === true,
     }
   },
-  'AWS::EC2::Instance': inSubnets('SecurityGroupIds', 'SubnetId'),
+  'AWS::EC2::Instance': (properties, resource, graph) => {
+    const template = graph.named(at(properties, 'LaunchTemplate.LaunchTemplateId'))[0]
+    const ofTemplate = ids(graph, at(template?.properties, 'LaunchTemplateData.SecurityGroupIds'))
+    return {
+      party: nameServed(resource, resource.serves.some((id) => id.startsWith('service.')) ? 'service' : 'store'),
+      securityGroups: [...ids(graph, properties.SecurityGroupIds), ...ofTemplate],
+      subnets: ids(graph, properties.SubnetId),
+      isPublic: false,
+    }
+  },
   'AWS::EC2::VPCEndpoint': (properties, _, graph) => ({
     party: 'endpoints',
     securityGroups: ids(graph, properties.SecurityGroupIds),

@@ -11,6 +11,7 @@ export const ofParty: Readonly<Record<string, Protection>> = {
   'balancer': { authentication: 'by the service behind it', encryption: 'TLS 1.2 or 1.3, certificate of ACM' },
   'service': { authentication: 'security group of its balancer', encryption: 'TLS to the machine' },
   'endpoints': { authentication: 'IAM, own account only', encryption: 'TLS of AWS' },
+  'objects': { authentication: 'IAM, own buckets only', encryption: 'TLS of AWS' },
   'on-premises': { authentication: 'as there', encryption: 'IKEv2, AES-256-GCM' },
 }
 

@@ -2,6 +2,7 @@
 import type { LandingEgress } from '@replatform/core/landing-zone-estate'
 import type { Blueprint, PlannedService } from '../plan/blueprint.ts'
 import { type Flow, flowsOf } from '../plan/flows.ts'
+import { partnerName } from '../plan/partners.ts'
 import { ofIncidents, ofParty, ofPeople, ofStore, ofTunnel, type Protection } from './protections.ts'
 
 /** `internal`: between parts of the estate. */
@@ -23,7 +24,9 @@ export interface Interface extends Protection {
 
 /** By place and port; callers and partners by name. What nobody may reach has no row. */
 export function registerOf(blueprint: Blueprint): Interface[] {
-  const ours = flowsOf(blueprint).filter(({ from, to }) => to !== 'partners' && !isByCallers(from, to, blueprint))
+  const ours = flowsOf(blueprint).filter(
+    ({ from, to }) => to !== 'partners' && !to.startsWith('partner:') && !isByCallers(from, to, blueprint),
+  )
   const byPlace = Map.groupBy(ours, ({ to, port }) => `${to} ${port}`)
   return [
     ...[...byPlace.values()].map((flows) => interfaceOf(flows, blueprint)),
@@ -59,7 +62,11 @@ function interfaceOf(flows: readonly Flow[], blueprint: Blueprint): Interface {
 
 const unknown: Protection = { authentication: 'not ours', encryption: 'not ours' }
 
-const standingCardData: Readonly<Record<string, string>> = { 'endpoints': 'none', 'on-premises': 'as its stores' }
+const standingCardData: Readonly<Record<string, string>> = {
+  'endpoints': 'none',
+  'objects': 'as its buckets',
+  'on-premises': 'as its stores',
+}
 
 function kindOf(flows: readonly Flow[], to: string): InterfaceKind {
   if (flows.some(({ from }) => from === 'internet')) return 'users'
@@ -69,7 +76,7 @@ function kindOf(flows: readonly Flow[], to: string): InterfaceKind {
 
 function standingOwner(to: string, { onPremises, contact }: Blueprint): string | null {
   if (to === 'on-premises') return onPremises?.owner ?? null
-  return to === 'endpoints' ? contact : null
+  return to === 'endpoints' || to === 'objects' ? contact : null
 }
 
 function callersOf({ name, callers = [], from }: PlannedService, { contact }: Blueprint): Interface[] {
@@ -91,11 +98,11 @@ function callersOf({ name, callers = [], from }: PlannedService, { contact }: Bl
 /** One row for a partner, whoever calls it. */
 function partnersOf({ services, contact }: Blueprint): Interface[] {
   const calls = services.flatMap(({ name, egress = [] }) => egress.map((partner) => ({ name, partner })))
-  const byPartner = Map.groupBy(calls, ({ partner }) => `${partner.host} ${partner.port}`)
+  const byPartner = Map.groupBy(calls, ({ partner }) => `${partnerName(partner)} ${partner.port}`)
   return [...byPartner.values()].map((same) => {
     const partner = (same[0] as (typeof same)[number]).partner
     return {
-      at: `partner:${partner.host}`,
+      at: `partner:${partnerName(partner)}`,
       port: partner.port,
       kind: partner.kind ?? 'partner',
       from: same.map(({ name }) => `service:${name}`),

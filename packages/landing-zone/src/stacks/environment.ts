@@ -8,7 +8,8 @@ import { PaymentCanary } from '../constructs/canary.ts'
 import { Dashboards, type Watched, watchedService } from '../constructs/dashboards.ts'
 import { Detection, Trail } from '../constructs/detection.ts'
 import { Names, WebFilter } from '../constructs/edge.ts'
-import { EgressControl, FirewallPolicy, flowLog } from '../constructs/egress-control.ts'
+import { EgressControl, flowLog } from '../constructs/egress-control.ts'
+import { EgressFirewall } from '../constructs/egress-firewall.ts'
 import { EgressWatch } from '../constructs/egress-watch.ts'
 import { Endpoints } from '../constructs/endpoints.ts'
 import { Incidents } from '../constructs/incidents.ts'
@@ -22,6 +23,7 @@ import { SecurityGroups } from '../constructs/security-groups.ts'
 import { Service } from '../constructs/service.ts'
 import { RecordServing } from '../constructs/serving.ts'
 import { SiteLink } from '../constructs/site-link.ts'
+import { WayOut } from '../constructs/way-out.ts'
 import type { Blueprint, PlannedService } from '../plan/blueprint.ts'
 import { buildStore } from './stores.ts'
 
@@ -78,12 +80,11 @@ class Environment {
 
   #foundation() {
     const stack = this.#stack('foundation')
-    const prefix = this.#prefix
     const keys = new Keys(stack)
-    const logs = new Logs(stack, prefix, keys.arn('logs'))
+    const logs = new Logs(stack, this.#blueprint, keys.arn('logs'))
     const incidents = new Incidents(stack, this.#blueprint, keys.arn('logs'))
     if (this.#blueprint.ownsAccount) {
-      new Trail(stack, prefix, logs, keys.arn('logs'))
+      new Trail(stack, this.#prefix, logs, keys.arn('logs'))
       new Detection(stack, logs, keys.arn('logs'))
       incidents.watch(logs)
     }
@@ -94,13 +95,13 @@ class Environment {
   #network({ logs, incidents }: Foundation) {
     const stack = this.#stack('network')
     const network = new Network(stack, this.#blueprint)
+    const natGatewayIds = this.#wayOut(stack, network, { logs, incidents })
     const groups = new SecurityGroups(stack, this.#blueprint, network.vpc.ref)
     const names = new Names(stack, this.#blueprint)
     flowLog(network, logs.arn('flows'), logs.writerRoleArn)
     new Endpoints(stack, this.#blueprint, network, groups.id('endpoints'))
-    if (this.#blueprint.extras.firewall) new FirewallPolicy(stack, this.#blueprint, network)
     new EgressControl(stack, this.#blueprint, network)
-    new EgressWatch(stack, network, logs, incidents.topicArn)
+    new EgressWatch(stack, natGatewayIds, logs, incidents.topicArn)
     if (this.#blueprint.onPremises) {
       this.#watched.push(...new SiteLink(stack, this.#blueprint, network, logs.arn('tunnels')).watched)
     }
@@ -114,6 +115,21 @@ class Environment {
       this.#watched.push(...people.watched)
     }
     return { network, groups, names }
+  }
+
+  #wayOut(stack: Stack, network: Network, { logs, incidents }: Pick<Foundation, 'logs' | 'incidents'>): string[] {
+    const { natZones, firewallZones } = this.#blueprint
+    if (natZones.length === 0) return []
+    const firewall =
+      firewallZones.length > 0
+        ? new EgressFirewall(stack, this.#blueprint, {
+            network,
+            flowLogName: logs.name('firewall-flows'),
+            alertLogName: logs.name('firewall-alerts'),
+            incidentsArn: incidents.topicArn,
+          })
+        : undefined
+    return new WayOut(stack, this.#blueprint, network, firewall).gatewayIds
   }
 
   #stores({ keys, logs, incidents }: Foundation, { network, groups }: Connected): void {
@@ -158,8 +174,8 @@ class Environment {
     for (const [index, { balancer }] of services.entries()) {
       const joining = balancer.route(planned[index] as PlannedService, planned)
       for (const service of services) {
-        const targetGroupArn = joining.get(service.name)
-        if (targetGroupArn) service.join(targetGroupArn)
+        const targets = joining.get(service.name)
+        if (targets) service.join(targets)
       }
     }
     new WebFilter(stack, this.#blueprint, services, logs.arn('waf'))
@@ -186,7 +202,7 @@ class Environment {
     if (front) this.#watched.push(this.#canary(stack, front, { keys, logs }).watched)
     const dashboards = new Dashboards(stack, this.#prefix, this.#watched, incidents.topicArn)
     new Backups(stack, this.#blueprint, keys.arn('stores'))
-    new Patching(stack)
+    new Patching(stack, this.#blueprint)
     // Where nobody comes from outside, the first service tells whether anybody suffers.
     const guard = front ?? this.#blueprint.services[0]
     const stopAlarmArn = guard && dashboards.alarmArn(guard.name, 'HTTPCode_Target_5XX_Count')

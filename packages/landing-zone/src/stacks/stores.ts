@@ -36,6 +36,6 @@ export function buildStore(scope: Construct, store: PlannedStore, context: Store
   // What an auditor asks first: which data is in there, and what it holds of cards.
   Tags.of(built).add('replatform:store', store.name)
   Tags.of(built).add('replatform:card-data', store.cardData ?? 'undeclared')
-  if (backedUp.includes(store.form)) Tags.of(built).add('replatform:backup', 'daily')
+  if (backedUp.includes(store.form)) Tags.of(built).add('replatform:backup', context.blueprint.environment)
   return watched
 }

@@ -52,7 +52,9 @@ const functions: Readonly<Record<string, Call>> = {
   'Fn::ImportValue': (argument, scope) => scope.importValue(String(resolve(argument, scope))),
   'Fn::Select': (argument, scope) => {
     const [index, list] = resolve(argument, scope) as [number, unknown]
-    return Array.isArray(list) ? list[Number(index)] : `${list}[${index}]`
+    const item = Array.isArray(list) ? list[Number(index)] : undefined
+    // Of a list that only deployment knows, or what it was split into, the name of what it belongs to remains.
+    return item ?? `${Array.isArray(list) ? list.join() : list}[${index}]`
   },
   'Fn::GetAZs': () => 'zones',
   'Fn::Base64': (argument, scope) => resolve(argument, scope),

@@ -40,7 +40,7 @@ export function everyForm(options: WalletOptions = {}): Blueprint {
     phase: 'transition',
     ...options,
     change: (zone) => ({
-      ...zone,
+      ...guarded(zone),
       stores: {
         ...zone.stores,
         queues: {
@@ -57,6 +57,17 @@ export function everyForm(options: WalletOptions = {}): Blueprint {
       },
     }),
   })
+}
+
+/** With a firewall, and a partner that is known by its address. */
+export function guarded(zone: LandingZone): LandingZone {
+  const merchants = zone.services.merchants as LandingZone['services'][string]
+  const clearing = { addresses: ['198.51.100.0/28'], port: 22, reason: 'Files of settlement are fetched there.' }
+  return {
+    ...zone,
+    extras: { ...zone.extras, firewall: 'The acquirer asks that outgoing calls are inspected.' },
+    services: { ...zone.services, merchants: { ...merchants, egress: [...(merchants.egress ?? []), clearing] } },
+  }
 }
 
 /** A synthesis takes seconds of processor time, and a shared machine may not give them at once. */

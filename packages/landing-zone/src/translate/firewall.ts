@@ -24,7 +24,11 @@ export function applyFirewall(options: FirewallOptions): void {
   }
 }
 
-type End = Known | { readonly kind: 'internet' | 'on-premises' } | { readonly kind: 'unknown'; readonly range: Cidr }
+type End =
+  | Known
+  | { readonly kind: 'on-premises' }
+  | { readonly kind: 'internet'; readonly range?: Cidr }
+  | { readonly kind: 'unknown'; readonly range: Cidr }
 
 class RuleReader {
   readonly #options: FirewallOptions
@@ -74,7 +78,7 @@ class RuleReader {
     return ranges.flatMap((range): End[] => {
       const known = side === 'to' ? book.inside(range) : book.exactly(range)
       if (known.length > 0) return known
-      if (!isPrivate(range) && !book.isOfSite(range)) return [{ kind: 'internet' }]
+      if (!isPrivate(range) && !book.isOfSite(range)) return [{ kind: 'internet', range }]
       return side === 'from' ? [{ kind: 'on-premises' }] : [{ kind: 'unknown', range }]
     })
   }
@@ -86,7 +90,7 @@ class RuleReader {
   /** What the flow became, or why it could not be. */
   #flow(from: End, to: End, port: number): string | Left {
     const { services } = this.#options
-    if (to.kind === 'internet') return this.#rule.to.some(({ prefix }) => prefix > 0) ? egressByAddress : egressOpen
+    if (to.kind === 'internet') return this.#egress(from, to.range, port)
     if (to.kind === 'unknown' || from.kind === 'unknown') return unknownAddress
     if (to.kind === 'store') {
       const caller = from.kind === 'service' ? services.find(from.name) : undefined
@@ -110,6 +114,20 @@ class RuleReader {
     const party = from.kind
     if (!called.from.includes(party)) called.from = [...called.from, party]
     return `from of ${to.name}: ${party}`
+  }
+
+  /** A partner that has no name here is held to its address. */
+  #egress(from: End, range: Cidr | undefined, port: number): string | Left {
+    if (!range || range.prefix < 8) return egressOpen
+    const caller = from.kind === 'service' ? this.#options.services.find(from.name) : undefined
+    if (!caller || from.kind !== 'service') return egressUnknownCaller
+    const address = formatCidr(range)
+    const egress = caller.egress ?? []
+    if (!egress.some((partner) => partner.port === port && partner.addresses?.includes(address))) {
+      const reason = `Allowed by address in the old firewall (${at(this.#rule)}): say here whom, and what for.`
+      caller.egress = [...egress, { addresses: [address], port, reason }]
+    }
+    return `egress of ${from.name}: ${address}`
   }
 
   #left(about: Left): void {
@@ -159,10 +177,10 @@ const datagrams: Left = {
   title: 'UDP is not carried.',
   remedy: 'Describe what needs it; names and time are answered by AWS inside the network.',
 }
-const egressByAddress: Left = {
+const egressUnknownCaller: Left = {
   id: 'firewall-egress-address',
-  title: 'A partner was allowed by address; the allow list holds names.',
-  remedy: 'Write its name, port and reason as egress of the service that calls it.',
+  title: 'A partner was allowed by address, and which service called it is not known.',
+  remedy: 'Write it as egress of that service, with `addresses`, port and reason.',
 }
 const egressOpen: Left = {
   id: 'firewall-egress-open',

@@ -1,6 +1,8 @@
+import { formatCidr } from '../plan/cidr.ts'
 import type { AddressBook } from './address-book.ts'
 import { at } from './config-text.ts'
 import type { Left, Outcomes } from './outcome.ts'
+import { rangeOf } from './ranges.ts'
 import type { Services } from './services.ts'
 import type { AllowedHost } from './squid.ts'
 
@@ -15,7 +17,8 @@ interface ProxyOptions {
 export function applyProxy({ services, book, outcomes, hosts }: ProxyOptions): void {
   for (const one of hosts) {
     const { host, ports, from } = one
-    if (!isName(host)) {
+    const range = rangeOf(host)
+    if (!isName(host) && !range) {
       outcomes.left(one, 'dstdomain', noName)
       continue
     }
@@ -28,10 +31,17 @@ export function applyProxy({ services, book, outcomes, hosts }: ProxyOptions): v
       const service = services.find(name)
       if (!service) continue
       for (const port of ports.length > 0 ? ports : [443]) {
-        const has = service.egress?.some((partner) => partner.host === host && partner.port === port)
+        const address = range && formatCidr(range)
+        const has = service.egress?.some(
+          (partner) =>
+            partner.port === port && (address ? partner.addresses?.includes(address) : partner.host === host),
+        )
         if (has) continue
         const reason = `Allowed by the old proxy (${at(one)}): say here what for.`
-        service.egress = [...(service.egress ?? []), { host, port, reason }]
+        service.egress = [
+          ...(service.egress ?? []),
+          { ...(address ? { addresses: [address] } : { host }), port, reason },
+        ]
       }
     }
   }

@@ -1,5 +1,5 @@
 /** Addresses as old configurations write them. */
-import { type Cidr, contains, formatCidr, parseCidr } from '../plan/cidr.ts'
+import { type Cidr, contains, formatCidr, parseCidr, privateRanges } from '../plan/cidr.ts'
 
 /** `10.0.0.1`, `10.0.0.0/8`, `10.0.0.0/255.0.0.0` as a range; null for names, IPv6 and what is no range. */
 export function rangeOf(text: string): Cidr | null {
@@ -27,10 +27,10 @@ function prefixOf(mask: string): number | null {
   return /^1*0*$/.test(bits) && bits.length === 32 ? bits.replaceAll('0', '').length : null
 }
 
-const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].flatMap((text) => parseCidr(text) ?? [])
+const inHouse = privateRanges.flatMap((text) => parseCidr(text) ?? [])
 
 export function isPrivate(range: Cidr): boolean {
-  return privateRanges.some((one) => contains(one, range))
+  return inHouse.some((one) => contains(one, range))
 }
 
 export const everywhere: Cidr = { base: 0, prefix: 0 }

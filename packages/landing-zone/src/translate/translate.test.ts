@@ -80,7 +80,7 @@ test('rules between addresses become flows between parties', () => {
 })
 
 test('partners of the proxy become egress of whom it let call them', () => {
-  const partners = whole.services.merchants?.egress?.map(({ host, port }) => `${host}:${port}`)
+  const partners = whole.services.merchants?.egress?.flatMap(({ host, port }) => (host ? `${host}:${port}` : []))
   expect(partners).toEqual([
     'api.bank.example:443',
     'screening.vendor.example:443',
@@ -89,6 +89,16 @@ test('partners of the proxy become egress of whom it let call them', () => {
   ])
   expect(whole.services.gateway?.egress?.map(({ host }) => host)).toEqual(['*.debian.example'])
   expect(whole.services.wallet?.egress).toBeUndefined()
+})
+
+test('a partner that a firewall let be called by its address is held to it', () => {
+  expect(whole.services.merchants?.egress).toContainEqual(
+    expect.objectContaining({
+      addresses: ['198.51.100.77/32'],
+      port: 443,
+      reason: expect.stringContaining('rules.v4:20'),
+    }),
+  )
 })
 
 test.each([
@@ -105,7 +115,7 @@ test.each([
   ['more-names', 'nginx.conf:23 www.portal.wallet.example'],
   ['firewall-table', 'rules.v4:5 -A POSTROUTING (nat)'],
   ['firewall-open-out', 'rules.v4:10 :OUTPUT ACCEPT'],
-  ['firewall-egress-address', 'rules.v4:20 forward'],
+  ['firewall-egress-address', 'rules.v4:26 forward'],
   ['firewall-egress-open', 'rules.v4:21 forward'],
   ['firewall-unknown-address', 'rules.v4:22 forward'],
   ['firewall-match', 'rules.v4:23 -A FORWARD … -m recent'],
