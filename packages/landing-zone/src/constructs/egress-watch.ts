@@ -3,6 +3,7 @@ import * as logs from 'aws-cdk-lib/aws-logs'
 import * as resolver from 'aws-cdk-lib/aws-route53resolver'
 import { Construct } from 'constructs'
 import type { Logs } from './logs.ts'
+import type { Network } from './network.ts'
 import { serving } from './serving.ts'
 
 /** Names that somebody asked for and that no partner has, in five minutes: one is a slip of a configuration. */
@@ -13,7 +14,12 @@ const refusedNamesMost = 5
  * an alarm, and so do more bytes through a NAT gateway than it has learned to expect at that hour.
  */
 export class EgressWatch extends Construct {
-  constructor(scope: Construct, natGatewayIds: readonly string[], kept: Logs, incidentsArn: string) {
+  constructor(
+    scope: Construct,
+    { network, natGatewayIds }: { readonly network: Network; readonly natGatewayIds: readonly string[] },
+    kept: Logs,
+    incidentsArn: string,
+  ) {
     super(scope, 'EgressWatch')
     serving(this, 'security.threats')
     this.#names(network, kept, incidentsArn)

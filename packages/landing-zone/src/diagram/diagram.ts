@@ -17,6 +17,8 @@ const top = 166
 const gray = palette.quiet
 const tiers: readonly { name: Tier; title: string; color: string }[] = [
   { name: 'public', title: 'public', color: '#7AA116' },
+  { name: 'nat', title: 'way out', color: '#7AA116' },
+  { name: 'firewall', title: 'firewall', color: '#DD344C' },
   { name: 'app', title: 'app', color: '#00A4A6' },
   { name: 'data', title: 'data, no way out', color: '#3B48CC' },
 ]
@@ -30,6 +32,8 @@ class Picture {
   readonly #graph: TemplateGraph
   readonly #before: TemplateGraph | undefined
   readonly #blueprint: Blueprint
+  /** Those that some zone has. */
+  readonly #tiers: typeof tiers
   /** By tier, then by zone. */
   readonly #cells: readonly (readonly Item[])[][]
 
@@ -37,14 +41,17 @@ class Picture {
     this.#graph = graph
     this.#before = before
     this.#blueprint = blueprint
-    this.#cells = tiers.map(({ name }) => blueprint.zones.map((zone) => this.#itemsAt(name, zone)))
+    this.#tiers = tiers.filter(({ name }) =>
+      [graph, before].some((one) => one && blueprint.zones.some((zone) => subnetAt(one, name, zone))),
+    )
+    this.#cells = this.#tiers.map(({ name }) => blueprint.zones.map((zone) => this.#itemsAt(name, zone)))
   }
 
   get text(): string {
     const { estate, environment, phase, region, zones, settings } = this.#blueprint
     const networkWidth = zones.length * (zoneWidth + gap) + gap
     const width = left + networkWidth + 18
-    const networkHeight = tiers.reduce((sum, _, row) => sum + this.#heightOf(row) + gap, 44)
+    const networkHeight = this.#tiers.reduce((sum, _, row) => sum + this.#heightOf(row) + gap, 44)
     const shared = this.#shared(top + networkHeight - 14, networkWidth)
     const height = top + networkHeight + shared.rows * rowHeight + 16
     return svg(width, height, [
@@ -70,7 +77,7 @@ class Picture {
       ...zones.map((_, index) =>
         label(this.#xOf(index) + 4, top - 8, `Zone ${index + 1}`, { size: 12, color: '#147EBA', weight: 600 }),
       ),
-      ...tiers.flatMap((_, row) => zones.flatMap((zone, index) => this.#cell(row, index, zone))),
+      ...this.#tiers.flatMap((_, row) => zones.flatMap((zone, index) => this.#cell(row, index, zone))),
       ...this.#outside(),
       ...shared.drawings,
     ])
@@ -85,10 +92,12 @@ class Picture {
   }
 
   #cell(row: number, index: number, zone: string): Drawing[] {
-    const { name, title, color } = tiers[row] as (typeof tiers)[number]
+    const { name, title, color } = this.#tiers[row] as (typeof tiers)[number]
     const x = this.#xOf(index)
     const y = this.#yOf(row)
-    const range = String(subnetAt(this.#graph, name, zone)?.properties.CidrBlock ?? '')
+    const subnet = subnetAt(this.#graph, name, zone) ?? (this.#before && subnetAt(this.#before, name, zone))
+    if (!subnet) return []
+    const range = String(subnet.properties.CidrBlock)
     const frame = box({
       x,
       y,
@@ -116,7 +125,7 @@ class Picture {
           ]
         : []
     if (!onPremises) return users
-    const siteY = this.#yOf(1)
+    const siteY = this.#yOf(this.#tiers.findIndex(({ name }) => name === 'app'))
     const tunnels = this.#graph.ofType('AWS::EC2::VPNConnection').length * 2
     const direct = this.#graph.ofType('AWS::DirectConnect::Connection')[0]
     const facts = [
@@ -162,7 +171,7 @@ class Picture {
   }
 
   #yOf(row: number): number {
-    return tiers.slice(0, row).reduce((sum, _, before) => sum + this.#heightOf(before) + gap, top)
+    return this.#tiers.slice(0, row).reduce((sum, _, before) => sum + this.#heightOf(before) + gap, top)
   }
 
   #heightOf(row: number): number {

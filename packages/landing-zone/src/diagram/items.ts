@@ -15,6 +15,7 @@ export interface Item {
 
 const kinds: Readonly<Record<string, readonly [kind: string, glyph: Glyph, color: string]>> = {
   'AWS::EC2::NatGateway': ['NAT gateway', 'wayOut', palette.network],
+  'AWS::NetworkFirewall::Firewall': ['Network Firewall', 'wall', palette.security],
   'AWS::ElasticLoadBalancingV2::LoadBalancer': ['balancer', 'balancer', palette.network],
   'AWS::AutoScaling::AutoScalingGroup': ['Auto Scaling', 'scaling', palette.compute],
   'AWS::EC2::Instance': ['EC2', 'machine', palette.compute],
@@ -36,10 +37,14 @@ export function itemsIn(graph: TemplateGraph, subnet: Resource): Item[] {
     .ofType('AWS::EC2::NatGateway')
     .filter(({ properties }) => graph.named(properties.SubnetId).includes(subnet))
     .map(() => itemOf('way out', 'AWS::EC2::NatGateway'))
+  const firewalls = graph
+    .ofType('AWS::NetworkFirewall::Firewall')
+    .filter(({ properties }) => graph.named(properties.SubnetMappings).includes(subnet))
+    .map(() => itemOf('allow-list', 'AWS::NetworkFirewall::Firewall'))
   const placed = placesOf(graph)
     .filter(({ subnets }) => subnets.includes(subnet.id))
     .map(({ party, id }) => placedItem(party.split(':').at(-1) ?? party, graph.find(id)))
-  return distinct([...gateways, ...placed])
+  return distinct([...gateways, ...firewalls, ...placed])
 }
 
 /** What belongs to no subnet, in the order data, security, management. */

@@ -101,7 +101,7 @@ class Environment {
     flowLog(network, logs.arn('flows'), logs.writerRoleArn)
     new Endpoints(stack, this.#blueprint, network, groups.id('endpoints'))
     new EgressControl(stack, this.#blueprint, network)
-    new EgressWatch(stack, natGatewayIds, logs, incidents.topicArn)
+    new EgressWatch(stack, { network, natGatewayIds }, logs, incidents.topicArn)
     if (this.#blueprint.onPremises) {
       this.#watched.push(...new SiteLink(stack, this.#blueprint, network, logs.arn('tunnels')).watched)
     }
