@@ -76,7 +76,7 @@ describe('the list of the firewall', () => {
 
   test('holds partners by name and by address, and an end to what is not TCP', () => {
     expect(group('Partners').properties).toMatchObject({
-      RuleGroup: { RulesSource: { RulesSourceList: { Targets: ['api.bank.example'] } } },
+      RuleGroup: { RulesSource: { RulesSourceList: { Targets: ['api.bank.example', 'screening.vendor.example'] } } },
     })
     expect(group('Addresses').properties).toMatchObject({
       RuleGroup: {
