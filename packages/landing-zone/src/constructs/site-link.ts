@@ -1,3 +1,5 @@
+import type { DirectConnect } from '@replatform/core/landing-zone-estate'
+import { CfnParameter, Stack } from 'aws-cdk-lib'
 import * as dx from 'aws-cdk-lib/aws-directconnect'
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
@@ -63,9 +65,10 @@ export class SiteLink extends Construct {
   #transit({ onPremises }: Blueprint, network: Network): { transitGatewayId: string } {
     const gateway = new ec2.CfnTransitGateway(this, 'TransitGateway', {
       amazonSideAsn: amazonAsn,
-      // Nothing is connected by itself: an environment that is attached later sees no other.
-      defaultRouteTableAssociation: 'disable',
-      defaultRouteTablePropagation: 'disable',
+      // CloudFormation knows no attachment of a VPN or a line, so that nothing else could join them to a table. The
+      // gateway is one environment's own: what joins by itself are its VPC, its tunnels and its line.
+      defaultRouteTableAssociation: 'enable',
+      defaultRouteTablePropagation: 'enable',
       autoAcceptSharedAttachments: 'disable',
       dnsSupport: 'enable',
       vpnEcmpSupport: 'enable',
@@ -74,15 +77,6 @@ export class SiteLink extends Construct {
       transitGatewayId: gateway.ref,
       vpcId: network.vpc.ref,
       subnetIds: network.subnetIds('app'),
-    })
-    const table = new ec2.CfnTransitGatewayRouteTable(this, 'Table', { transitGatewayId: gateway.ref })
-    new ec2.CfnTransitGatewayRouteTableAssociation(this, 'VpcAssociation', {
-      transitGatewayAttachmentId: attachment.ref,
-      transitGatewayRouteTableId: table.ref,
-    })
-    new ec2.CfnTransitGatewayRouteTablePropagation(this, 'VpcPropagation', {
-      transitGatewayAttachmentId: attachment.ref,
-      transitGatewayRouteTableId: table.ref,
     })
     for (const [index, range] of (onPremises?.networks ?? []).entries()) {
       for (const [tableIndex, routeTableId] of network.routeTableIds('app', 'public').entries()) {
@@ -110,20 +104,28 @@ export class SiteLink extends Construct {
       associatedGatewayId: transitGatewayId,
       allowedPrefixesToDirectConnectGateway: [settings.network],
     })
-    const connection = new dx.CfnConnection(scope, 'Connection', {
-      bandwidth: line.bandwidth,
-      connectionName: `${estate}-${line.location}`,
-      location: line.location,
-      ...(line.macsec ? { requestMacSec: true, encryptionMode: 'must_encrypt' } : {}),
-    })
     new dx.CfnTransitVirtualInterface(scope, 'Interface', {
       virtualInterfaceName: `${estate}-transit`,
-      connectionId: connection.ref,
+      connectionId: this.#connection(scope, line, estate),
       directConnectGatewayId: gateway.ref,
       vlan: line.vlan,
       mtu: 8_500,
       bgpPeers: [{ addressFamily: 'ipv4', asn: String(onPremises?.asn) }],
     })
+  }
+
+  /** A hosted connection is made by the partner who sells it: its id is asked for when the stack is deployed. */
+  #connection(scope: Construct, line: DirectConnect, estate: string): string {
+    if (line.connection === 'hosted') {
+      const description = `The hosted connection of ${line.bandwidth} at ${line.location}, accepted in this account`
+      return new CfnParameter(Stack.of(scope), 'HostedConnectionId', { type: 'String', description }).valueAsString
+    }
+    return new dx.CfnConnection(scope, 'Connection', {
+      bandwidth: line.bandwidth,
+      connectionName: `${estate}-${line.location}`,
+      location: line.location,
+      ...(line.macsec ? { requestMacSec: true, encryptionMode: 'must_encrypt' } : {}),
+    }).ref
   }
 }
 
