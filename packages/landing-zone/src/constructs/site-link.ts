@@ -124,7 +124,8 @@ export class SiteLink extends Construct {
       bandwidth: line.bandwidth,
       connectionName: `${estate}-${line.location}`,
       location: line.location,
-      ...(line.macsec ? { requestMacSec: true, encryptionMode: 'must_encrypt' } : {}),
+      // That the link must encrypt is set once its keys are there: CloudFormation knows no such property.
+      ...(line.macsec ? { requestMacSec: true } : {}),
     }).ref
   }
 }
