@@ -7,7 +7,13 @@ import { egressRules } from './rules-egress.ts'
 import { networkRules } from './rules-network.ts'
 import { operationRules } from './rules-operations.ts'
 
-export const rules: readonly Rule[] = [...networkRules, ...egressRules, ...dataRules, ...attachmentRules, ...operationRules]
+export const rules: readonly Rule[] = [
+  ...networkRules,
+  ...egressRules,
+  ...dataRules,
+  ...attachmentRules,
+  ...operationRules,
+]
 
 export interface RuleResult {
   readonly rule: string

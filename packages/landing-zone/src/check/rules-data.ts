@@ -307,13 +307,13 @@ export const dataRules: readonly Rule[] = [
     id: 'backup-tagged',
     pci: ['10.3.3', '9.4.1'],
     wants: 'What AWS Backup can copy is named to its plan.',
-    violations: (graph) =>
+    violations: (graph, { environment }) =>
       graph
         .ofType(...backedUpTypes)
         .filter(({ serves }) => serves.some((id) => id.startsWith('store.')))
         .filter(({ properties }) => {
           const tags = JSON.stringify([properties.Tags, properties.FileSystemTags])
-          return !tags.includes('{"Key":"replatform:backup","Value":"daily"}')
+          return !tags.includes(`{"Key":"replatform:backup","Value":"${environment}"}`)
         })
         .map(({ id }) => ({ at: id, what: 'is in no plan' })),
   },
