@@ -61,6 +61,7 @@ export class DatabaseSink implements BatchSink {
   #written: number
   /** Plain SETs that came one after the other and are not in the buffer yet. */
   #sets: StreamCommand[] = []
+  #setBytes = 0
   /** A large unit while it is on its way. */
   #large: Promise<void> | null = null
   /** Database that the batch has selected so far. */
@@ -231,7 +232,9 @@ export class DatabaseSink implements BatchSink {
     }
     if (isSet) {
       this.#sets.push(command)
-      if (this.#sets.length === mostSets) this.#endSets()
+      this.#setBytes += command.byteLength
+      // A large transaction has no other end to what they hold: each of them may be of megabytes.
+      if (this.#sets.length === mostSets || this.#setBytes >= batchBytes) this.#endSets()
       return true
     }
     this.#select(this.#db)
@@ -245,6 +248,7 @@ export class DatabaseSink implements BatchSink {
     const [first] = sets
     if (!first) return
     this.#sets = []
+    this.#setBytes = 0
     this.#select(this.#db)
     if (sets.length === 1) {
       first.addTo(this.#buffer)

@@ -107,6 +107,10 @@ async function fillLarge(app: Connection): Promise<void> {
   const value = randomBytes(20 * megabyte)
   const repeat = "redis.call('SET', KEYS[1], string.rep('0123456789abcdef', 6 * 1024 * 1024))"
   await send(['EVAL', repeat, 1, 'value'])
+  // One transaction of many, none of which is large by itself.
+  const many =
+    "for i = 1, 60 do redis.call('SET', KEYS[i % 4 + 1], string.rep('0123456789abcdef', 256 * 1024) .. i) end"
+  await send(['EVAL', many, 4, 'many:0', 'many:1', 'many:2', 'many:3'])
   await send(largeHash('hash', 400))
   await send(['RPUSH', 'list', ...largeHash('', 100).slice(2)])
   const [, payload] = await send(['SET', 'replaced', value, 'PX', 3_600_000], ['DUMP', 'replaced'])
@@ -125,7 +129,7 @@ async function fillLarge(app: Connection): Promise<void> {
   )
 }
 
-test('commands and transactions of up to 96 MB, by a mover under 300 MB', { timeout: 240_000 }, async () => {
+test('commands and transactions of up to 240 MB, by a mover under 300 MB', { timeout: 240_000 }, async () => {
   await using rig = await startMoveRig({
     source: { settings: { 'client-output-buffer-limit': 'replica 2gb 2gb 0' } },
   })

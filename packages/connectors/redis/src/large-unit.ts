@@ -3,6 +3,7 @@
  * encrypted file, and is read once, command by command.
  */
 
+import { invariant } from '@replatform/core/errors'
 import { CommandScanner, type LargePiece } from './command-scanner.ts'
 import type { Outline } from './large-scan.ts'
 import { Spool } from './spool.ts'
@@ -98,7 +99,11 @@ class PieceReader {
 
   async *upTo(end: number): AsyncGenerator<Buffer> {
     while (this.at < end) {
-      if (this.#rest.length === 0) this.#rest = (await this.#spool.read())?.data ?? this.#rest
+      if (this.#rest.length === 0) {
+        const next = await this.#spool.read()
+        invariant(next, 'What waits in the file is as long as what was written to it.')
+        this.#rest = next.data
+      }
       const piece = this.#rest.subarray(0, end - this.at)
       this.#rest = this.#rest.subarray(piece.length)
       this.at += piece.length

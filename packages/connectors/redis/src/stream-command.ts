@@ -43,6 +43,10 @@ export class StreamCommand {
     return this.#block.subarray(this.#start, this.#end)
   }
 
+  get byteLength(): number {
+    return this.#end - this.#start
+  }
+
   /** As it was sent. */
   get name(): string {
     return this.#block.toString('latin1', this.#nameAt, this.#nameEnd)
