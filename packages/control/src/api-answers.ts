@@ -5,6 +5,7 @@
 import { catalogue, type ErrorCode } from '@replatform/core/error-catalogue'
 import type { SerializedError } from '@replatform/core/errors'
 import { type Static, type TProperties, type TSchema, Type } from 'typebox'
+import { verbs, waveVerbs } from './api-schemas.ts'
 import type * as Types from './api-types.ts'
 import type { Approval as ApprovalType } from './approvals.ts'
 import type { Incident as IncidentType } from './incidents.ts'
@@ -34,19 +35,7 @@ const moveState = oneOf(
   'cancelled',
 )
 const direction = oneOf('forward', 'reverse')
-const verb = oneOf(
-  'assess',
-  'start',
-  'compare',
-  'cutover',
-  'rollback',
-  'finalize',
-  'pause',
-  'resume',
-  'cancel',
-  'rehearse',
-  'throttle',
-)
+const verb = Type.Enum([...new Set([...verbs, ...waveVerbs])])
 const operationState = oneOf('running', 'done', 'failed')
 
 const ErrorDetails = object({
@@ -89,6 +78,7 @@ const compareReport = {
       extra: count,
       repaired: Type.Optional(count),
       resumed: Type.Optional(count),
+      mayRepeat: Type.Optional(count),
       samples: Type.Array(Difference, { maxItems: 10 }),
     }),
   ),
@@ -293,19 +283,35 @@ export const answers = {
 } as const
 export type AnswerName = keyof typeof answers
 
-/** Every answer that the types allow is one that the document allows: this does not compile where one is not. */
+/**
+ * Every answer that the types allow is one that the document allows: this does not compile where one is not, nor where a
+ * type has a key, however deep, of which the document knows nothing.
+ */
 type DeepReadonly<T> = T extends string | number | boolean | null | undefined
   ? T
   : { readonly [K in keyof T]: DeepReadonly<T[K]> }
-type Fits<T extends DeepReadonly<Static<S>>, S extends TSchema> = [T, S]
-export type Held = [
-  Fits<ApprovalType, typeof Approval>,
-  Fits<IncidentType, typeof Incident>,
-  Fits<JournalEntryType, typeof JournalEntry>,
-  Fits<SerializedError, typeof ErrorDetails>,
-  Fits<Types.AuditEntry, typeof AuditEntry>,
-  Fits<Types.AuditVerification, typeof AuditVerification>,
-  Fits<Types.EstateStatus, typeof EstateStatus>,
-  Fits<Types.Operation, typeof Operation>,
-  Fits<Types.PastOperation, typeof PastOperation>,
-]
+type Untold<T, S> = T extends string | number | boolean | null | undefined
+  ? never
+  : T extends readonly (infer Item)[]
+    ? Untold<Item, ItemOf<S>>
+    : { [K in keyof T & string]-?: K extends KeyOf<S> ? Untold<T[K], At<S, K>> : K }[keyof T & string]
+type ItemOf<S> = S extends readonly (infer Item)[] ? Item : never
+type KeyOf<S> = S extends object ? keyof S : never
+type At<S, K> = S extends object ? (K extends keyof S ? S[K] : never) : never
+type Fits<T extends DeepReadonly<Static<S>>, S extends TSchema> = [Untold<T, Static<S>>] extends [never]
+  ? [T, S]
+  : { readonly untold: Untold<T, Static<S>> }
+type Holds<All extends readonly (readonly [unknown, TSchema])[]> = All
+export type Held = Holds<
+  [
+    Fits<ApprovalType, typeof Approval>,
+    Fits<IncidentType, typeof Incident>,
+    Fits<JournalEntryType, typeof JournalEntry>,
+    Fits<SerializedError, typeof ErrorDetails>,
+    Fits<Types.AuditEntry, typeof AuditEntry>,
+    Fits<Types.AuditVerification, typeof AuditVerification>,
+    Fits<Types.EstateStatus, typeof EstateStatus>,
+    Fits<Types.Operation, typeof Operation>,
+    Fits<Types.PastOperation, typeof PastOperation>,
+  ]
+>

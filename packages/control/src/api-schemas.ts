@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { OperationVerb, WaveVerb } from './api-types.ts'
 
-const verbs: readonly OperationVerb[] = [
+export const verbs: readonly OperationVerb[] = [
   'assess',
   'start',
   'compare',
@@ -14,7 +14,7 @@ const verbs: readonly OperationVerb[] = [
   'throttle',
 ]
 
-const waveVerbs: readonly WaveVerb[] = ['cutover', 'rollback', 'finalize', 'rehearse']
+export const waveVerbs: readonly WaveVerb[] = ['cutover', 'rollback', 'finalize', 'rehearse']
 
 export const MoveParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 40 }) })
 
