@@ -7,6 +7,7 @@
  */
 import type { CompareReport } from './difference.ts'
 import type { SchemaChanges, StoreKind, TableFilter } from './estate.ts'
+import type { FenceLimits } from './fence-order.ts'
 import type { Finding } from './finding.ts'
 import type { Direction, Side } from './move.ts'
 import type { Position } from './position.ts'
@@ -203,9 +204,9 @@ export interface Mover extends AsyncDisposable {
    * it is turned: what arrives of an earlier one, or begins late, changes nothing and rejects with `fence.superseded`;
    * see fence-order.ts. Where a store has no such stroke its route says how much time remains between look and deed.
    */
-  fence(side: Side, options: { readonly withinMs: number; readonly turn: number }): Promise<void>
+  fence(side: Side, limits: FenceLimits): Promise<void>
   /** Resolves and changes nothing where a later turn has opened the side already. */
-  unfence(side: Side, options: { readonly turn: number }): Promise<void>
+  unfence(side: Side, turn: Pick<FenceLimits, 'turn'>): Promise<void>
   /** Marks the fenced source: every write that anybody got acknowledged lies before it. */
   barrier(): Promise<Barrier>
   remaining(barrier: Barrier): Promise<Remaining>

@@ -16,9 +16,20 @@ export interface FenceOrder {
   readonly turn: number
 }
 
+/** Of one fencing: how long it may take, and for which cutover it is. */
+export interface FenceLimits {
+  readonly withinMs: number
+  readonly turn: number
+}
+
 /** What a side remembers of the newest order. In one turn a side is fenced first, and opened afterwards. */
 export function rankOf({ verb, turn }: FenceOrder): number {
   return 2 * turn + (verb === 'unfence' ? 1 : 0)
+}
+
+/** What a side remembers once this order has been there too. */
+export function rankAfter(order: FenceOrder, seen: number | null): number {
+  return Math.max(rankOf(order), seen ?? 0)
 }
 
 /** The turn that is next after `last`, and newer than those that another control database gave out, which was lost. */
@@ -27,14 +38,15 @@ export function nextTurn(last: number, wallTimeMs: number): number {
 }
 
 /**
- * `due`: carry it out. `done`: a later turn has opened the side already, there is nothing to do. `late`: the side was
- * turned since, and what was asked would undo that.
+ * Whether the order is to be carried out; false where a later turn has opened the side already and nothing is left to do.
+ * Throws `fence.superseded` where the side was turned since, and what was asked would undo that. `where`: see `lateOrder`.
  */
-export function judgeOrder(order: FenceOrder, seen: number | null): 'due' | 'done' | 'late' {
-  const isOpen = seen !== null && seen % 2 === 1
-  if (seen === null || rankOf(order) >= seen) return 'due'
-  if (order.verb === 'unfence') return isOpen ? 'done' : 'late'
-  return order.turn === 0 && !isOpen ? 'due' : 'late'
+export function isOrderDue(order: FenceOrder, seen: number | null, where: string): boolean {
+  if (seen === null || rankOf(order) >= seen) return true
+  const isOpen = seen % 2 === 1
+  if (order.verb === 'unfence' && isOpen) return false
+  if (order.verb === 'fence' && order.turn === 0 && !isOpen) return true
+  throw lateOrder(order, where)
 }
 
 /** `where` names the side: `the source cache:6379`. */

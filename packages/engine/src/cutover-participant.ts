@@ -1,5 +1,6 @@
 import type { Barrier, CompareOptions, Decision, Remaining } from '@replatform/core/connector'
 import type { CompareReport } from '@replatform/core/difference'
+import type { FenceLimits } from '@replatform/core/fence-order'
 import type { Side } from '@replatform/core/move'
 import type { Routing } from '@replatform/core/routing'
 
@@ -7,8 +8,8 @@ import type { Routing } from '@replatform/core/routing'
 export interface FlowVerbs {
   prepareFlow(): Promise<unknown>
   raiseEpoch(): Promise<unknown>
-  fence(side: Side, options: { readonly withinMs: number; readonly turn: number }): Promise<unknown>
-  unfence(side: Side, options: { readonly turn: number }): Promise<unknown>
+  fence(side: Side, limits: FenceLimits): Promise<unknown>
+  unfence(side: Side, turn: Pick<FenceLimits, 'turn'>): Promise<unknown>
   barrier(): Promise<Barrier>
   remaining(barrier: Barrier): Promise<Remaining>
   compare(options: Pick<CompareOptions, 'scope' | 'at'>): Promise<CompareReport>

@@ -1,7 +1,7 @@
 import type { Barrier, FollowOptions, Mover } from '@replatform/core/connector'
 import type { CompareReport } from '@replatform/core/difference'
 import { ReplatformError } from '@replatform/core/errors'
-import { type FenceOrder, judgeOrder, lateOrder, rankOf } from '@replatform/core/fence-order'
+import { type FenceOrder, isOrderDue, rankAfter } from '@replatform/core/fence-order'
 import type { Direction, Side } from '@replatform/core/move'
 import { position } from '@replatform/core/position'
 import type { Place } from '@replatform/core/routing'
@@ -132,10 +132,8 @@ export function openSimMover({ world, network, process, store, direction }: SimM
   /** What arrives late, or begins late, changes nothing. */
   function order(side: SimSide, verb: FenceOrder['verb'], turn: number): void {
     const asked = { verb, turn }
-    const judged = judgeOrder(asked, side.rank)
-    if (judged === 'late') throw lateOrder(asked, side.server.name)
-    if (judged === 'done') return
-    side.rank = Math.max(rankOf(asked), side.rank ?? 0)
+    if (!isOrderDue(asked, side.rank, side.server.name)) return
+    side.rank = rankAfter(asked, side.rank)
     if (verb === 'unfence' || !side.isFenced) side.turn(verb === 'fence')
   }
 

@@ -18,7 +18,7 @@ import type { QueuePlan } from '@replatform/connector-rabbitmq/queue-plan'
 import { Tap } from '@replatform/connector-rabbitmq/tap'
 import type { Decision } from '@replatform/core/connector'
 import { invariant, ReplatformError, toReplatformError } from '@replatform/core/errors'
-import { type FenceOrder, judgeOrder, lateOrder, rankOf } from '@replatform/core/fence-order'
+import { type FenceLimits, type FenceOrder, isOrderDue, rankAfter } from '@replatform/core/fence-order'
 import type { Side } from '@replatform/core/move'
 import { fenceActivemq, requireAlone } from './activemq-fence.ts'
 import { RecordLedger, readLedger } from './activemq-ledger.ts'
@@ -130,7 +130,7 @@ export class ActivemqBroker implements Broker {
     await this.#write('decisions', [...decisions, decision])
   }
 
-  async fence({ withinMs, turn }: { readonly withinMs: number; readonly turn: number }): Promise<void> {
+  async fence({ withinMs, turn }: FenceLimits): Promise<void> {
     await this.#takeTurn({ verb: 'fence', turn })
     await this.#write('fence', true)
     // As a target it has no producers yet, and consumers that go first are meant to be there.
@@ -144,7 +144,7 @@ export class ActivemqBroker implements Broker {
     }
   }
 
-  async unfence({ turn }: { readonly turn: number }): Promise<void> {
+  async unfence({ turn }: Pick<FenceLimits, 'turn'>): Promise<void> {
     if (!(await this.#takeTurn({ verb: 'unfence', turn }))) return
     if (await this.isFenced()) await this.#write('fence', false)
   }
@@ -155,10 +155,8 @@ export class ActivemqBroker implements Broker {
    */
   async #takeTurn(order: FenceOrder): Promise<boolean> {
     const seen = (await this.#read('turn')) ?? null
-    const judged = judgeOrder(order, seen)
-    if (judged === 'late') throw lateOrder(order, `ActiveMQ of the ${this.#options.side}`)
-    if (judged === 'done') return false
-    const rank = Math.max(rankOf(order), seen ?? 0)
+    if (!isOrderDue(order, seen, `ActiveMQ of the ${this.#options.side}`)) return false
+    const rank = rankAfter(order, seen)
     if (rank !== seen) await this.#write('turn', rank)
     return true
   }

@@ -12,7 +12,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ReplatformError } from '@replatform/core/errors'
-import { type FenceOrder, judgeOrder, lateOrder } from '@replatform/core/fence-order'
+import { type FenceOrder, isOrderDue, lateOrder } from '@replatform/core/fence-order'
 import { countPrepared, describeSessions, endSessions, type OtherSession, otherSessions } from './fence-sessions.ts'
 import {
   closeDoor,
@@ -193,9 +193,7 @@ async function lift(session: Session, order: MoveOrder | null): Promise<void> {
 /** Looks before those are ended who are still fencing: they may be of a later turn. */
 async function isDue(session: Session, order: MoveOrder): Promise<boolean> {
   const { rows } = await session.query<{ rank: string }>(standingTurn, [order.move])
-  const judged = judgeOrder(order, rows[0] ? Number(rows[0].rank) : null)
-  if (judged === 'late') throw lateOrder(order, place(session))
-  return judged === 'due'
+  return isOrderDue(order, rows[0] ? Number(rows[0].rank) : null, place(session))
 }
 
 function isSuperseded(thrown: unknown): boolean {

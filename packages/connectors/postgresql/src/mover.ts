@@ -14,6 +14,7 @@ import type {
 } from '@replatform/core/connector'
 import type { CompareReport } from '@replatform/core/difference'
 import { invariant, ReplatformError } from '@replatform/core/errors'
+import type { FenceLimits } from '@replatform/core/fence-order'
 import type { Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
 import { compareAligned } from './aligned-compare.ts'
@@ -163,11 +164,11 @@ export class PostgresqlMover implements Mover {
     await this.#raise()
   }
 
-  fence(side: Side, limits: { readonly withinMs: number; readonly turn: number }): Promise<void> {
+  fence(side: Side, limits: FenceLimits): Promise<void> {
     return this.#sides[side].use((session) => this.#fence(session, limits))
   }
 
-  unfence(side: Side, { turn }: { readonly turn: number }): Promise<void> {
+  unfence(side: Side, { turn }: Pick<FenceLimits, 'turn'>): Promise<void> {
     const { move } = this.#key
     return this.#sides[side].use((session) => unfenceSide({ session, move, turn }))
   }
@@ -287,7 +288,7 @@ export class PostgresqlMover implements Mover {
     return epoch
   }
 
-  async #fence(session: Session, limits: { readonly withinMs: number; readonly turn: number }): Promise<void> {
+  async #fence(session: Session, limits: FenceLimits): Promise<void> {
     const { tables } = this.#open.source
     await fenceSide({ session, move: this.#key.move, moverRole: await readRole(session), tables, ...limits })
   }

@@ -15,6 +15,7 @@ import type {
 } from '@replatform/core/connector'
 import type { CompareReport } from '@replatform/core/difference'
 import { invariant, ReplatformError } from '@replatform/core/errors'
+import type { FenceLimits } from '@replatform/core/fence-order'
 import type { Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
 import { position } from '@replatform/core/position'
@@ -121,7 +122,7 @@ export class BridgeMover implements Mover {
     await this.#raise()
   }
 
-  async fence(side: Side, limits: { readonly withinMs: number; readonly turn: number }): Promise<void> {
+  async fence(side: Side, limits: FenceLimits): Promise<void> {
     if (side === 'source') {
       await this.#makeAnew()
       this.#drain = await DrainWatch.begin(await this.#plan(), this.#flow)
@@ -129,9 +130,9 @@ export class BridgeMover implements Mover {
     await this.#flow[side].fence(limits)
   }
 
-  async unfence(side: Side, options: { readonly turn: number }): Promise<void> {
+  async unfence(side: Side, turn: Pick<FenceLimits, 'turn'>): Promise<void> {
     if (side === 'source') this.#drain = null
-    await this.#flow[side].unfence(options)
+    await this.#flow[side].unfence(turn)
   }
 
   async barrier(): Promise<Barrier> {

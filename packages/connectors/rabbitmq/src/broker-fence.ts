@@ -12,7 +12,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
-import { type FenceOrder, judgeOrder, lateOrder, rankOf } from '@replatform/core/fence-order'
+import { type FenceLimits, type FenceOrder, isOrderDue, rankAfter } from '@replatform/core/fence-order'
 import type { ControlParameters } from './control-parameters.ts'
 import type { Permissions } from './definitions.ts'
 import { type ManagementApi, segment } from './management-api.ts'
@@ -36,10 +36,7 @@ const recordName = 'fence'
 const turnName = 'turn'
 
 /** Rejects with `fence.superseded` where a later turn has been there. */
-export async function fenceVhost(
-  place: FencePlace,
-  { withinMs, turn }: { readonly withinMs: number; readonly turn: number },
-): Promise<void> {
+export async function fenceVhost(place: FencePlace, { withinMs, turn }: FenceLimits): Promise<void> {
   const deadline = performance.now() + withinMs
   const order: FenceOrder = { verb: 'fence', turn }
   await takeTurn(place, order)
@@ -54,7 +51,7 @@ export async function fenceVhost(
 }
 
 /** Gives back what the fence took, and what was withheld. Rejects with `fence.superseded` where a later fence stands. */
-export async function unfenceVhost(place: FencePlace, { turn }: { readonly turn: number }): Promise<void> {
+export async function unfenceVhost(place: FencePlace, { turn }: Pick<FenceLimits, 'turn'>): Promise<void> {
   const order: FenceOrder = { verb: 'unfence', turn }
   if (await takeTurn(place, order)) await giveBack(place, order)
 }
@@ -73,16 +70,20 @@ async function giveBack(place: FencePlace, order: FenceOrder): Promise<void> {
 
 /** Makes the broker remember the turn. False where there is nothing to do. Throws `fence.superseded`. */
 async function takeTurn(place: FencePlace, order: FenceOrder): Promise<boolean> {
-  if (!(await isDue(place, order))) return false
-  const seen = await place.parameters.read<number>(turnName)
-  await place.parameters.write(turnName, Math.max(rankOf(order), seen ?? 0))
+  const { parameters } = place
+  const seen = await parameters.read<number>(turnName)
+  if (!isOrderDue(order, seen, nameOf(place))) return false
+  const rank = rankAfter(order, seen)
+  if (rank !== seen) await parameters.write(turnName, rank)
   return true
 }
 
-async function isDue({ parameters, vhost }: FencePlace, order: FenceOrder): Promise<boolean> {
-  const judged = judgeOrder(order, await parameters.read<number>(turnName))
-  if (judged === 'late') throw lateOrder(order, `the virtual host ${vhost}`)
-  return judged === 'due'
+async function isDue(place: FencePlace, order: FenceOrder): Promise<boolean> {
+  return isOrderDue(order, await place.parameters.read<number>(turnName), nameOf(place))
+}
+
+function nameOf({ vhost }: FencePlace): string {
+  return `the virtual host ${vhost}`
 }
 
 /** What the fence will give back to these users, without taking anything. */

@@ -4,6 +4,7 @@
  * idempotent, and mean what `Mover` says of them.
  */
 import type { Decision } from '@replatform/core/connector'
+import type { FenceLimits } from '@replatform/core/fence-order'
 import type { Finding } from '@replatform/core/finding'
 import type { Definitions } from './definitions.ts'
 import type { MessageSink, SinkEvents } from './message-sink.ts'
@@ -121,8 +122,8 @@ export interface TargetBroker {
 /** The fence of a broker, for whichever side of a flow it is. */
 export interface FencedBroker {
   /** Nobody but the mover publishes or consumes afterwards; remembers what it took away, on the broker itself. */
-  fence(options: { readonly withinMs: number; readonly turn: number }): Promise<void>
-  unfence(options: { readonly turn: number }): Promise<void>
+  fence(limits: FenceLimits): Promise<void>
+  unfence(turn: Pick<FenceLimits, 'turn'>): Promise<void>
   isFenced(): Promise<boolean>
   /** Throws `fence.not-held` when somebody got in. */
   requireFenced(): Promise<void>

@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto'
 import type { Decision, Log } from '@replatform/core/connector'
 import { invariant } from '@replatform/core/errors'
+import type { FenceLimits } from '@replatform/core/fence-order'
 import type { Side } from '@replatform/core/move'
 import { type BrokerAddress, parseBrokerAddress } from './address.ts'
 import type { AmqpChannel } from './amqp-channel.ts'
@@ -169,12 +170,12 @@ export class RabbitmqBroker implements Broker {
     await this.parameters.write(`decision.${id}`, { outcome, at })
   }
 
-  fence(options: { readonly withinMs: number; readonly turn: number }): Promise<void> {
-    return fenceVhost(this.fencePlace, options)
+  fence(limits: FenceLimits): Promise<void> {
+    return fenceVhost(this.fencePlace, limits)
   }
 
-  unfence(options: { readonly turn: number }): Promise<void> {
-    return unfenceVhost(this.fencePlace, options)
+  unfence(turn: Pick<FenceLimits, 'turn'>): Promise<void> {
+    return unfenceVhost(this.fencePlace, turn)
   }
 
   isFenced(): Promise<boolean> {

@@ -12,7 +12,7 @@
  * close those of lower rank that came before; whoever finds one of higher rank gives up.
  */
 import { randomUUID } from 'node:crypto'
-import { type FenceOrder, judgeOrder, lateOrder, rankOf } from '@replatform/core/fence-order'
+import { type FenceOrder, isOrderDue, lateOrder, rankOf } from '@replatform/core/fence-order'
 import { type Connection, clientName } from './connection.ts'
 
 export interface FenceTurn {
@@ -52,9 +52,7 @@ export async function inTurn<T>({ connection, move, order }: FenceTurn, work: ()
 
 /** Whether there is anything to do. Throws `fence.superseded` where a later turn would be undone. */
 export function isDue({ order, connection }: FenceTurn, seen: number | null): boolean {
-  const judged = judgeOrder(order, seen)
-  if (judged === 'late') throw lateOrder(order, placeOf(connection))
-  return judged === 'due'
+  return isOrderDue(order, seen, placeOf(connection))
 }
 
 /** The mover's own, whatever they are at. */

@@ -15,7 +15,7 @@
  */
 import type { Log } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
-import { type FenceOrder, rankOf } from '@replatform/core/fence-order'
+import { type FenceLimits, type FenceOrder, rankAfter } from '@replatform/core/fence-order'
 import { commandRules, mayWrite, readCategories, readUsers, replicaRights, type User } from './acl-rules.ts'
 import type { Argument } from './command-buffer.ts'
 import type { Connection } from './connection.ts'
@@ -24,13 +24,10 @@ import { fenceByReplicas, requireFencedByReplicas, unfenceByReplicas } from './r
 import { RedisReplyError } from './resp-reader.ts'
 import { transact } from './transaction.ts'
 
-export interface FenceOptions {
+export interface FenceOptions extends FenceLimits {
   /** To the side that is meant, as the mover's user. */
   readonly connection: Connection
   readonly move: string
-  /** Of the cutover; 0 for one that prepares. */
-  readonly turn: number
-  readonly withinMs: number
   readonly log: Log
   /** Told before a server is closed that was open. */
   readonly onRaise?: () => void
@@ -116,7 +113,7 @@ async function readMarkers(turn: FenceTurn): Promise<{ readonly isDue: boolean; 
   const names = (await readUsers(connection)).map(({ name }) => name)
   const ranks = names.filter((name) => name.startsWith(markerOf('', move))).map(rankOfMarker)
   const seen = ranks.length === 0 ? null : Math.max(...ranks)
-  const now = Math.max(rankOf(order), seen ?? 0)
+  const now = rankAfter(order, seen)
   const older = ranks.filter((rank) => rank < now).map((rank) => ['ACL', 'DELUSER', markerOf(rank, move)])
   const mark = now === seen ? [] : [['ACL', 'SETUSER', markerOf(now, move), 'reset']]
   return { isDue: isDue(turn, seen), commands: [...mark, ...older] }

@@ -4,6 +4,7 @@
  */
 import type { Decision, OpenOptions } from '@replatform/core/connector'
 import { ReplatformError } from '@replatform/core/errors'
+import type { FenceLimits } from '@replatform/core/fence-order'
 import type { Side } from '@replatform/core/move'
 import type { Connection } from './connection.ts'
 import { isControlKey } from './control-keys.ts'
@@ -14,7 +15,6 @@ import type { SlotSet } from './key-slot.ts'
 import { NodePool } from './node-pool.ts'
 import { raisePartEpochs } from './part-store.ts'
 import { countKeys } from './server-info.ts'
-import type { FenceLimits } from './sides.ts'
 import { SlotLayout } from './slot-layout.ts'
 import { allServers, readTopology, type Topology, urlsOf } from './topology.ts'
 

@@ -13,6 +13,7 @@ import type {
 } from '@replatform/core/connector'
 import { type CompareReport, isEqual } from '@replatform/core/difference'
 import { ReplatformError } from '@replatform/core/errors'
+import type { FenceLimits } from '@replatform/core/fence-order'
 import type { Finding } from '@replatform/core/finding'
 import type { Side } from '@replatform/core/move'
 import { assess } from './assess.ts'
@@ -31,7 +32,7 @@ import { prepareLoad } from './prepare.ts'
 import { readScriptCalls } from './replica-fence.ts'
 import { beginAgain, ensureBacklog } from './replication-backlog.ts'
 import { historyOf, offsetOf, readServer } from './server-info.ts'
-import { type FenceLimits, Sides } from './sides.ts'
+import { Sides } from './sides.ts'
 import { SlotLayout } from './slot-layout.ts'
 
 const unhurriedMs = 10_000

@@ -1,17 +1,12 @@
 /** Both sides of a flow, and what a mover does on a side whatever the way its data goes. */
 import type { Decision, OpenOptions } from '@replatform/core/connector'
+import type { FenceLimits } from '@replatform/core/fence-order'
 import type { Side } from '@replatform/core/move'
 import type { Connection } from './connection.ts'
 import type { ControlKeys } from './control-keys.ts'
 import { fenceSide, forgetTurns, hasUsers, requireFenced, unfenceSide } from './fence.ts'
 import { eachReplica } from './sentinel.ts'
 import { SideConnection } from './side-connection.ts'
-
-/** How long a fencing may take, and for which cutover it is. */
-export interface FenceLimits {
-  readonly withinMs: number
-  readonly turn: number
-}
 
 export class Sides implements AsyncDisposable {
   readonly source: SideConnection

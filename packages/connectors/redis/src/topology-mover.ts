@@ -12,12 +12,12 @@ import type {
   Mover,
   OpenOptions,
 } from '@replatform/core/connector'
+import type { FenceLimits } from '@replatform/core/fence-order'
 import type { Side } from '@replatform/core/move'
 import { openConnection } from './connection.ts'
 import { RedisMover } from './mover.ts'
 import { mayReplicate } from './replication-right.ts'
 import { ResyncMover } from './resync-mover.ts'
-import type { FenceLimits } from './sides.ts'
 import { SlotMover } from './slot-mover.ts'
 import { readTopology, type Topology } from './topology.ts'
 
