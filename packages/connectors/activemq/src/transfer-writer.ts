@@ -2,9 +2,9 @@
  * Transfers of AMQP 1.0 (OASIS, part 2, section 2.7.5) as bytes. rhea spends a system call, two timers and a generic
  * encoder on each; what a transaction brings goes in a few large pieces instead.
  */
+import { ChunkedOutput } from '@replatform/connector-rabbitmq/chunked-output'
 import type { Connection } from 'rhea'
 
-const chunkBytes = 64 * 1024
 /** Larger messages are handed to the socket as they are instead of being copied. */
 const copiedBytes = 16 * 1024
 const frameHeadBytes = 8
@@ -43,12 +43,12 @@ interface RheaConnection {
 
 export class TransferWriter {
   readonly #connection: RheaConnection
-  #chunk = Buffer.allocUnsafeSlow(chunkBytes)
-  #used = 0
-  #sent = 0
+  readonly #output: ChunkedOutput
 
   constructor(connection: Connection) {
-    this.#connection = connection as unknown as RheaConnection
+    const own = connection as unknown as RheaConnection
+    this.#connection = own
+    this.#output = new ChunkedOutput({ write: (bytes) => own.socket.write(bytes), copiedBytes })
   }
 
   /** Frames that a message of so many bytes takes. */
@@ -65,9 +65,7 @@ export class TransferWriter {
   }
 
   flush(): void {
-    if (this.#used === this.#sent) return
-    this.#connection.socket.write(this.#chunk.subarray(this.#sent, this.#used))
-    this.#sent = this.#used
+    this.#output.flush()
   }
 
   #payloadMost(head: TransferHead): number {
@@ -76,31 +74,13 @@ export class TransferWriter {
   }
 
   #frame(head: TransferHead, deliveryId: number, payload: Buffer, hasMore: boolean): void {
-    const isCopied = payload.length <= copiedBytes
-    this.#reserve(head.length + (isCopied ? payload.length : 0))
-    const chunk = this.#chunk
-    const at = this.#used
+    const at = this.#output.reserve(head.length)
+    const { chunk } = this.#output
     head.copy(chunk, at)
     chunk.writeUInt32BE(head.length + payload.length, at)
     chunk.writeUInt32BE(deliveryId, at + idAt)
     chunk.writeUInt32BE(deliveryId, at + tagAt)
     if (hasMore) chunk[at + moreAt] = 0x41
-    this.#used += head.length
-    if (isCopied) {
-      payload.copy(chunk, this.#used)
-      this.#used += payload.length
-      return
-    }
-    this.flush()
-    this.#connection.socket.write(payload)
-  }
-
-  /** The socket still reads what was given to it: a full chunk is never written again but replaced. */
-  #reserve(bytes: number): void {
-    if (this.#used + bytes <= this.#chunk.length) return
-    this.flush()
-    this.#chunk = Buffer.allocUnsafeSlow(Math.max(chunkBytes, bytes))
-    this.#used = 0
-    this.#sent = 0
+    this.#output.append(payload)
   }
 }

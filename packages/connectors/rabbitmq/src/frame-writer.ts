@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { frameEnd, frameHeadBytes, frameType, MethodWriter, method } from './amqp-wire.ts'
+import { ChunkedOutput } from './chunked-output.ts'
 
-const chunkBytes = 64 * 1024
 /** Larger bodies are handed to the socket as they are instead of being copied. */
 const copiedBytes = 8 * 1024
 const headerBytes = 12
@@ -18,15 +18,10 @@ export interface Published extends Addressed {
   readonly body: Buffer
 }
 
-/**
- * Collects what is written within one turn of the event loop into few large pieces: a system call for every message
- * would cost more than everything else.
- */
+/** Collects what is written within one turn of the event loop. */
 export class FrameWriter {
   readonly #socket: Socket
-  #chunk = Buffer.allocUnsafeSlow(chunkBytes)
-  #used = 0
-  #sent = 0
+  readonly #output: ChunkedOutput
   #isScheduled = false
   #lastTo: (Addressed & { readonly channel: number; readonly frame: Buffer }) | null = null
   /** The largest payload of a frame that both ends agreed on. */
@@ -34,28 +29,29 @@ export class FrameWriter {
 
   constructor(socket: Socket) {
     this.#socket = socket
+    this.#output = new ChunkedOutput({ write: (bytes) => socket.write(bytes), copiedBytes })
   }
 
   /** Given to the socket and not taken by the system yet, and what waits for the end of this turn. */
   get waitingBytes(): number {
-    return this.#socket.writableLength + this.#used - this.#sent
+    return this.#socket.writableLength + this.#output.waitingBytes
   }
 
   frame(type: number, channel: number, payload: Buffer): void {
     this.#head(type, channel, payload.length)
-    this.#append(payload)
+    this.#output.append(payload)
     this.#end()
   }
 
   publish(channel: number, { properties, body, ...to }: Published): void {
-    this.#append(this.#publishFrame(channel, to))
+    const output = this.#output
+    output.append(this.#publishFrame(channel, to))
     this.#head(frameType.header, channel, headerBytes + properties.length)
-    this.#reserve(headerBytes)
-    this.#chunk.writeUInt32BE(0x003c0000, this.#used)
-    this.#chunk.writeUInt32BE(Math.floor(body.length / 0x1_0000_0000), this.#used + 4)
-    this.#chunk.writeUInt32BE(body.length % 0x1_0000_0000, this.#used + 8)
-    this.#used += headerBytes
-    this.#append(properties)
+    const at = output.reserve(headerBytes)
+    output.chunk.writeUInt32BE(0x003c0000, at)
+    output.chunk.writeUInt32BE(Math.floor(body.length / 0x1_0000_0000), at + 4)
+    output.chunk.writeUInt32BE(body.length % 0x1_0000_0000, at + 8)
+    output.append(properties)
     this.#end()
     for (let at = 0; at < body.length; at += this.payloadMost) {
       this.frame(frameType.body, channel, body.subarray(at, at + this.payloadMost))
@@ -67,22 +63,20 @@ export class FrameWriter {
     const bodyAt = frameHeadBytes + content.readUInt32BE(3) + 1
     if (content.length > copiedBytes || content.length - bodyAt - frameHeadBytes - 1 > this.payloadMost) return false
     const head = this.#publishFrame(channel, to)
-    this.#reserve(head.length + content.length)
-    const [chunk, at] = [this.#chunk, this.#used + head.length]
-    head.copy(chunk, this.#used)
+    const start = this.#output.reserve(head.length + content.length)
+    const { chunk } = this.#output
+    const at = start + head.length
+    head.copy(chunk, start)
     content.copy(chunk, at)
     chunk.writeUInt16BE(channel, at + 1)
     chunk.writeUInt16BE(channel, at + bodyAt + 1)
-    this.#used = at + content.length
     this.#schedule()
     return true
   }
 
   flush(): void {
     this.#isScheduled = false
-    if (this.#used === this.#sent) return
-    this.#socket.write(this.#chunk.subarray(this.#sent, this.#used))
-    this.#sent = this.#used
+    this.#output.flush()
   }
 
   /** The method's frame; most messages go where the one before went. */
@@ -109,31 +103,16 @@ export class FrameWriter {
   }
 
   #head(type: number, channel: number, length: number): void {
-    this.#reserve(frameHeadBytes)
-    this.#chunk[this.#used] = type
-    this.#chunk.writeUInt16BE(channel, this.#used + 1)
-    this.#chunk.writeUInt32BE(length, this.#used + 3)
-    this.#used += frameHeadBytes
-  }
-
-  #append(bytes: Buffer): void {
-    if (bytes.length > copiedBytes) {
-      this.flush()
-      this.#socket.write(bytes)
-      return
-    }
-    this.#reserve(bytes.length)
-    bytes.copy(this.#chunk, this.#used)
-    this.#used += bytes.length
-  }
-
-  #octet(value: number): void {
-    this.#reserve(1)
-    this.#chunk[this.#used++] = value
+    const at = this.#output.reserve(frameHeadBytes)
+    const { chunk } = this.#output
+    chunk[at] = type
+    chunk.writeUInt16BE(channel, at + 1)
+    chunk.writeUInt32BE(length, at + 3)
   }
 
   #end(): void {
-    this.#octet(frameEnd)
+    const at = this.#output.reserve(1)
+    this.#output.chunk[at] = frameEnd
     this.#schedule()
   }
 
@@ -141,14 +120,5 @@ export class FrameWriter {
     if (this.#isScheduled) return
     this.#isScheduled = true
     setImmediate(() => this.flush())
-  }
-
-  /** The socket still reads what was given to it: a full chunk is never written again but replaced. */
-  #reserve(bytes: number): void {
-    if (this.#used + bytes <= this.#chunk.length) return
-    this.flush()
-    this.#chunk = Buffer.allocUnsafeSlow(Math.max(chunkBytes, bytes))
-    this.#used = 0
-    this.#sent = 0
   }
 }
