@@ -1,4 +1,5 @@
 import { parseCidr } from '../plan/cidr.ts'
+import { anyPort } from '../plan/ports.ts'
 import { NetworkAcls } from '../reach/network-acls.ts'
 import { isDeadEnd, RouteTables, somewhere } from '../reach/route-tables.ts'
 import type { Properties, Resource, TemplateGraph } from '../template/template-graph.ts'
@@ -19,7 +20,7 @@ export const egressRules: readonly Rule[] = [
       return subnets(graph, 'Data').flatMap(({ id }) => {
         const admitted = strangers.find(({ properties }) => {
           const range = parseCidr(String(properties.CidrBlock))
-          return range && acls.passes(id, 'in', range, { from: 0, to: 65_535 }).some
+          return range && acls.passes(id, 'in', range, anyPort).some
         })
         return admitted ? [{ at: id, what: `admits ${admitted.id}` }] : []
       })

@@ -2,14 +2,12 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
 import type { PlannedStore } from '../plan/blueprint.ts'
 import { everywhere } from '../plan/cidr.ts'
+import { answerPorts, anyPort, type PortRange } from '../plan/ports.ts'
 import { accepting } from './accepting.ts'
 import type { Network } from './network.ts'
 
 /** TCP, by its number (IANA, protocol numbers): entries of an ACL know no names. */
 const tcp = 6
-const anyPort = { from: 0, to: 65_535 }
-/** Where answers go. Source: Amazon VPC user guide, "Ephemeral ports", the range that covers every client. */
-const answerPorts = { from: 1024, to: 65_535 }
 
 /**
  * A second lock of the data tier: its network ACL admits app and data subnets and nobody else. ACLs know no connections,
@@ -30,7 +28,12 @@ export function closeDataTier(network: Network, wholeRange: string, stores: read
       subnetId: resource.ref,
     })
   }
-  const entry = (ruleNumber: number, action: 'allow' | 'deny', cidrBlock: string, ports: { in: Ports; out: Ports }) => {
+  const entry = (
+    ruleNumber: number,
+    action: 'allow' | 'deny',
+    cidrBlock: string,
+    ports: { in: PortRange; out: PortRange },
+  ) => {
     for (const direction of ['in', 'out'] as const) {
       new ec2.CfnNetworkAclEntry(scope, `${direction}${ruleNumber}`, {
         networkAclId: acl.ref,
@@ -49,5 +52,3 @@ export function closeDataTier(network: Network, wholeRange: string, stores: read
   entry(200, 'deny', wholeRange, { in: anyPort, out: anyPort })
   entry(300, 'allow', everywhere, { in: answerPorts, out: { from: 443, to: 443 } })
 }
-
-type Ports = typeof anyPort

@@ -1,10 +1,9 @@
 import { Fn } from 'aws-cdk-lib'
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
-import * as logs from 'aws-cdk-lib/aws-logs'
 import * as firewall from 'aws-cdk-lib/aws-networkfirewall'
 import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
 import { addressPartners, namedPartners } from '../plan/partners.ts'
+import { alarmOnLog } from './log-alarm.ts'
 import type { Network } from './network.ts'
 import { serving } from './serving.ts'
 
@@ -140,23 +139,14 @@ export class EgressFirewall extends Construct {
   /** Somebody inside called whom nobody named: a mistake, or worse. */
   #watch({ estate, environment }: Blueprint, { alertLogName, incidentsArn }: FirewallContext): void {
     const scope = serving(new Construct(this, 'Refused'), 'security.threats')
-    const metric = { metricNamespace: `${estate}-${environment}`, metricName: 'EgressRefused' }
-    new logs.CfnMetricFilter(scope, 'Filter', {
+    alarmOnLog(scope, {
       logGroupName: alertLogName,
-      filterPattern: '{ $.event.event_type = "alert" }',
-      metricTransformations: [{ ...metric, metricValue: '1', defaultValue: 0 }],
-    })
-    new cloudwatch.CfnAlarm(scope, 'Alarm', {
-      alarmDescription: 'The firewall refused a call to somebody who is no partner',
-      namespace: metric.metricNamespace,
-      metricName: metric.metricName,
-      statistic: 'Sum',
-      period: 300,
-      evaluationPeriods: 1,
-      threshold: 1,
-      comparisonOperator: 'GreaterThanOrEqualToThreshold',
-      treatMissingData: 'notBreaching',
-      alarmActions: [incidentsArn],
+      pattern: '{ $.event.event_type = "alert" }',
+      metric: { namespace: `${estate}-${environment}`, name: 'EgressRefused' },
+      description: 'The firewall refused a call to somebody who is no partner',
+      when: { atLeast: 1 },
+      incidentsArn,
+      ids: { filter: 'Filter', alarm: 'Alarm' },
     })
   }
 }

@@ -1,7 +1,7 @@
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
-import * as logs from 'aws-cdk-lib/aws-logs'
 import * as resolver from 'aws-cdk-lib/aws-route53resolver'
 import { Construct } from 'constructs'
+import { alarmOnLog } from './log-alarm.ts'
 import type { Logs } from './logs.ts'
 import type { Network } from './network.ts'
 import { serving } from './serving.ts'
@@ -32,23 +32,14 @@ export class EgressWatch extends Construct {
       resolverQueryLogConfigId: config.attrId,
       resourceId: vpc.ref,
     })
-    const metric = { metricNamespace: 'Egress', metricName: 'NamesRefused' }
-    new logs.CfnMetricFilter(this, 'NamesRefusedFilter', {
+    alarmOnLog(this, {
       logGroupName: kept.name('queries'),
-      filterPattern: '{ $.firewall_rule_action = "BLOCK" }',
-      metricTransformations: [{ ...metric, metricValue: '1', defaultValue: 0 }],
-    })
-    new cloudwatch.CfnAlarm(this, 'NamesRefused', {
-      alarmDescription: 'Names beyond the list of partners are asked for',
-      namespace: metric.metricNamespace,
-      metricName: metric.metricName,
-      statistic: 'Sum',
-      period: 300,
-      evaluationPeriods: 1,
-      threshold: refusedNamesMost,
-      comparisonOperator: 'GreaterThanThreshold',
-      treatMissingData: 'notBreaching',
-      alarmActions: [incidentsArn],
+      pattern: '{ $.firewall_rule_action = "BLOCK" }',
+      metric: { namespace: 'Egress', name: 'NamesRefused' },
+      description: 'Names beyond the list of partners are asked for',
+      when: { above: refusedNamesMost },
+      incidentsArn,
+      ids: { filter: 'NamesRefusedFilter', alarm: 'NamesRefused' },
     })
   }
 

@@ -1,12 +1,11 @@
 import { Aws } from 'aws-cdk-lib'
 import * as budgets from 'aws-cdk-lib/aws-budgets'
 import * as ce from 'aws-cdk-lib/aws-ce'
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
 import * as events from 'aws-cdk-lib/aws-events'
-import * as logs from 'aws-cdk-lib/aws-logs'
 import * as sns from 'aws-cdk-lib/aws-sns'
 import { Construct } from 'constructs'
 import type { Blueprint } from '../plan/blueprint.ts'
+import { alarmOnLog } from './log-alarm.ts'
 import type { Logs } from './logs.ts'
 import { serving } from './serving.ts'
 
@@ -58,23 +57,15 @@ export class Incidents extends Construct {
     for (const [id, eventPattern] of Object.entries(detectorEvents)) {
       new events.CfnRule(scope, id, { eventPattern, targets: [{ id: 'incidents', arn: this.topicArn }] })
     }
-    for (const [id, filterPattern] of Object.entries(trailPatterns)) {
-      new logs.CfnMetricFilter(scope, `${id}Filter`, {
+    for (const [id, pattern] of Object.entries(trailPatterns)) {
+      alarmOnLog(scope, {
         logGroupName: logGroups.name('trail'),
-        filterPattern,
-        metricTransformations: [{ metricNamespace: 'Trail', metricName: id, metricValue: '1', defaultValue: 0 }],
-      })
-      new cloudwatch.CfnAlarm(scope, `${id}Alarm`, {
-        alarmDescription: `Seen in the audit trail: ${id}`,
-        namespace: 'Trail',
-        metricName: id,
-        statistic: 'Sum',
-        period: 300,
-        evaluationPeriods: 1,
-        threshold: 1,
-        comparisonOperator: 'GreaterThanOrEqualToThreshold',
-        treatMissingData: 'notBreaching',
-        alarmActions: [this.topicArn],
+        pattern,
+        metric: { namespace: 'Trail', name: id },
+        description: `Seen in the audit trail: ${id}`,
+        when: { atLeast: 1 },
+        incidentsArn: this.topicArn,
+        ids: { filter: `${id}Filter`, alarm: `${id}Alarm` },
       })
     }
   }

@@ -58,7 +58,7 @@ export class PrivateBucket extends Construct {
       bucket: this.bucket.ref,
       policyDocument: {
         Version: '2012-10-17',
-        Statement: [tlsOnly(this.bucket), currentTlsOnly(this.bucket), ...(statements?.(this.bucket) ?? [])],
+        Statement: [...safeTransport(this.bucket), ...(statements?.(this.bucket) ?? [])],
       },
     })
   }
@@ -85,25 +85,11 @@ function oldVersions(noncurrentDays: number): s3.CfnBucket.LifecycleConfiguratio
 
 const parts = { id: 'parts', status: 'Enabled', abortIncompleteMultipartUpload: { daysAfterInitiation: 7 } }
 
-function tlsOnly({ attrArn }: s3.CfnBucket): object {
-  return {
-    Sid: 'TlsOnly',
-    Effect: 'Deny',
-    Principal: '*',
-    Action: 's3:*',
-    Resource: [attrArn, `${attrArn}/*`],
-    Condition: { Bool: { 'aws:SecureTransport': false } },
-  }
-}
-
-/** PCI-DSS 4.0.1, 4.2.1: nothing older than 1.2, whatever a client asks for. */
-function currentTlsOnly({ attrArn }: s3.CfnBucket): object {
-  return {
-    Sid: 'CurrentTlsOnly',
-    Effect: 'Deny',
-    Principal: '*',
-    Action: 's3:*',
-    Resource: [attrArn, `${attrArn}/*`],
-    Condition: { NumericLessThan: { 's3:TlsVersion': '1.2' } },
-  }
+/** PCI-DSS 4.0.1, 4.2.1: no clear text, and nothing older than TLS 1.2, whatever a client asks for. */
+function safeTransport({ attrArn }: s3.CfnBucket): object[] {
+  const refused = { Effect: 'Deny', Principal: '*', Action: 's3:*', Resource: [attrArn, `${attrArn}/*`] }
+  return [
+    { Sid: 'TlsOnly', ...refused, Condition: { Bool: { 'aws:SecureTransport': false } } },
+    { Sid: 'CurrentTlsOnly', ...refused, Condition: { NumericLessThan: { 's3:TlsVersion': '1.2' } } },
+  ]
 }

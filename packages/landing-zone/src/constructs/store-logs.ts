@@ -1,9 +1,9 @@
 /** Logs that a store hands out: groups made before it, so that they are encrypted and kept, and who was refused in them. */
 import { RemovalPolicy } from 'aws-cdk-lib'
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
 import * as logs from 'aws-cdk-lib/aws-logs'
 import { Construct } from 'constructs'
 import type { PlannedStore } from '../plan/blueprint.ts'
+import { alarmOnLog } from './log-alarm.ts'
 import { keptDays } from './logs.ts'
 import { pascal } from './network.ts'
 import { serving } from './serving.ts'
@@ -41,23 +41,13 @@ export function watchLogins(
   log: { readonly group: logs.CfnLogGroup; readonly pattern: string },
 ): void {
   const scope = serving(new Construct(root, 'Logins'), 'security.threats')
-  const metricNamespace = 'StoreLogins'
-  const metricName = storeId(blueprint, store)
-  new logs.CfnMetricFilter(scope, 'Refused', {
+  alarmOnLog(scope, {
     logGroupName: log.group.ref,
-    filterPattern: log.pattern,
-    metricTransformations: [{ metricNamespace, metricName, metricValue: '1', defaultValue: 0 }],
-  })
-  new cloudwatch.CfnAlarm(scope, 'Alarm', {
-    alarmDescription: `${store.name}: logins are refused`,
-    namespace: metricNamespace,
-    metricName,
-    statistic: 'Sum',
-    period: 300,
-    evaluationPeriods: 1,
-    threshold: refusedLoginsMost,
-    comparisonOperator: 'GreaterThanThreshold',
-    treatMissingData: 'notBreaching',
-    alarmActions: [incidentsArn],
+    pattern: log.pattern,
+    metric: { namespace: 'StoreLogins', name: storeId(blueprint, store) },
+    description: `${store.name}: logins are refused`,
+    when: { above: refusedLoginsMost },
+    incidentsArn,
+    ids: { filter: 'Refused', alarm: 'Alarm' },
   })
 }

@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parseCidr } from '../plan/cidr.ts'
+import { answerPorts } from '../plan/ports.ts'
 import { type Resource, TemplateGraph } from '../template/template-graph.ts'
 import { graphOf } from '../test-fixtures/graph-of.ts'
 import { patienceMs, walletBlueprint } from '../test-fixtures/wallet-estate.ts'
-import { answerPorts, NetworkAcls } from './network-acls.ts'
+import { NetworkAcls } from './network-acls.ts'
 import { proveReachability } from './prove.ts'
 
 /**

@@ -2,15 +2,8 @@
 
 import { at } from '../check/rule.ts'
 import { type Cidr, contains, overlaps, parseCidr, without } from '../plan/cidr.ts'
+import { anyPort, type PortRange } from '../plan/ports.ts'
 import type { Properties, TemplateGraph } from '../template/template-graph.ts'
-
-export interface PortRange {
-  readonly from: number
-  readonly to: number
-}
-
-/** Where answers go to. Source: Amazon VPC user guide, "Ephemeral ports", the range that covers every client. */
-export const answerPorts: PortRange = { from: 1024, to: 65_535 }
 
 /** `some`: a part of the addresses and ports passes. `all`: all of them do; otherwise `refusedBy` says what stops it. */
 export interface Passage {
@@ -103,8 +96,8 @@ function entryOf(id: string, properties: Properties): Entry[] {
   const range = parseCidr(String(properties.CidrBlock))
   if (!range) return []
   const isAll = String(properties.Protocol) === '-1'
-  const from = isAll ? 0 : Number(at(properties, 'PortRange.From') ?? 0)
-  const to = isAll ? 65_535 : Number(at(properties, 'PortRange.To') ?? 65_535)
+  const from = Number((isAll ? undefined : at(properties, 'PortRange.From')) ?? anyPort.from)
+  const to = Number((isAll ? undefined : at(properties, 'PortRange.To')) ?? anyPort.to)
   const allows = properties.RuleAction === 'allow'
   return [{ id, number: Number(properties.RuleNumber), allows, range, from, to }]
 }

@@ -5,11 +5,12 @@
  * endpoint). Groups of AWS remember connections; ACLs do not, so answers are solved too.
  */
 import { type Cidr, contains, overlaps, parseCidr, privateRanges } from '../plan/cidr.ts'
+import { answerPorts, type PortRange } from '../plan/ports.ts'
 import type { Resource, TemplateGraph } from '../template/template-graph.ts'
 import { admissionOf } from './endpoint-policies.ts'
 import { passesFirewall } from './firewall-rules.ts'
 import { GroupRules, type Peer } from './group-rules.ts'
-import { answerPorts, NetworkAcls, type PortRange } from './network-acls.ts'
+import { NetworkAcls } from './network-acls.ts'
 import { type Place, placesOf } from './places.ts'
 import { type DeadEnd, isDeadEnd, RouteTables, somewhere, type Walk } from './route-tables.ts'
 
