@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ReplatformError } from '@replatform/core/errors'
 import {
@@ -19,21 +17,14 @@ import { chosen, isPhase, withTemplates } from './environment.ts'
 export function run(invocation: Invocation, options: VerbOptions): Promise<Exit> {
   const which = chosen(options)
   const { against = 'rehost' } = options
-  return withTemplates(invocation, which, (after) => {
-    const scratch = mkdtempSync(join(tmpdir(), 'replatform-infra-'))
-    try {
-      const before = isPhase(against)
-        ? templatesOf(invocation.estate, { ...which, phase: against, outdir: scratch }).assembly
-        : earlier(resolve(invocation.io.cwd, against))
-      const changes = diffTemplates(before, after.assembly)
-      const lost = destructive(changes)
-      invocation.result({ ...which, against, changes, destructive: lost.length }, (style) =>
-        render(changes, lost, style),
-      )
-      return 'ok'
-    } finally {
-      rmSync(scratch, { recursive: true, force: true })
-    }
+  return withTemplates(invocation, which, (after, outdir) => {
+    const before = isPhase(against)
+      ? templatesOf(invocation.estate, { ...which, phase: against, outdir: join(outdir, 'before') }).assembly
+      : earlier(resolve(invocation.io.cwd, against))
+    const changes = diffTemplates(before, after.assembly)
+    const lost = destructive(changes)
+    invocation.result({ ...which, against, changes, destructive: lost.length }, (style) => render(changes, lost, style))
+    return 'ok'
   })
 }
 

@@ -27,18 +27,25 @@ export function isPhase(text: string): text is Phase {
   return (phases as readonly string[]).includes(text)
 }
 
+/** A folder of its own, which is gone afterwards. */
+export async function withScratch<Result>(work: (folder: string) => Result | Promise<Result>): Promise<Result> {
+  const folder = mkdtempSync(join(tmpdir(), 'replatform-infra-'))
+  try {
+    return await work(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
 /** Templates in a folder that is gone afterwards. */
-export async function withTemplates<Result>(
+export function withTemplates<Result>(
   invocation: Invocation,
   which: Chosen,
   work: (templates: EnvironmentTemplates, outdir: string) => Result | Promise<Result>,
 ): Promise<Result> {
-  const outdir = mkdtempSync(join(tmpdir(), 'replatform-infra-'))
-  try {
-    return await work(templatesOf(invocation.estate, { ...which, outdir: join(outdir, 'chosen') }), outdir)
-  } finally {
-    rmSync(outdir, { recursive: true, force: true })
-  }
+  return withScratch((outdir) =>
+    work(templatesOf(invocation.estate, { ...which, outdir: join(outdir, 'chosen') }), outdir),
+  )
 }
 
 /** A folder that is empty, new, or was written by us. Throws `landing-zone.output-refused`. */

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Difference, differencesOf } from '@replatform/landing-zone/environments/differences'
 import { compareEnvironments } from '@replatform/landing-zone/environments/every-environment'
 import type { Exit } from '../exit-codes.ts'
@@ -9,13 +6,12 @@ import type { Invocation } from '../invocation.ts'
 import type { Style } from '../style.ts'
 import { wrap } from '../text-cells.ts'
 import type { VerbOptions } from '../verb.ts'
-import { chosen } from './environment.ts'
+import { chosen, withScratch } from './environment.ts'
 
 /** Says in what environments differ, and refuses where they share what must be each one's own. */
-export async function run(invocation: Invocation, options: VerbOptions): Promise<Exit> {
+export function run(invocation: Invocation, options: VerbOptions): Promise<Exit> {
   const { phase } = chosen(options)
-  const outdir = mkdtempSync(join(tmpdir(), 'replatform-infra-'))
-  try {
+  return withScratch((outdir) => {
     const { blueprints, shared, findings } = compareEnvironments(invocation.estate, { phase, outdir })
     const differences = differencesOf(blueprints)
     const environments = blueprints.map(({ environment }) => environment)
@@ -28,9 +24,7 @@ export async function run(invocation: Invocation, options: VerbOptions): Promise
       ...renderFindings(findings, style),
     ])
     return shared.length > 0 ? 'refused' : 'ok'
-  } finally {
-    rmSync(outdir, { recursive: true, force: true })
-  }
+  })
 }
 
 function render({ aspect, values }: Difference, { colors, columns }: Style): string[] {

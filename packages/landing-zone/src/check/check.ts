@@ -1,18 +1,24 @@
 import type { Blueprint } from '../plan/blueprint.ts'
 import type { TemplateGraph } from '../template/template-graph.ts'
 import type { Rule, Violation } from './rule.ts'
+import { accessRules } from './rules-access.ts'
 import { attachmentRules } from './rules-attached.ts'
+import { availabilityRules } from './rules-availability.ts'
 import { dataRules } from './rules-data.ts'
 import { egressRules } from './rules-egress.ts'
 import { networkRules } from './rules-network.ts'
-import { operationRules } from './rules-operations.ts'
+import { upkeepRules } from './rules-upkeep.ts'
+import { watchRules } from './rules-watching.ts'
 
 export const rules: readonly Rule[] = [
   ...networkRules,
   ...egressRules,
   ...dataRules,
   ...attachmentRules,
-  ...operationRules,
+  ...availabilityRules,
+  ...accessRules,
+  ...watchRules,
+  ...upkeepRules,
 ]
 
 export interface RuleResult {

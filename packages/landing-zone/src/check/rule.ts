@@ -72,3 +72,7 @@ export function all(...checks: readonly PropertyRule['wrong'][]): PropertyRule['
     return wrong.length === 0 ? undefined : wrong.join('; ')
   }
 }
+
+export function inProduction({ isProduction }: Pick<Blueprint, 'isProduction'>): boolean {
+  return isProduction
+}
