@@ -5,6 +5,7 @@
 import { type FieldTable, longText } from '@replatform/connector-rabbitmq/field-table'
 import { readProperties, writeProperties } from '@replatform/connector-rabbitmq/message-properties'
 import type { MessageProperties } from '@replatform/connector-rabbitmq/source-message'
+import { headersOfEveryType } from '@replatform/connector-rabbitmq/test-fixtures/header-types'
 import { type ActivemqServer, startActivemq } from '@replatform/testkit/activemq-server'
 import rhea, { type Message } from 'rhea'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -16,26 +17,9 @@ const nowMs = Date.UTC(2026, 10, 24, 12)
 const rules = { replyAddress: (name: string) => `queue://${name}` }
 
 const everyType: FieldTable = [
-  ['bool', { type: 't', value: true }],
-  ['int8', { type: 'b', value: -5 }],
-  ['uint8', { type: 'B', value: 200 }],
-  ['int16', { type: 's', value: -300 }],
-  ['uint16', { type: 'u', value: 60_000 }],
-  ['int32', { type: 'I', value: -70_000 }],
-  ['uint32', { type: 'i', value: 4_000_000_000 }],
-  ['int64', { type: 'l', value: -(2n ** 63n) }],
-  ['float', { type: 'f', value: 1.5 }],
-  ['double', { type: 'd', value: 0.1 }],
+  ...headersOfEveryType,
   ['whole-double', { type: 'd', value: 2 }],
   ['infinite', { type: 'd', value: Number.POSITIVE_INFINITY }],
-  ['decimal', { type: 'D', value: { scale: 2, unscaled: -1999 } }],
-  ['text', longText('a\nb:c\\ €😀')],
-  ['no-text', { type: 'S', value: Buffer.from([0xff, 0, 0xfe]) }],
-  ['bytes', { type: 'x', value: Buffer.from([0, 1, 255]) }],
-  ['array', { type: 'A', value: [{ type: 'I', value: 1 }, longText('two')] }],
-  ['table', { type: 'F', value: [['inner', { type: 'l', value: 2n ** 62n }]] }],
-  ['time', { type: 'T', value: 1_700_000_000n }],
-  ['void', { type: 'V', value: null }],
   // What would do harm as a property.
   ['content-length', longText('99')],
   ['JMSXGroupID', longText('g')],

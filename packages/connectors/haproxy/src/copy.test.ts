@@ -6,30 +6,16 @@ import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { debianProgram } from '@replatform/testkit/debian-package'
-import { startHaproxy } from '@replatform/testkit/haproxy-server'
 import { expect, test } from 'vitest'
 import { copyHaproxy, type HaproxyCopyOptions } from './copy.ts'
 import { proxySettings } from './proxy-settings.ts'
-import { startHttpSide, startTcpSide } from './test-fixtures/sides.ts'
-
-const log = { info() {}, warn() {}, error() {} }
+import { startGateway } from './test-fixtures/gateway.ts'
 
 async function startReal(mode: 'tcp' | 'http') {
-  await using stack = new AsyncDisposableStack()
-  const start = mode === 'tcp' ? startTcpSide : startHttpSide
-  const old = stack.use(await start('old'))
-  const fresh = stack.use(await start('new'))
-  const proxy = stack.use(await startHaproxy({ routes: { wallet: { mode, sides: { before: old, after: fresh } } } }))
-  const all = stack.move()
-  const options: HaproxyCopyOptions = {
-    program: await debianProgram('haproxy', 'haproxy'),
-    socket: proxy.socketFile,
-    backend: 'wallet',
-    servers: { old: ['before'], new: ['after'] },
-    wait: 'wait',
-    stateFile: proxy.stateFile,
-    log,
-  }
+  const program = await debianProgram('haproxy', 'haproxy')
+  const gateway = await startGateway(mode)
+  const { proxy, old, fresh } = gateway
+  const options: HaproxyCopyOptions = { ...gateway.options, program }
   return {
     options,
     /** A command of the routing would show here; so would a connection. */
@@ -40,7 +26,7 @@ async function startReal(mode: 'tcp' | 'http') {
       ),
       reached: [...old.done, ...fresh.done],
     }),
-    [Symbol.asyncDispose]: () => all.disposeAsync(),
+    [Symbol.asyncDispose]: () => gateway[Symbol.asyncDispose](),
   }
 }
 

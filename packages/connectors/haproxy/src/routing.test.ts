@@ -7,43 +7,20 @@ import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { Routing } from '@replatform/core/routing'
-import { type HaproxyServer, startHaproxy } from '@replatform/testkit/haproxy-server'
+import type { HaproxyServer } from '@replatform/testkit/haproxy-server'
 import { pollUntil } from '@replatform/testkit/poll-until'
 import { expect, test } from 'vitest'
 import { createHaproxyRouting, type HaproxyRoutingOptions } from './routing.ts'
-import { startHttpSide, startTcpSide, type TestSide } from './test-fixtures/sides.ts'
+import { startGateway } from './test-fixtures/gateway.ts'
 
-const log = { info() {}, warn() {}, error() {} }
-
-interface Gateway extends AsyncDisposable {
-  readonly proxy: HaproxyServer
-  readonly old: TestSide
-  readonly fresh: TestSide
-  routing(overrides?: Partial<HaproxyRoutingOptions>): Routing
-}
-
-async function startGateway(mode: 'tcp' | 'http'): Promise<Gateway> {
-  await using stack = new AsyncDisposableStack()
-  const start = mode === 'tcp' ? startTcpSide : startHttpSide
-  const old = stack.use(await start('old'))
-  const fresh = stack.use(await start('new'))
-  const proxy = stack.use(await startHaproxy({ routes: { wallet: { mode, sides: { before: old, after: fresh } } } }))
-  const all = stack.move()
-  const options: HaproxyRoutingOptions = {
-    socket: proxy.socketFile,
-    backend: 'wallet',
-    servers: { old: ['before'], new: ['after'] },
-    wait: 'wait',
-    stateFile: proxy.stateFile,
-    addresses: { old, new: fresh },
-    log,
-  }
+async function startRouted(mode: 'tcp' | 'http') {
+  const gateway = await startGateway(mode)
+  const { old, fresh } = gateway
+  const options: HaproxyRoutingOptions = { ...gateway.options, addresses: { old, new: fresh } }
   return {
-    proxy,
-    old,
-    fresh,
-    routing: (overrides) => createHaproxyRouting({ ...options, ...overrides }),
-    [Symbol.asyncDispose]: () => all.disposeAsync(),
+    ...gateway,
+    routing: (overrides: Partial<HaproxyRoutingOptions> = {}): Routing =>
+      createHaproxyRouting({ ...options, ...overrides }),
   }
 }
 
@@ -82,7 +59,7 @@ class Commander implements AsyncDisposable {
 }
 
 test('commands in flight are answered once or not at all, and none is lost after its answer', async () => {
-  await using gateway = await startGateway('tcp')
+  await using gateway = await startRouted('tcp')
   const { old, fresh } = gateway
   await using routing = gateway.routing()
   const clients = Array.from({ length: 12 }, (_, n) => new Commander(`c${n}`, gateway.proxy.address('wallet')))
@@ -116,7 +93,7 @@ test('commands in flight are answered once or not at all, and none is lost after
 })
 
 test('requests in flight end, those that come are held, and no client sees an error', async () => {
-  await using gateway = await startGateway('http')
+  await using gateway = await startRouted('http')
   await using routing = gateway.routing()
   const agent = new Agent({ keepAlive: true, maxSockets: 4 })
   let isOver = false
@@ -144,7 +121,7 @@ test('requests in flight end, those that come are held, and no client sees an er
 })
 
 test('a request that outlasts the budget makes hold give up, and nobody is left waiting', async () => {
-  await using gateway = await startGateway('http')
+  await using gateway = await startRouted('http')
   await using routing = gateway.routing()
   gateway.old.takesMs = 3_000
   const long = ask(gateway.proxy)
@@ -159,7 +136,7 @@ test('a request that outlasts the budget makes hold give up, and nobody is left 
 })
 
 test('every verb may be repeated, by another process too, and a restart of HAProxy changes nothing', async () => {
-  await using gateway = await startGateway('http')
+  await using gateway = await startRouted('http')
   const { proxy } = gateway
   await gateway.routing().hold({ withinMs: 20_000 })
   await gateway.routing().hold({ withinMs: 20_000 })
@@ -184,7 +161,7 @@ test('every verb may be repeated, by another process too, and a restart of HAPro
 })
 
 test('where a restart in the pause has let clients in, pointing ends their connections', async () => {
-  await using gateway = await startGateway('tcp')
+  await using gateway = await startRouted('tcp')
   // As on another machine, whose state file nobody writes.
   const routing = gateway.routing({ stateFile: undefined })
   await routing.hold({ withinMs: 20_000 })
@@ -198,7 +175,7 @@ test('where a restart in the pause has let clients in, pointing ends their conne
 })
 
 test('services that stay where they are can be held alone', async () => {
-  await using gateway = await startGateway('http')
+  await using gateway = await startRouted('http')
   const routing = gateway.routing({ servers: { old: ['before'], new: ['before'] }, addresses: undefined })
   await routing.hold({ withinMs: 20_000 })
   const held = ask(gateway.proxy)
@@ -210,7 +187,7 @@ test('services that stay where they are can be held alone', async () => {
 })
 
 test('what would make a hold or a switchover fail is found', async () => {
-  await using gateway = await startGateway('tcp')
+  await using gateway = await startRouted('tcp')
   const findings = async (overrides?: Partial<HaproxyRoutingOptions>) =>
     (await gateway.routing(overrides).assess()).map(({ id, severity }) => `${id} ${severity}`)
   expect(await findings()).toEqual(['haproxy.sessions-end note'])
@@ -227,7 +204,7 @@ test('what would make a hold or a switchover fail is found', async () => {
 })
 
 test('servers of both sides in service are no place to hold, and stay as they are', async () => {
-  await using gateway = await startGateway('http')
+  await using gateway = await startRouted('http')
   await gateway.proxy.command('set server wallet/after state ready')
   await expect(gateway.routing().hold({ withinMs: 1_000 })).rejects.toMatchObject({ code: 'routing.failed' })
   expect(await gateway.routing().where()).toBeUndefined()

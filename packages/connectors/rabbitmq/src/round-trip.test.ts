@@ -11,10 +11,11 @@ import stompit from 'stompit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseBrokerAddress } from './address.ts'
 import { openAmqp } from './amqp-connection.ts'
-import { type FieldTable, longText, shortText } from './field-table.ts'
+import { type FieldTable, shortText } from './field-table.ts'
 import { readProperties, writeProperties } from './message-properties.ts'
 import type { MessageProperties } from './source-message.ts'
 import { type BrokerRig, Following, moverUrl, startBrokerRig, TestMove } from './test-fixtures/broker-rig.ts'
+import { headersOfEveryType, scalarHeaders } from './test-fixtures/header-types.ts'
 
 const move = 'whole'
 let rig: BrokerRig
@@ -30,31 +31,6 @@ beforeAll(async () => {
   for (const [index, server] of [rig.old, rig.next].entries()) stompPorts.set(server, ports[index] as number)
 }, 120_000)
 afterAll(() => rig[Symbol.asyncDispose]())
-
-const scalars: FieldTable = [
-  ['bool', { type: 't', value: true }],
-  ['int8', { type: 'b', value: -5 }],
-  ['uint8', { type: 'B', value: 200 }],
-  ['int16', { type: 's', value: -300 }],
-  ['uint16', { type: 'u', value: 60_000 }],
-  ['int32', { type: 'I', value: -70_000 }],
-  ['uint32', { type: 'i', value: 4_000_000_000 }],
-  ['int64', { type: 'l', value: -(2n ** 63n) }],
-  ['float', { type: 'f', value: 1.5 }],
-  ['double', { type: 'd', value: 0.1 }],
-  ['text', longText('a\nb:c\\ €😀')],
-  ['bytes', { type: 'x', value: Buffer.from([0, 1, 255]) }],
-  ['time', { type: 'T', value: 1_700_000_000n }],
-]
-
-const everyType: FieldTable = [
-  ...scalars,
-  ['decimal', { type: 'D', value: { scale: 2, unscaled: -1999 } }],
-  ['no-text', { type: 'S', value: Buffer.from([0xff, 0, 0xfe]) }],
-  ['void', { type: 'V', value: null }],
-  ['array', { type: 'A', value: [{ type: 'I', value: 1 }, longText('two')] }],
-  ['table', { type: 'F', value: [['inner', { type: 'l', value: 2n ** 62n }]] }],
-]
 
 const properties: MessageProperties = {
   contentType: 'application/json',
@@ -76,9 +52,9 @@ type See = (server: RabbitmqServer, queue: string) => Promise<unknown>
 
 /** What each kind of consumer is sent, and how it sees it; what must differ between two brokers is left out. */
 const consumers: Record<string, { readonly headers: FieldTable; readonly see: See }> = {
-  'amqp-0-9-1': { headers: everyType, see: seeByAmqp091 },
-  'amqp-1.0': { headers: scalars, see: seeByAmqp10 },
-  'stomp': { headers: scalars, see: seeByStomp },
+  'amqp-0-9-1': { headers: headersOfEveryType, see: seeByAmqp091 },
+  'amqp-1.0': { headers: scalarHeaders, see: seeByAmqp10 },
+  'stomp': { headers: scalarHeaders, see: seeByStomp },
 }
 
 test('every consumer sees on the target what it saw on the source', async () => {
@@ -106,7 +82,7 @@ test('every consumer sees on the target what it saw on the source', async () => 
     expect({ queue, seen: await see(rig.next, queue) }).toEqual({ queue, seen: seen.get(queue) })
   }
   // And this is what it was: two that see nothing would agree as well.
-  expect(seen.get('amqp-0-9-1')).toEqual({ properties: { ...properties, headers: everyType }, body })
+  expect(seen.get('amqp-0-9-1')).toEqual({ properties: { ...properties, headers: headersOfEveryType }, body })
   // RabbitMQ 3.10 shows no headers to consumers of AMQP 1.0.
   expect(seen.get('amqp-1.0')).toMatchObject({ correlation_id: 'c-1', message_id: 'm-1', priority: 7, ttl: 600_000 })
   expect(seen.get('stomp')).toMatchObject({ headers: { 'correlation-id': 'c-1', 'int32': '-70000' }, body })
