@@ -17,7 +17,7 @@ export interface FlipOptions {
 /** A later cutover has a higher turn. */
 let turns = 0
 
-/** A cutover, or with `reverse` a rollback, of one move by the engine's own coordinator. Its decision is kept in memory. */
+/** A cutover, or with `reverse` a rollback, of a mover in a process of its own. */
 export async function flipSides(options: FlipOptions): Promise<CutoverOutcome> {
   const { mover, direction, budgetMs = 10_000, overrides = {} } = options
   const participant: CutoverParticipant = {
@@ -28,7 +28,22 @@ export async function flipSides(options: FlipOptions): Promise<CutoverOutcome> {
     kill: () => mover.kill(),
     routings: [],
   }
+  return cutOverAlone({ participant, direction, budgetMs })
+}
+
+export interface AloneOptions {
+  readonly participant: CutoverParticipant
+  readonly direction: Direction
+  readonly budgetMs: number
+  /** What is decided where nothing went wrong; what goes wrong aborts in any case. */
+  readonly outcome?: Decision['outcome']
+}
+
+/** One move by the engine's own coordinator, under a turn of its own. Its decision is kept in memory. */
+export function cutOverAlone({ participant, direction, budgetMs, outcome }: AloneOptions): Promise<CutoverOutcome> {
   let decided: Decision | undefined
+  const wished = (decision: Decision) =>
+    outcome === undefined || decision.outcome === 'aborted' ? decision : { ...decision, outcome }
   return cutOver({
     id: `${direction}-${performance.now()}`,
     direction,
@@ -37,7 +52,7 @@ export async function flipSides(options: FlipOptions): Promise<CutoverOutcome> {
     participants: [participant],
     decisions: {
       read: async () => decided,
-      decide: async (decision) => (decided ??= decision),
+      decide: async (decision) => (decided ??= wished(decision)),
     },
     journal: { started() {}, finished() {}, failed() {} },
     clock: systemClock,
