@@ -1,0 +1,167 @@
+import { type CatalogueEntry, nothingTouched, progressKept } from './entry.ts'
+
+/** Fences, cutovers, waves, and the control plane. */
+export const cutovers = {
+  'epoch.superseded': {
+    retry: 'terminal',
+    meaning: 'Another process has taken over this move; this one may not write any more.',
+    untouched: 'The write was refused: the target holds only what the newer process wrote.',
+    next: 'Nothing here: look at the process that took over with `replatform status`.',
+  },
+  'fence.timeout': {
+    retry: 'operator',
+    meaning: 'A side could not be fenced in time, because transactions would not end.',
+    untouched: 'The fence was taken off again; applications go on as before.',
+    next: 'End the transactions that the message names, or raise pauseBudget, then cut over again.',
+  },
+  'fence.other-move': {
+    retry: 'operator',
+    meaning: 'The fence of another move stands on the database that must be fenced: a database has one at a time.',
+    untouched: 'The fence that stands was left as it is.',
+    next: 'Finalize or cancel the other move first, or let one move carry the tables of both.',
+  },
+  'fence.superseded': {
+    retry: 'terminal',
+    meaning: 'A side was to be fenced or opened for a cutover after a later one had been there.',
+    untouched: 'The side stays as the later cutover left it.',
+    next: 'Nothing where a later cutover has run. Otherwise look whether the clock of this machine is behind: turns grow with it.',
+  },
+  'fence.not-held': {
+    retry: 'operator',
+    meaning: 'Somebody got in on a side that was fenced.',
+    untouched: 'The cutover was aborted: the source takes writes again.',
+    next: 'Find out who gives out permissions there meanwhile, then cut over again.',
+  },
+  'fence.prepared-transaction': {
+    retry: 'operator',
+    meaning: 'A prepared transaction is open on the side that must be fenced.',
+    untouched: 'The fence was taken off again; applications go on as before.',
+    next: 'COMMIT PREPARED or ROLLBACK PREPARED it, then cut over again.',
+  },
+  'cutover.budget-exceeded': {
+    retry: 'operator',
+    meaning: 'The write pause reached its budget before the decision.',
+    untouched: 'The cutover was aborted: the source takes writes again and the target is still fenced.',
+    next: 'See which step took the time in `replatform status`, then cut over again or raise pauseBudget.',
+  },
+  'cutover.budget-too-small': {
+    retry: 'operator',
+    meaning: 'What must be compared inside the write pause takes longer than its budget, as measured just now.',
+    untouched: 'The cutover or rollback ended before the pause: writes went on, and replication with them.',
+    next: 'Raise rollbackBudget (for a rollback) or pauseBudget of the wave to more than the message says.',
+  },
+  'cutover.aborted': {
+    retry: 'operator',
+    meaning: 'The cutover failed before its decision and was aborted.',
+    untouched: 'The source takes writes again, the target is still fenced, replication goes on.',
+    next: 'Correct what the message names, then cut over again.',
+  },
+  'cutover.differences': {
+    retry: 'operator',
+    meaning: 'Source and target differ, so the cutover was not decided.',
+    untouched: 'The source takes writes; the target is still fenced.',
+    next: 'Read the differences with `replatform compare`; find out who wrote to the target.',
+  },
+  'cutover.not-ready': {
+    retry: 'operator',
+    meaning: 'The move is not in a state from which it can cut over, roll back or finalize.',
+    untouched: nothingTouched,
+    next: 'See `replatform status`: it names the state and the verb that comes next.',
+  },
+  'cutover.whole-wave': {
+    retry: 'operator',
+    meaning: 'The move cuts over, comes back and is finalized together with the others of its wave only.',
+    untouched: nothingTouched,
+    next: 'Ask for the whole wave with --wave, or take the move out of the wave in the estate file first.',
+  },
+  'gate.closed': {
+    retry: 'operator',
+    meaning: 'A gate of the wave does not hold, so it may not cut over.',
+    untouched: nothingTouched,
+    next: 'Do what the message names, then ask again; --override with a --reason goes past it and is audited.',
+  },
+  'gate.not-approver': {
+    retry: 'operator',
+    meaning: 'The estate file names somebody else as approver of the wave.',
+    untouched: nothingTouched,
+    next: 'Let the approver run `replatform approve`.',
+  },
+  'incident.unknown': {
+    retry: 'operator',
+    meaning: 'There is no open incident of that number.',
+    untouched: nothingTouched,
+    next: 'See `replatform incident` for those that are open.',
+  },
+  'routing.failed': {
+    retry: 'operator',
+    meaning: 'The switchover point (PgBouncer …) did not do what it was told.',
+    untouched: 'Before the decision the cutover is aborted; after it, the step is tried again until it succeeds.',
+    next: 'Check the admin address and rights of the switchover point.',
+  },
+  'state.newer-version': {
+    retry: 'operator',
+    meaning: 'The state directory was written by a newer Replatform.',
+    untouched: 'The state directory was not opened.',
+    next: 'Use that version or a later one, or name another directory with --state.',
+  },
+  'state.locked': {
+    retry: 'operator',
+    meaning: 'Another worker owns this state directory.',
+    untouched: 'The other worker goes on undisturbed.',
+    next: 'Use the running worker (commands attach to it by themselves), or stop it first.',
+  },
+  'state.waves-differ': {
+    retry: 'operator',
+    meaning: 'The waves of this estate file are not those that moves are in work by.',
+    untouched: 'The moves go on as they were.',
+    next: 'Give all workers the same estate file; change the waves of a move only between its cutovers.',
+  },
+  'state.unusable': {
+    retry: 'operator',
+    meaning: 'The state directory cannot be read or written.',
+    untouched: nothingTouched,
+    next: 'Check owner, rights and free space of the directory that the message names.',
+  },
+  'state.transition-refused': {
+    retry: 'operator',
+    meaning: 'The move cannot go from its state to the one that was asked for.',
+    untouched: nothingTouched,
+    next: 'See `replatform status` for the state and the verb that comes next.',
+  },
+  'control.unreachable': {
+    retry: 'operator',
+    meaning: 'The control database or the worker does not answer.',
+    untouched: 'Moves that run elsewhere go on; this command did nothing.',
+    next: 'Check REPLATFORM_CONTROL_URL, or that the worker still runs.',
+  },
+  'operation.unknown': {
+    retry: 'operator',
+    meaning: 'No operation of that id was asked for here.',
+    untouched: nothingTouched,
+    next: 'See `replatform status` for what runs.',
+  },
+  'operation.running': {
+    retry: 'operator',
+    meaning: 'Another operation on the same move has not ended yet.',
+    untouched: 'The other operation goes on undisturbed.',
+    next: 'Wait until it has ended (`replatform status`), then ask again.',
+  },
+  'operation.interrupted': {
+    retry: 'operator',
+    meaning: 'The move was paused or cancelled while the operation ran.',
+    untouched: progressKept,
+    next: 'Resume the move, then ask again.',
+  },
+  'mover.crashed': {
+    retry: 'retry',
+    meaning: 'The process that carries the data ended unexpectedly.',
+    untouched: progressKept,
+    next: 'Nothing: the worker starts it again and it goes on from its checkpoint.',
+  },
+  'usage': {
+    retry: 'operator',
+    meaning: 'The command line is not of the form that the verb takes.',
+    untouched: nothingTouched,
+    next: 'See --help of the verb.',
+  },
+} as const satisfies Record<string, CatalogueEntry>
