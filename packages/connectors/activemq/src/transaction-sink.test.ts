@@ -91,6 +91,24 @@ test('what is confirmed is there, in order, and a lone message does not wait for
   expect(bodies).toEqual(messages(1101).map(({ body }) => body.toString()))
 })
 
+test('several queues are stored over the same connections, each frame in one piece', async () => {
+  await using held = await connect('shared')
+  const [queues, count] = [['shared-1', 'shared-2', 'shared-3'], 2_000]
+  await using opened = new AsyncDisposableStack()
+  const sinks: Watched[] = []
+  for (const queue of queues) sinks.push(opened.use(await openSink(held, queue)))
+  const all = messages(count).map((message) => ({ ...message, body: Buffer.alloc(1_500, `${message.deliveryTag} `) }))
+  for (const message of all) for (const { sink } of sinks) sink.send(message)
+  await pollUntil('each is stored or a sink has failed', () =>
+    sinks.every(({ stored, failed }) => stored.length === count || failed.length > 0),
+  )
+  expect(sinks.flatMap(({ failed }) => failed)).toEqual([])
+  for (const queue of queues) {
+    const bodies = await drainOverAmqp(server, `queue://${queue}`, count)
+    expect(bodies).toEqual(all.map(({ body }) => body.toString()))
+  }
+})
+
 test('messages that come again after a crash between confirmation and acknowledgement are known by their id', async () => {
   const all = messages(700)
   {
@@ -164,6 +182,24 @@ test('a broker that is killed while messages come has each exactly once in the e
   const bodies = await drainOverAmqp(server, 'queue://killed', 1500)
   expect(bodies.toSorted()).toEqual(all.map(({ body }) => body.toString()).toSorted())
   expect(await server.statistics.queue('killed')).toMatchObject({ size: 0 })
+})
+
+test('a broker that dies while a sink opens ends the opening, and nothing else', async () => {
+  await using held = await connect('opening')
+  const none: SinkOptions['events'] = { confirmed: () => {}, refused: () => {}, failed: () => {} }
+  const opening = TransactionSink.open({
+    connections: [held.connection],
+    lost: Promise.race([held.lost]),
+    queue: 'opening',
+    markerQueue: undefined,
+    rules,
+    keepsOrder: true,
+    events: none,
+    requireEpoch,
+  })
+  const restarted = server.kill().then(() => server.restart())
+  await expect(opening).rejects.toMatchObject({ code: 'connection.lost' })
+  await restarted
 })
 
 test('a name admits one connection: a second mover of the same flow is refused', async () => {

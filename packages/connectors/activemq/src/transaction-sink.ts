@@ -79,7 +79,12 @@ export class TransactionSink implements MessageSink {
     this.delivery = markers ? 'exactly-once' : 'at-least-once'
   }
 
-  static async open(options: SinkOptions): Promise<TransactionSink> {
+  /** Rejects as `lost` does when that comes first: what was asked of a lost connection is never answered. */
+  static open(options: SinkOptions): Promise<TransactionSink> {
+    return Promise.race([TransactionSink.#open(options), options.lost])
+  }
+
+  static async #open(options: SinkOptions): Promise<TransactionSink> {
     const { connections, queue, markerQueue } = options
     const addresses = { queue, tap: options.tap?.address, markerQueue }
     const lanes = await Promise.all(connections.map((connection) => TransactionLane.open(connection, addresses)))

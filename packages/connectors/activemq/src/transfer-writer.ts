@@ -73,14 +73,17 @@ export class TransferWriter {
     return most - head.length
   }
 
+  /** In one piece: rhea and the writers of other sessions write to the same connection, between any two pieces. */
   #frame(head: TransferHead, deliveryId: number, payload: Buffer, hasMore: boolean): void {
-    const at = this.#output.reserve(head.length)
+    const isCopied = payload.length <= copiedBytes
+    const at = this.#output.reserve(head.length + (isCopied ? payload.length : 0))
     const { chunk } = this.#output
     head.copy(chunk, at)
     chunk.writeUInt32BE(head.length + payload.length, at)
     chunk.writeUInt32BE(deliveryId, at + idAt)
     chunk.writeUInt32BE(deliveryId, at + tagAt)
     if (hasMore) chunk[at + moreAt] = 0x41
-    this.#output.append(payload)
+    if (isCopied) payload.copy(chunk, at + head.length)
+    else this.#output.append(payload)
   }
 }

@@ -6,7 +6,10 @@ export interface ChunkedOutputOptions {
   readonly copiedBytes: number
 }
 
-/** Gathers small pieces into a few large ones: a system call for every message would cost more than everything else. */
+/**
+ * Gathers small pieces into a few large ones: a system call for every message would cost more than everything else. What
+ * was reserved at once is written at once; where others write to the same connection, that is a whole frame.
+ */
 export class ChunkedOutput {
   readonly #options: ChunkedOutputOptions
   #chunk = Buffer.allocUnsafeSlow(chunkBytes)
@@ -40,6 +43,7 @@ export class ChunkedOutput {
     return at
   }
 
+  /** What is too large to be copied is written before this returns, behind all that waits. */
   append(bytes: Buffer): void {
     if (bytes.length > this.#options.copiedBytes) {
       this.flush()
